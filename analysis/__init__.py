@@ -1,0 +1,1 @@
+"""What it means: block-time laws, simulated races, estimates, closed forms."""

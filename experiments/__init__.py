@@ -1,0 +1,1 @@
+"""What was asked: configs, the runner, the store, the command line."""

@@ -1,0 +1,1 @@
+"""What happens: data, networks, hash-to-architecture, training, learning curves."""
