@@ -1,0 +1,230 @@
+"""Many trainings: learning curves of runs drawn by their digests.
+
+Runs are grouped into buckets of equal shapes (architecture, batch size). A bucket is
+one compiled program that takes any number of runs up to ``CHUNK_RUNS``; the runs go
+through it one after the other, ``lanes`` side by side. With one lane a run's bits
+depend on nothing but its digest and the settings: not on its neighbours, the chunk,
+the device count or the thread that ran it.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+
+from .architecture import Initialization, Menu, hash_to_architecture, run_digest
+from .networks import build_network, forward_operations
+from .training import Curve, Hyper, hyper_of, train_curve
+
+# Runs between two returns to the host. Small, so that little is lost to an
+# interruption and Ctrl-C is answered soon; a call's overhead is below a millisecond.
+CHUNK_RUNS = 4
+
+
+class CurveSettings(NamedTuple):
+    """What fixes a curve beside its digest and the data.
+
+    Attributes:
+        check_every: e, training steps between two looks.
+        horizon_steps: Steps a run is trained for; looks = horizon_steps // e.
+        eval_samples: Training examples a look scores.
+        lanes: Models trained side by side (vmap width). Bits depend on it.
+    """
+
+    check_every: int
+    horizon_steps: int
+    eval_samples: int
+    lanes: int = 1
+
+    @property
+    def looks(self) -> int:
+        """Looks a run."""
+        return self.horizon_steps // self.check_every
+
+
+class Bucket(NamedTuple):
+    """Runs that share one compiled program."""
+
+    architecture: str
+    batch_size: int
+
+
+class TrainingSet(NamedTuple):
+    """D on a device: pixels in [0, 1] as float32, labels as int32.
+
+    ``classes`` is static: the networks' output width.
+    """
+
+    images: Float32[Array, "examples h w"]
+    labels: Int32[Array, " examples"]
+    classes: int
+
+
+class CurveSet(NamedTuple):
+    """Learning curves of runs, ordered by run.
+
+    Attributes:
+        initializations: HtoA of each run's digest.
+        steps: Training steps at the looks.
+        correct: Correct examples among ``eval_samples`` at each look.
+        loss: Mean cross-entropy at each look, nats.
+        eval_samples: Examples scored a look.
+        population: Training examples they were drawn from.
+    """
+
+    initializations: tuple[Initialization, ...]
+    steps: Int[np.ndarray, " looks"]
+    correct: Int[np.ndarray, "runs looks"]
+    loss: Float[np.ndarray, "runs looks"]
+    eval_samples: int
+    population: int
+
+    @property
+    def accuracy(self) -> Float[np.ndarray, "runs looks"]:
+        """acc_i(t) = correct / eval_samples."""
+        return self.correct / self.eval_samples
+
+
+def training_set(
+    images: UInt8[np.ndarray, "examples h w"],
+    labels: UInt8[np.ndarray, " examples"],
+    device: jax.Device | None = None,  # pyright: ignore
+) -> TrainingSet:
+    """Put a data set on a device, pixels scaled to [0, 1]."""
+    return TrainingSet(
+        images=jax.device_put(images.astype(np.float32) / np.float32(255), device),
+        labels=jax.device_put(labels.astype(np.int32), device),
+        classes=int(labels.max()) + 1,
+    )
+
+
+def draw_runs(seed: int, runs: int, menu: Menu) -> tuple[Initialization, ...]:
+    """HtoA of the first ``runs`` digests of a seed."""
+    return tuple(hash_to_architecture(run_digest(seed, i), menu) for i in range(runs))
+
+
+def chunk_runs(
+    initializations: Sequence[Initialization], todo: Sequence[int]
+) -> Iterator[tuple[Bucket, list[int]]]:
+    """Split the runs still to do into chunks that share a program.
+
+    The largest programs come first, so that no core is left alone with a long one.
+    """
+    buckets: dict[Bucket, list[int]] = {}
+    for run in todo:
+        hpp = initializations[run].hpp
+        buckets.setdefault(Bucket(hpp.architecture, hpp.batch_size), []).append(run)
+    for bucket in sorted(buckets, key=_work, reverse=True):
+        runs = buckets[bucket]
+        for start in range(0, len(runs), CHUNK_RUNS):
+            yield bucket, runs[start : start + CHUNK_RUNS]
+
+
+def train_chunk(
+    bucket: Bucket,
+    initializations: Sequence[Initialization],
+    data: TrainingSet,
+    settings: CurveSettings,
+) -> Curve:
+    """Train up to ``CHUNK_RUNS`` runs of one bucket.
+
+    Args:
+        bucket: Their architecture and batch size.
+        initializations: HtoA of the runs.
+        data: The training set, on the device that is to do the work.
+        settings: Looks, horizon, evaluation sample, lanes.
+
+    Returns:
+        NumPy arrays [runs, looks].
+
+    Raises:
+        ValueError: If there are no runs or too many, or one of another bucket, or if
+            a setting is out of range.
+    """
+    _check_settings(settings)
+    if not 1 <= len(initializations) <= CHUNK_RUNS:
+        raise ValueError(
+            f"a chunk has 1 to {CHUNK_RUNS} runs, got {len(initializations)}"
+        )
+    for hpp, _, _ in initializations:
+        if (hpp.architecture, hpp.batch_size) != bucket:
+            raise ValueError(f"a run of {hpp} does not belong to {bucket}")
+    # Absent runs repeat the first; the loop's trip count leaves them out.
+    width = _padded(CHUNK_RUNS, settings.lanes)
+    padded = [*initializations, *[initializations[0]] * (width - len(initializations))]
+    columns = zip(*map(hyper_of, padded), strict=True)
+    stacked = Hyper(*map(np.stack, columns))  # pyright: ignore
+    curve = _train_chunk(
+        jax.device_put(stacked, data.images.device),
+        data.images,
+        data.labels,
+        np.int32(_padded(len(initializations), settings.lanes) // settings.lanes),
+        bucket=bucket,
+        classes=data.classes,
+        settings=settings,
+    )
+    runs = len(initializations)
+    return Curve(
+        correct=np.asarray(curve.correct)[:runs],  # pyright: ignore
+        loss=np.asarray(curve.loss)[:runs],  # pyright: ignore
+    )
+
+
+@partial(jax.jit, static_argnames=("bucket", "classes", "settings"))
+def _train_chunk(
+    hypers: Hyper, images, labels, groups, *, bucket: Bucket, classes: int, settings
+) -> Curve:
+    train = partial(
+        train_curve,
+        images=images,
+        labels=labels,
+        network=build_network(bucket.architecture, classes),
+        batch_size=bucket.batch_size,
+        check_every=settings.check_every,
+        looks=settings.looks,
+        eval_samples=settings.eval_samples,
+    )
+    lanes = settings.lanes
+    grouped = jax.tree.map(lambda x: x.reshape(-1, lanes, *x.shape[1:]), hypers)
+
+    def body(group, curves):
+        mine = jax.tree.map(lambda x: x[group], grouped)
+        if lanes == 1:
+            # Without vmap the optimizer's branch is a real one, and the bits are
+            # those of the single program that proofs of training are checked with.
+            curve = train(jax.tree.map(lambda x: x[0], mine))
+            curve = jax.tree.map(lambda x: x[None], curve)
+        else:
+            curve = jax.vmap(train)(mine)
+        return jax.tree.map(lambda all_, new: all_.at[group].set(new), curves, curve)
+
+    shape = (grouped.learning_rate.shape[0], lanes, settings.looks)
+    empty = Curve(jnp.zeros(shape, jnp.int32), jnp.zeros(shape, jnp.float32))
+    curves = lax.fori_loop(0, groups, body, empty)
+    return jax.tree.map(lambda x: x.reshape(-1, settings.looks), curves)
+
+
+def _work(bucket: Bucket) -> tuple[int, Bucket]:
+    # Operations a step. Only the order counts, so a nominal image will do.
+    operations = forward_operations(bucket.architecture, (28, 28), classes=10)
+    return bucket.batch_size * operations, bucket
+
+
+def _check_settings(settings: CurveSettings) -> None:
+    for name in ("check_every", "lanes"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be ≥ 1, got {getattr(settings, name)}")
+    if settings.looks < 1:
+        raise ValueError(
+            f"horizon_steps must be at least check_every, {settings.check_every}, "
+            f"got {settings.horizon_steps}"
+        )
+
+
+def _padded(runs: int, lanes: int) -> int:
+    return -(-runs // lanes) * lanes

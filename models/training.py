@@ -1,0 +1,289 @@
+"""Train(D, T_acc, initM, r): one model's training, as a function of its seeds.
+
+Notation (SLT23 §3.2):
+    D            training set              ``images``, ``labels``
+    hpp, initLP  from HtoA                 ``Hyper`` (traced), ``network`` (static)
+    r            training randomness       ``order_key``, ``eval_key``
+    S            step number               ``TrainState.step``
+    acc          training accuracy         correct / eval_samples
+
+Everything is written for one model. The shapes (architecture, batch size, number of
+looks) are static; hyper-parameters and seeds are traced, so one compilation serves
+every model of a bucket. A training never stops at a threshold: it records every look,
+so one run gives the first-passage time of every T_acc.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Integer, PyTree, UInt32
+
+from .architecture import Initialization
+from .networks import initial_parameters
+
+# Rows of the evaluation set that go through the network at once: large enough for
+# an efficient matrix product, small enough that a CNN's patches stay in a few MB.
+_LOOK_BLOCK = 1000
+
+
+class Hyper(NamedTuple):
+    """The traced half of an initialization: numbers and seeds, no shapes.
+
+    Attributes:
+        learning_rate: η.
+        momentum: μ of the heavy ball; 0 is plain SGD.
+        adam: Whether the update is Adam's (β1 = .9, β2 = .999, ε = 1e-8).
+        init_scale: Factor on the initial weights.
+        init_key: Seed of initLP, two words.
+        order_key: Seed of the batch order, two words.
+        eval_key: Seed of the evaluation sample, two words.
+    """
+
+    learning_rate: Float[Array, "*lanes"]
+    momentum: Float[Array, "*lanes"]
+    adam: Bool[Array, "*lanes"]
+    init_scale: Float[Array, "*lanes"]
+    init_key: UInt32[Array, "*lanes 2"]
+    order_key: UInt32[Array, "*lanes 2"]
+    eval_key: UInt32[Array, "*lanes 2"]
+
+
+class TrainState(NamedTuple):
+    """What the next step needs.
+
+    Attributes:
+        parameters: lp, the learnable parameters.
+        heavy_ball: Optax's momentum buffer (used by sgd and momentum).
+        adam: Optax's Adam moments (used by adam).
+        order: This epoch's permutation of the training examples.
+        step: S, steps done.
+    """
+
+    parameters: PyTree[Float[Array, "..."]]
+    heavy_ball: optax.TraceState
+    adam: Any
+    order: Int[Array, " examples"]
+    step: Int[Array, ""]
+
+
+class Curve(NamedTuple):
+    """What a training showed at its looks t = e, 2e, ...
+
+    Attributes:
+        correct: Correctly classified examples of the evaluation sample.
+        loss: Mean cross-entropy on it, in nats.
+    """
+
+    correct: Int[Array, "*lanes looks"]
+    loss: Float[Array, "*lanes looks"]
+
+
+def hyper_of(initialization: Initialization) -> Hyper:
+    """The traced numbers of an initialization (NumPy scalars, to be stacked)."""
+    hpp, init_seed, r = initialization
+    return Hyper(
+        learning_rate=np.float32(hpp.learning_rate),  # pyright: ignore
+        momentum=np.float32(hpp.momentum),  # pyright: ignore
+        adam=np.bool_(hpp.optimizer == "adam"),  # pyright: ignore
+        init_scale=np.float32(hpp.init_scale),  # pyright: ignore
+        init_key=_words(init_seed),  # pyright: ignore
+        order_key=_words(r[:8]),  # pyright: ignore
+        eval_key=_words(r[8:16]),  # pyright: ignore
+    )
+
+
+def initial_state(
+    network: nn.Module,
+    hyper: Hyper,
+    *,
+    examples: int,
+    image_shape: tuple[int, int],
+) -> TrainState:
+    """initM: fresh weights, empty optimizer buffers, no step done."""
+    parameters = initial_parameters(
+        network, _key(hyper.init_key), hyper.init_scale, image_shape=image_shape
+    )
+    return TrainState(
+        parameters=parameters,
+        heavy_ball=optax.trace(decay=0.0).init(parameters),  # pyright: ignore
+        adam=optax.scale_by_adam().init(parameters),
+        order=jnp.zeros(examples, jnp.int32),
+        step=jnp.int32(0),
+    )
+
+
+def train_step(
+    state: TrainState,
+    hyper: Hyper,
+    images: Float[Array, "examples h w"],
+    labels: Int[Array, " examples"],
+    *,
+    network: nn.Module,
+    batch_size: int,
+) -> TrainState:
+    """One step of mini-batch descent on the cross-entropy.
+
+    Batches go through a fresh permutation of the training set every epoch; the last,
+    incomplete batch of an epoch is left out. The permutation is a function of
+    (order_key, epoch), so training can be taken up at any step.
+
+    Raises:
+        ValueError: If a batch is larger than the training set.
+    """
+    examples = images.shape[0]
+    if not 1 <= batch_size <= examples:
+        raise ValueError(f"batch_size must be from 1 to {examples}, got {batch_size}")
+    steps_an_epoch = examples // batch_size
+    place = state.step % steps_an_epoch
+    order = lax.cond(
+        place == 0,
+        lambda: _epoch_order(hyper.order_key, state.step // steps_an_epoch, examples),
+        lambda: state.order,
+    )
+    batch = lax.dynamic_slice(order, (place * batch_size,), (batch_size,))
+
+    def batch_loss(parameters):
+        logits = network.apply({"params": parameters}, images[batch])
+        return _cross_entropy(logits, labels[batch]).mean()
+
+    gradient = jax.grad(batch_loss)(state.parameters)
+    updates, heavy_ball, adam = lax.cond(
+        hyper.adam, _adam_update, _heavy_ball_update, gradient, state, hyper
+    )
+    parameters = jax.tree.map(
+        lambda leaf, update: leaf - hyper.learning_rate * update,
+        state.parameters,
+        updates,
+    )
+    return TrainState(parameters, heavy_ball, adam, order, state.step + 1)
+
+
+def look(
+    parameters: PyTree[Float[Array, "..."]],
+    images: Float[Array, "samples h w"],
+    labels: Int[Array, " samples"],
+    *,
+    network: nn.Module,
+) -> Curve:
+    """Accuracy and loss of a model on the given examples, as counts and a mean."""
+    samples = images.shape[0]
+    blocks, rest = divmod(samples, _LOOK_BLOCK)
+
+    def score(x, y):
+        logits = network.apply({"params": parameters}, x)
+        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)  # pyright: ignore
+        return Curve(correct=hits, loss=_cross_entropy(logits, y).sum())
+
+    def add(total, block):
+        return jax.tree.map(jnp.add, total, score(*block)), None
+
+    cut = blocks * _LOOK_BLOCK
+    split = (
+        images[:cut].reshape(blocks, _LOOK_BLOCK, *images.shape[1:]),
+        labels[:cut].reshape(blocks, _LOOK_BLOCK),
+    )
+    total = Curve(correct=jnp.int32(0), loss=jnp.float32(0))
+    total, _ = lax.scan(add, total, split)
+    if rest:
+        total, _ = add(total, (images[cut:], labels[cut:]))
+    return Curve(correct=total.correct, loss=total.loss / samples)
+
+
+def train_curve(
+    hyper: Hyper,
+    images: Float[Array, "examples h w"],
+    labels: Int[Array, " examples"],
+    *,
+    network: nn.Module,
+    batch_size: int,
+    check_every: int,
+    looks: int,
+    eval_samples: int,
+) -> Curve:
+    """Train one model for looks·check_every steps and look every check_every steps.
+
+    Args:
+        hyper: Hyper-parameters and seeds of this model.
+        images: All training images, pixels in [0, 1].
+        labels: Their classes.
+        network: The Flax module.
+        batch_size: Examples a step.
+        check_every: Steps between two looks.
+        looks: Number of looks.
+        eval_samples: Examples a look scores. All of them: exact accuracy. Fewer: a
+            sample without replacement drawn from ``eval_key``, the same at every
+            look of the run, so that noise shifts a run's threshold instead of giving
+            each look a fresh chance to pass it by luck.
+
+    Returns:
+        The curve, [looks].
+
+    Raises:
+        ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
+    """
+    examples = images.shape[0]
+    if not 1 <= eval_samples <= examples:
+        # More would be scored as all of them and counted as more: too low an accuracy.
+        raise ValueError(
+            f"eval_samples must be from 1 to {examples}, got {eval_samples}"
+        )
+    if eval_samples < examples:
+        bits = jax.random.bits(_key(hyper.eval_key), (examples,))
+        sample = jnp.argsort(bits)[:eval_samples]
+        eval_images, eval_labels = images[sample], labels[sample]
+    else:
+        eval_images, eval_labels = images, labels
+
+    def one_step(state, _):
+        state = train_step(
+            state, hyper, images, labels, network=network, batch_size=batch_size
+        )
+        return state, None
+
+    def one_look(state, _):
+        state, _ = lax.scan(one_step, state, None, length=check_every)
+        return state, look(state.parameters, eval_images, eval_labels, network=network)
+
+    height, width = images.shape[1:]
+    state = initial_state(
+        network, hyper, examples=examples, image_shape=(height, width)
+    )
+    _, curve = lax.scan(one_look, state, None, length=looks)
+    return curve
+
+
+def _words(seed: bytes) -> UInt32[np.ndarray, " 2"]:
+    return np.frombuffer(seed, dtype=">u4").astype(np.uint32)
+
+
+def _key(words: UInt32[Array, " 2"]):
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+
+def _epoch_order(
+    order_key: UInt32[Array, " 2"], epoch: Integer[Array, ""], examples: int
+) -> Int[Array, " examples"]:
+    # One sort of random words. Equal words keep their order: with 60,000 examples
+    # that ties a pair in 2^32 / (6e4)^2 ~ every second epoch, a bias no one can see.
+    bits = jax.random.bits(jax.random.fold_in(_key(order_key), epoch), (examples,))
+    return jnp.argsort(bits).astype(jnp.int32)
+
+
+def _cross_entropy(logits, labels):
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def _heavy_ball_update(gradient, state: TrainState, hyper: Hyper):
+    rule = optax.trace(decay=hyper.momentum)  # pyright: ignore
+    updates, heavy_ball = rule.update(gradient, state.heavy_ball)
+    return updates, heavy_ball, state.adam
+
+
+def _adam_update(gradient, state: TrainState, hyper: Hyper):
+    updates, adam = optax.scale_by_adam().update(gradient, state.adam)
+    return updates, state.heavy_ball, adam
