@@ -1,0 +1,345 @@
+"""Good periods: does the block rate stay what the security proof expects?
+
+Notation (security.md §2; SLT23 §5, Def. 3):
+    round        ``round_steps`` steps; one training-oracle query
+    X_r          1 iff at least one honest success in round r
+    Y_r          1 iff exactly one
+    Z_r          number of adversarial successes
+    W            a window of k consecutive rounds
+    p            E[X_r]; kp = expected successful rounds in the window
+    ε            tolerance
+
+W is good ((ε,k)-typical) iff
+    (1−ε) E[X(W)] < X(W) < (1+ε) E[X(W)],  (1−ε) E[Y(W)] < Y(W),
+    Z(W) < E[Z(W)] + ε E[X(W)].
+Two probabilities are estimated: that a window of exactly k rounds at a random place is
+good, and that every window of at least k rounds within the horizon is (Def. 3).
+
+A replica is a list of success times, never an array of rounds: the cost is linear in
+blocks and no shape depends on the length of a round. A condition of Def. 3 over all
+windows is sup over b − a ≥ k of F(b) − F(a) with a piecewise linear F that jumps at
+successes, so its extremes lie at successes, or k rounds before one.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, Key
+
+from .estimate import Estimate, Refused, estimate_mean, estimate_share
+from .measurement import Measurement
+from .simulation import Levels, batch_of
+
+# Window places looked at in each replica; they share a path, so a replica counts as
+# one sample.
+_STARTS = 16
+_BATCH = 256
+# Rounds are int32; sums of rounds and windows must stay below 2^31.
+_ROUND_LIMIT = 2**29
+
+
+class Rounds(NamedTuple):
+    """Successful rounds of a replica, sorted, padded with ``_ROUND_LIMIT``.
+
+    Attributes:
+        honest: Round of each honest success.
+        adversarial: Round of each adversarial success.
+    """
+
+    honest: Int[Array, "*replicas successes"]
+    adversarial: Int[Array, "*replicas private"]
+
+
+class RoundRates(NamedTuple):
+    """Means per round: E[X_r], E[Y_r], E[Z_r], and the rounds they were taken from.
+
+    Attributes:
+        x: Pr[at least one honest success], the proof's p.
+        y: Pr[exactly one].
+        z: Mean adversarial successes.
+        begin: First round used, after a run-in.
+        end: One past the last round that every replica covers.
+        replicas: Replicas.
+    """
+
+    x: float
+    y: float
+    z: float
+    begin: int
+    end: int
+    replicas: int
+
+    def window(self, blocks: float) -> int:
+        """k, the rounds in which ``blocks`` successful rounds are expected."""
+        return max(1, round(blocks / self.x))
+
+
+def rounds_of(levels: Levels, *, round_steps: float) -> Rounds:
+    """Sort a network's successes into rounds of ``round_steps`` steps.
+
+    Raises:
+        ValueError: If the simulated time has too many rounds to number them.
+    """
+    longest = float(levels.interval.sum(axis=1).max())
+    if not longest / round_steps < _ROUND_LIMIT:
+        raise ValueError(
+            f"round_steps must be at least {longest / _ROUND_LIMIT:.3g} for this "
+            f"horizon, got {round_steps:g}"
+        )
+    capacity = 2 * levels.interval.shape[1]
+    while capacity < int(levels.blocks.sum(axis=1).max()):
+        capacity *= 2
+    capacity = min(capacity, levels.lag.shape[1] * levels.lag.shape[2])
+    return _rounds_of(levels, jnp.float32(round_steps), capacity=capacity)
+
+
+def join_rounds(parts: Sequence[Rounds]) -> Rounds:
+    """One set of replicas from several, padded to the longest list of successes."""
+    longest = max(part.honest.shape[1] for part in parts)
+    return Rounds(
+        honest=jnp.concatenate(
+            [
+                jnp.pad(
+                    part.honest,
+                    ((0, 0), (0, longest - part.honest.shape[1])),
+                    constant_values=_ROUND_LIMIT,
+                )
+                for part in parts
+            ]
+        ),
+        adversarial=jnp.concatenate([part.adversarial for part in parts]),
+    )
+
+
+def round_rates(rounds: Rounds, *, private: bool) -> RoundRates:
+    """Measure E[X_r], E[Y_r], E[Z_r] over the rounds that all replicas cover.
+
+    Args:
+        rounds: Success rounds of all replicas.
+        private: Whether there is an adversary (its chain must cover the rounds too).
+
+    Raises:
+        Refused: If the replicas have fewer than 20 rounds in common.
+    """
+    end = int(_last(rounds.honest).min())
+    if private:
+        end = min(end, int(_last(rounds.adversarial).min()))
+    begin = end // 10
+    if end - begin < 20:
+        raise Refused(
+            f"good periods: the replicas share only {end} rounds; simulate more levels "
+            "or use shorter rounds"
+        )
+    sums = _sums(rounds, begin, end)
+    x, y, z = (float(np.asarray(s, np.float64).sum()) for s in sums)
+    replicas = rounds.honest.shape[0]
+    total = replicas * (end - begin)
+    return RoundRates(x / total, y / total, z / total, begin, end, replicas)
+
+
+def good_period_measurements(
+    key: Key[Array, ""],
+    rounds: Rounds,
+    rates: RoundRates,
+    window_blocks: Sequence[float],
+    *,
+    epsilon: float,
+) -> list[Measurement]:
+    """Pr[window good] and Pr[every window of at least that length good].
+
+    Args:
+        key: Draws the places of the single windows.
+        rounds: Success rounds of all replicas.
+        rates: Their expectations per round.
+        window_blocks: Window lengths as expected successful rounds kp.
+        epsilon: ε in (0, 1).
+
+    Returns:
+        ``good_period`` and ``good_period_all`` at each kp; windows longer than half
+        the horizon are left out.
+
+    Raises:
+        ValueError: If ε is out of range.
+        Refused: If every window is longer than half the horizon.
+    """
+    if not 0 < epsilon < 1:
+        raise ValueError(f"epsilon must be in (0, 1), got {epsilon}")
+    span = rates.end - rates.begin
+    fitting = [blocks for blocks in window_blocks if rates.window(blocks) <= span // 2]
+    if not fitting:
+        raise Refused(
+            f"good periods: the horizon has {span} rounds, {span * rates.x:.0f} "
+            f"successful ones; the shortest window ({min(window_blocks):g} of them) "
+            "needs twice its length: simulate more levels"
+        )
+    floats = jnp.array([rates.x, rates.y, rates.z, epsilon], jnp.float32)
+    bounds = jnp.array([rates.begin, rates.end], jnp.int32)
+    singles, everys = [], []
+    for blocks in fitting:
+        window = jnp.int32(rates.window(blocks))
+        single, every = _good(key, rounds, floats, bounds, window)
+        singles.append(_measurement("good_period", blocks, _mean_share(single)))
+        every_estimate = estimate_share(np.asarray(every), "good periods")
+        everys.append(_measurement("good_period_all", blocks, every_estimate))
+    return singles + everys
+
+
+def rate_measurements(rounds: Rounds, rates: RoundRates) -> list[Measurement]:
+    """E[X_r], E[Y_r], E[Z_r] with intervals over replicas."""
+    sums = _sums(rounds, rates.begin, rates.end)
+    length = rates.end - rates.begin
+    return [
+        Measurement(
+            name,
+            None,
+            "",
+            estimate_mean(np.asarray(total, float) / length, name),
+            "per round",
+        )
+        for name, total in zip(
+            ("round_success", "round_single_success", "round_adversarial"),
+            sums,
+            strict=True,
+        )
+    ]
+
+
+@partial(jax.jit, static_argnames="capacity")
+def _rounds_of(levels: Levels, round_steps, *, capacity: int) -> Rounds:
+    def one(replica):
+        interval, lag, private = replica
+        times = (jnp.cumsum(interval)[:, None] + lag).ravel()
+        return Rounds(
+            honest=jnp.sort(_round(times, round_steps))[:capacity],
+            adversarial=_round(jnp.cumsum(private), round_steps),
+        )
+
+    found = (levels.interval, levels.lag, levels.private)
+    replicas = levels.interval.shape[0]
+    return lax.map(one, found, batch_size=batch_of(replicas, _BATCH))
+
+
+def _round(times: Float[Array, " n"], round_steps) -> Int[Array, " n"]:
+    return jnp.where(
+        jnp.isfinite(times), jnp.floor(times / round_steps), _ROUND_LIMIT
+    ).astype(jnp.int32)
+
+
+def _last(rounds: Int[Array, "replicas n"]) -> Int[Array, " replicas"]:
+    return jnp.max(jnp.where(rounds < _ROUND_LIMIT, rounds, 0), axis=1)
+
+
+@jax.jit
+def _sums(rounds: Rounds, begin, end):
+    def one(replica: Rounds):
+        first, only = _marks(replica.honest)
+        inside = (replica.honest >= begin) & (replica.honest < end)
+        private = (replica.adversarial >= begin) & (replica.adversarial < end)
+        return (first & inside).sum(), (only & inside).sum(), private.sum()
+
+    return lax.map(one, rounds, batch_size=batch_of(rounds.honest.shape[0], _BATCH))
+
+
+def _marks(rounds: Int[Array, " n"]):
+    """Of sorted rounds: is it the round's first success, and is it the only one?"""
+    step = rounds[1:] != rounds[:-1]
+    edge = jnp.ones(1, bool)
+    first = jnp.concatenate([edge, step])
+    return first, first & jnp.concatenate([step, edge])
+
+
+@jax.jit
+def _good(key, rounds: Rounds, floats, bounds, window):
+    x, y, z, epsilon = floats
+    begin, end = bounds
+    keys = jax.random.split(key, rounds.honest.shape[0])
+
+    def one(replica):
+        key, own = replica
+        first, only = _marks(own.honest)
+        # The same sorted rounds carry X (first of its round) and Y (only one).
+        count_x = _Counter.of(own.honest, first)
+        count_y = _Counter.of(own.honest, only)
+        count_z = _Counter.of(own.adversarial, jnp.ones_like(own.adversarial))
+        limits = (
+            (count_x, (1 + epsilon) * x, 1),
+            (count_x, (1 - epsilon) * x, -1),
+            (count_y, (1 - epsilon) * y, -1),
+            (count_z, z + epsilon * x, 1),
+        )
+        starts = jax.random.randint(key, (_STARTS,), begin, end - window + 1)
+        good = jnp.ones(_STARTS, bool)
+        every = jnp.asarray(True)
+        for counter, slope, sign in limits:
+            gained = counter.before(starts + window) - counter.before(starts)
+            good &= sign * (gained - slope * window) < 0
+            every &= ~_some_window_bad(counter, slope, sign, window, begin, end)
+        return good.mean(), every
+
+    return lax.map(
+        one, (keys, rounds), batch_size=batch_of(rounds.honest.shape[0], _BATCH)
+    )
+
+
+class _Counter(NamedTuple):
+    """Sorted success rounds, and how many marked ones come before the i-th."""
+
+    rounds: Int[Array, " n"]
+    total: Int[Array, " n+1"]
+
+    @classmethod
+    def of(cls, rounds, marks) -> "_Counter":
+        zero = jnp.zeros(1, jnp.int32)
+        return cls(rounds, jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)]))
+
+    def before(self, round_: Int[Array, " m"]) -> Int[Array, " m"]:
+        """Marked successes in rounds < round_."""
+        place = jnp.searchsorted(self.rounds, round_, side="left")
+        return self.total[place]
+
+
+def _some_window_bad(counter: _Counter, slope, sign, window, begin, end):
+    """Whether sign·(N(a, b) − slope·(b − a)) ≥ 0 for some b − a ≥ window.
+
+    With F(t) = sign·(N(before t) − slope·t) that is max F(b) − F(a) ≥ 0. Too many
+    successes: the worst window starts with one and ends with one. Too few: it starts
+    just after one and ends just before one. Or it has exactly the least length, and
+    then sliding it to the nearest such end loses nothing. So b runs over the
+    successes' edges, a over the other edges up to b − window and b − window itself.
+    """
+    up = sign > 0
+    opens = jnp.concatenate([begin[None], counter.rounds + (0 if up else 1)])
+    closes = jnp.concatenate([counter.rounds + (1 if up else 0), end[None]])
+    opens = jnp.clip(opens, begin, end)
+    closes = jnp.clip(closes, begin + window, end)
+
+    def level(places):
+        # Relative to begin: float32 holds the product to 1e-7 of the horizon's count.
+        count = counter.before(places).astype(jnp.float32)
+        return sign * (count - slope * (places - begin).astype(jnp.float32))
+
+    lowest = lax.cummin(level(opens))
+    latest = closes - window
+    partner = jnp.searchsorted(opens, latest, side="right") - 1
+    earlier = jnp.minimum(lowest[jnp.maximum(partner, 0)], level(latest))
+    return (level(closes) - earlier >= 0).any()
+
+
+def _mean_share(shares) -> Estimate:
+    shares = np.asarray(shares, np.float64)
+    estimate = estimate_mean(shares, "good periods")
+    if estimate.low == estimate.high:
+        # All alike (all good, say): a t interval would claim certainty.
+        estimate = estimate_share(shares > 0.5, "good periods")
+    return estimate.clipped(0.0, 1.0)
+
+
+def _measurement(quantity: str, blocks: float, estimate: Estimate) -> Measurement:
+    return Measurement(
+        quantity, float(blocks), "expected blocks", estimate, "probability"
+    )

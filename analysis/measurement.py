@@ -1,0 +1,142 @@
+"""Named estimates, and how the training's sampling error joins them.
+
+Notation:
+    x̂(law)        a figure simulated under a law           ``Measurement.estimate``
+    law_b          law of the b-th resample of the runs     ``empirical.bootstrap_laws``
+    s_B            standard deviation of x̂(law_b) over b, with common random numbers
+
+The interval of a figure joins the simulation's half-width and 1.96 s_B in quadrature:
+the two errors are independent. Probabilities and positive figures are joined on the
+log scale where they span orders of magnitude.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .estimate import Estimate
+
+_MINIMUM_EVENTS = 20
+_SPREAD_METHOD = "bootstrap over training runs"
+
+
+class Measurement(NamedTuple):
+    """One security figure.
+
+    Attributes:
+        quantity: What it is, e.g. ``persistence_violation``.
+        at: Where on its curve (depth, window, quantile level); None if a single number.
+        at_unit: Unit of ``at``.
+        estimate: Value, interval, count, method.
+        unit: Unit of the value; ``probability`` and ``share`` lie in [0, 1].
+    """
+
+    quantity: str
+    at: float | None
+    at_unit: str
+    estimate: Estimate
+    unit: str
+
+    @property
+    def place(self) -> tuple[str, float | None]:
+        """What identifies the measurement among others."""
+        return self.quantity, self.at
+
+
+def with_training_error(
+    measured: Sequence[Measurement], resampled: Sequence[Sequence[Measurement]]
+) -> list[Measurement]:
+    """Widen every interval by the spread over bootstrap laws.
+
+    A curve of rare probabilities (a quantity with several ``at``) is spread on the log
+    scale; where a resample saw fewer than 20 events it is carried on along the slope
+    of its last well-measured stretch.
+
+    Args:
+        measured: Under the law of all runs.
+        resampled: The same figures under each bootstrap law. A figure that a resample
+            refused is missing there.
+
+    Returns:
+        The measurements in their order, with both errors in their intervals.
+    """
+    if not resampled:
+        return list(measured)
+    curves = [_log_curves(replicate) for replicate in resampled]
+    return [_widened(m, resampled, curves) for m in measured]
+
+
+def _widened(measurement, resampled, curves) -> Measurement:
+    estimate = measurement.estimate
+    if measurement.unit == "probability" and measurement.at is not None:
+        logs = [
+            curve[measurement.quantity](measurement.at)
+            for curve in curves
+            if measurement.quantity in curve
+        ]
+        wide = _widen_log(estimate, _spread(logs))
+    else:
+        values = [
+            m.estimate.value
+            for replicate in resampled
+            for m in replicate
+            if m.place == measurement.place
+        ]
+        wide = estimate.widened(_spread(values), _SPREAD_METHOD)
+    if measurement.unit in ("probability", "share"):
+        wide = wide.clipped(0.0, 1.0)
+    return measurement._replace(estimate=wide)
+
+
+def _widen_log(estimate: Estimate, spread: float) -> Estimate:
+    extra = 1.96 * spread
+    value = estimate.value
+    if value == 0.0:
+        # Only an upper limit is known; the training's error moves it as well.
+        return estimate._replace(
+            high=min(1.0, estimate.high * math.exp(extra)),
+            method=f"{estimate.method} + {_SPREAD_METHOD}",
+        )
+    down = math.hypot(math.log(value / max(estimate.low, 1e-300)), extra)
+    up = math.hypot(math.log(estimate.high / value), extra)
+    return estimate._replace(
+        low=value * math.exp(-down),
+        high=value * math.exp(up),
+        method=f"{estimate.method} + {_SPREAD_METHOD}",
+    )
+
+
+def _log_curves(replicate: Sequence[Measurement]):
+    """For each probability curve of a replicate: at → log probability, extrapolated."""
+    curves = {}
+    for quantity in {m.quantity for m in replicate if m.unit == "probability"}:
+        points = sorted(
+            (m.at, m.estimate.value)
+            for m in replicate
+            if m.quantity == quantity
+            and m.at is not None
+            and m.estimate.value * m.estimate.count >= _MINIMUM_EVENTS
+        )
+        if points:
+            at, value = np.array(points).T
+            curves[quantity] = _carried_on(at, np.log(value))
+    return curves
+
+
+def _carried_on(at: np.ndarray, logs: np.ndarray):
+    tail = slice(max(0, len(at) - 4), None)
+    slope = np.polyfit(at[tail], logs[tail], 1)[0] if len(at) > 1 else 0.0
+
+    def log_probability(x: float) -> float:
+        if x <= at[-1]:
+            return float(np.interp(x, at, logs))
+        return float(logs[-1] + slope * (x - at[-1]))
+
+    return log_probability
+
+
+def _spread(values: Sequence[float]) -> float:
+    finite = [v for v in values if math.isfinite(v)]
+    return float(np.std(finite, ddof=1)) if len(finite) > 1 else 0.0

@@ -1,0 +1,224 @@
+"""An honest network of provers with bounded delay, level by level.
+
+Notation (security.md §3):
+    n_h         honest provers                        ``honest``
+    Δ           every honest message takes this long  ``delay``
+    f_i         time at which prover i finds a block
+    t1          first of them: the level's block      ``Levels.interval`` (gaps of t1)
+    E_j         independent Exp(1)
+
+Provers restart on each new tip (h_1 covers prevBK). The finder of a block knows it at
+once, all others Δ later, so prover i starts the next level at min(f_i, t1 + Δ) and
+every f_i ≤ t1 + Δ is a block: one extends the chain, the others are forks. The state
+is the few early finders and one homogeneous group that starts at t1 + Δ. The group's
+order statistics are drawn by Rényi's representation, Λ⁻¹(E_1/m + E_2/(m−1) + ...), so
+a level costs ``slots`` draws whatever n_h is. If more than ``slots`` provers find a
+block at one level, the replica says so (``overflow``) and is simulated again wider:
+nothing is dropped.
+
+The law, n_h, n_a and Δ are traced: one compilation serves a whole sweep.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from .block_time import BlockTimeLaw, on_device, time_of_hazard
+from .estimate import Refused
+
+# Replicas that run side by side inside one call: wide enough for vector units and
+# small enough that a batch's random numbers stay in the cache of a CPU core.
+BATCH = 1024
+
+
+class Network(NamedTuple):
+    """Who takes part, all traced.
+
+    Attributes:
+        law: Block-time law of one prover (time unit: steps).
+        honest: n_h, honest provers.
+        adversarial: n_a, corrupted provers, which share what they find at once.
+        delay: Δ, steps.
+    """
+
+    law: BlockTimeLaw
+    honest: float | Float[Array, ""]
+    adversarial: float | Float[Array, ""]
+    delay: float | Float[Array, ""]
+
+
+class Levels(NamedTuple):
+    """One replica: the honest chain and the adversary's private one, by level.
+
+    Attributes:
+        interval: Time between the first block of level j−1 and that of level j.
+        blocks: Honest blocks at level j; all but one are forks.
+        lag: Times of these blocks after the level's first; inf in empty slots.
+        private: The adversary's time for its j-th block on a chain of its own.
+        overflow: Whether a level had more finders than slots (replica not usable).
+    """
+
+    interval: Float[Array, "*replicas levels"]
+    blocks: Int[Array, "*replicas levels"]
+    lag: Float[Array, "*replicas levels slots"]
+    private: Float[Array, "*replicas levels"]
+    overflow: Bool[Array, "*replicas"]
+
+
+class _Early(NamedTuple):
+    start: Float[Array, " slots"]
+    overflow: Bool[Array, ""]
+
+
+def network(
+    law: BlockTimeLaw, *, provers: int, beta: float, delay_steps: float
+) -> Network:
+    """A network of n equal provers of which the adversary holds βn.
+
+    Args:
+        law: Block-time law of one prover.
+        provers: n ≥ 1.
+        beta: β in [0, 1); βn must be whole, the split of compute is by provers.
+        delay_steps: Δ ≥ 0.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+    """
+    if provers < 1:
+        raise ValueError(f"provers must be ≥ 1, got {provers}")
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be in [0, 1), got {beta}")
+    adversarial = round(beta * provers)
+    if abs(adversarial - beta * provers) > 1e-6:
+        below = int(beta * provers)
+        raise ValueError(
+            f"beta × provers must be whole: with {provers} provers the nearest betas "
+            f"are {below / provers:g} and {(below + 1) / provers:g}, got {beta:g}"
+        )
+    if not delay_steps >= 0:
+        raise ValueError(f"delay_steps must be ≥ 0, got {delay_steps}")
+    return Network(law, provers - adversarial, adversarial, delay_steps)
+
+
+def simulate(
+    key: Key[Array, ""],
+    network: Network,
+    *,
+    levels: int,
+    replicas: int,
+    burn_in: int = 16,
+    slots: int = 8,
+) -> Levels:
+    """Simulate independent replicas of the network.
+
+    Args:
+        key: Fixes every draw.
+        network: Law, provers, adversary's provers, delay.
+        levels: Levels recorded a replica.
+        replicas: Independent replicas.
+        burn_in: Levels run and forgotten, so that forks are in their stationary law.
+        slots: Finders a level that are followed at first; widened where too few.
+
+    Returns:
+        Device arrays [replicas, levels, ...], without overflow.
+
+    Raises:
+        Refused: If some honest block time is infinite (the law may never end).
+    """
+    arguments = _traced(network)
+    while True:
+        drawn = _simulate(
+            key,
+            arguments,
+            levels=levels,
+            replicas=replicas,
+            burn_in=burn_in,
+            slots=slots,
+        )
+        if not bool(drawn.overflow.any()):
+            break
+        slots *= 2
+    if not bool(jnp.isfinite(drawn.interval).all()):
+        raise Refused(
+            "block intervals: some level never got a block, since the law leaves mass "
+            "that never ends; set abandon_steps or lengthen the horizon"
+        )
+    return drawn
+
+
+@partial(jax.jit, static_argnames=("levels", "replicas", "burn_in", "slots"))
+def _simulate(key, network: Network, *, levels, replicas, burn_in, slots) -> Levels:
+    one = partial(
+        _replica, network=network, levels=levels, burn_in=burn_in, slots=slots
+    )
+    keys = jax.random.split(key, replicas)
+    return lax.map(one, keys, batch_size=batch_of(replicas))
+
+
+def _replica(key, network: Network, *, levels, burn_in, slots) -> Levels:
+    honest_key, private_key = jax.random.split(key)
+    draws = jax.random.exponential(honest_key, (burn_in + levels, 2, slots))
+    early = _Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
+    early, (interval, blocks, lag) = lax.scan(
+        partial(_level, network=network), early, draws
+    )
+    alone = jax.random.exponential(private_key, (levels,))
+    return Levels(
+        interval=interval[burn_in:],
+        blocks=blocks[burn_in:],
+        lag=lag[burn_in:],
+        private=time_of_hazard(network.law, alone / network.adversarial),
+        overflow=early.overflow,
+    )
+
+
+def _level(early: _Early, draws, *, network: Network):
+    """One level, with times relative to the group's start t1 + Δ of the last one."""
+    slots = early.start.shape[0]
+    group = network.honest - jnp.isfinite(early.start).sum()
+    left = group - jnp.arange(slots)
+    gaps = jnp.where(left > 0, draws[1] / jnp.where(left > 0, left, 1), jnp.inf)
+    # One look-up for both halves: it is most of the program, to compile and to run.
+    hazards = jnp.concatenate([draws[0], jnp.cumsum(gaps)])
+    start = jnp.concatenate([early.start, jnp.zeros(slots)])
+    finish = start + time_of_hazard(network.law, hazards)
+    first = finish.min()
+    known = first + network.delay
+    # ≤: a block found in the very moment the other arrives still counts as a fork.
+    # A law that may never end has infinite times, which are no blocks.
+    found = (finish <= known) & jnp.isfinite(finish)
+    overflow = (found.sum() > slots) | (found[-1] & (left[-1] > 1))
+
+    rank = jnp.cumsum(found) - 1
+    place = found[None, :] & (rank[None, :] == jnp.arange(slots)[:, None])
+    mine = jnp.where(place, finish[None, :], jnp.inf).min(axis=1)
+    info = (network.delay + first, found.sum(), mine - first)
+    return _Early(mine - known, early.overflow | overflow), info
+
+
+def _traced(network: Network) -> Network:
+    scalar = partial(jnp.asarray, dtype=jnp.float32)
+    return Network(
+        on_device(network.law),
+        scalar(network.honest),
+        scalar(network.adversarial),
+        scalar(network.delay),
+    )
+
+
+def batch_of(replicas: int, limit: int = BATCH) -> int:
+    """Replicas side by side in ``lax.map``: a divisor, if a fair one exists.
+
+    A remainder would be compiled as a second program of its own.
+    """
+    divisor = next(d for d in range(min(limit, replicas), 0, -1) if replicas % d == 0)
+    return divisor if 4 * divisor >= min(limit, replicas) else min(limit, replicas)
+
+
+def compilations() -> int:
+    """How many distinct programs the simulation has been compiled to so far."""
+    return _simulate._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
