@@ -1,0 +1,55 @@
+"""Figure: probability that a block k deep is undone, against k.
+
+Notation (security.md §4, §7):
+    k           depth, blocks
+    ties win    the adversary needs to draw level; strict: to get ahead
+
+A straight line on this axis is a violation probability that decays exponentially; the
+exact private race of exponential laws with the same β stands beside the measured one.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from .points import draw_points
+from .style import new_figure, styled
+from .tables import Tables, read_points
+
+_LABELS = {
+    "persistence_violation": "adversary wins ties",
+    "persistence_violation_strict": "strict lead needed",
+}
+
+
+def data(tables: Tables) -> pd.DataFrame:
+    """Violation probabilities with 95 % intervals, and the exact references.
+
+    Args:
+        tables: ``estimates`` and, if there are any, ``references``.
+
+    Returns:
+        quantity, label, layer ("estimate", "reference"), at (depth k, blocks), value,
+        low, high.
+
+    Raises:
+        ValueError: If ``estimates`` is missing, empty or has no violation probability.
+    """
+    return read_points(tables, _LABELS)
+
+
+@styled()
+def draw(df: pd.DataFrame) -> Figure:
+    """Measured points with intervals, unseen violations as upper limits."""
+    figure = new_figure(2.2)
+    axes = figure.add_subplot()
+    draw_points(
+        figure, axes, df, scale="log", limit_label="none seen: 95 % upper limit"
+    )
+    axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Depth $k$ (blocks)")
+    axes.set_ylabel("Pr[violation at depth $k$]")
+    return figure

@@ -1,0 +1,170 @@
+"""How every figure looks and is written: one style sheet, one palette, one ``save``.
+
+Colours are Okabe and Ito's, safe for the colour-blind; each comes with a line style
+and a marker of its own, so a grey print tells the series apart too.
+
+Files are functions of the figure: no dates, no versions, so the same tables give the
+same bytes. They carry the command that reproduces them.
+
+Reference: M. Okabe, K. Ito, "Color Universal Design", 2008.
+"""
+
+import io
+import math
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib import style
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLUMN_INCHES = 3.4
+PNG_DPI = 300
+
+# A line of the legend, and what fits beside its sample in one column.
+_LEGEND_LINE_INCHES = 0.135
+_LEGEND_CHARACTERS = 48
+
+_SHEET = Path(__file__).with_name("dpodl.mplstyle")
+
+
+class Look(NamedTuple):
+    """What tells one series from another.
+
+    Attributes:
+        color: Okabe–Ito, as #rrggbb.
+        dashes: Matplotlib line style.
+        marker: Matplotlib marker.
+    """
+
+    color: str
+    dashes: str | tuple[float, tuple[float, ...]]
+    marker: str
+
+
+# Okabe and Ito's yellow is left out: too light for a thin line on white.
+LOOKS = (
+    Look("#0072b2", "-", "o"),
+    Look("#d55e00", (0, (5, 1.5)), "s"),
+    Look("#009e73", (0, (5, 1.5, 1, 1.5)), "^"),
+    Look("#cc79a7", (0, (1, 1)), "D"),
+    Look("#56b4e9", (0, (3, 1, 1, 1, 1, 1)), "v"),
+    Look("#e69f00", (0, (8, 2)), "P"),
+    Look("#000000", (0, (2, 2)), "X"),
+)
+# What every other series is compared with.
+BASELINE = Look("#000000", "-", "o")
+
+
+def look(index: int) -> Look:
+    """The look of a figure's index-th series; after the last, the first again."""
+    return LOOKS[index % len(LOOKS)]
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style sheet over Matplotlib's own defaults, whatever the user's settings.
+
+    A context, and as ``@styled()`` a decorator of ``draw``.
+    """
+    with style.context(_SHEET, after_reset=True):
+        yield
+
+
+def new_figure(height: float, width: float = COLUMN_INCHES) -> Figure:
+    """An empty figure on an Agg canvas.
+
+    Args:
+        height: Inches.
+        width: Inches; one paper column unless it is really needed.
+    """
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def legend_above(
+    figure: Figure,
+    handles: Sequence[Artist],
+    labels: Sequence[str],
+    *,
+    title: str,
+    columns: int = 1,
+) -> None:
+    """A legend above the axes; the figure grows by it, the axes keep their size.
+
+    Args:
+        figure: What to put it on.
+        handles: Samples, in the order of reading.
+        labels: One a handle; long ones are wrapped.
+        title: What holds for all of them.
+        columns: Legend columns.
+    """
+    wrapped = [textwrap.fill(label, _LEGEND_CHARACTERS // columns) for label in labels]
+    lines = sum(label.count("\n") + 1 for label in wrapped)
+    width, height = figure.get_size_inches()
+    rows = 1 + math.ceil(lines / columns)
+    figure.set_size_inches(width, height + _LEGEND_LINE_INCHES * rows)
+    figure.legend(
+        handles, wrapped, loc="outside upper center", title=title, ncols=columns
+    )
+
+
+def spaced(places: Sequence[float], gap: float) -> list[int]:
+    """Which of some places, the preferred first, stand at least ``gap`` apart."""
+    kept: list[int] = []
+    for index, place in enumerate(places):
+        if all(abs(place - places[other]) >= gap for other in kept):
+            kept.append(index)
+    return kept
+
+
+def save(
+    figure: Figure, path_without_suffix: Path | str, *, command: str
+) -> list[Path]:
+    """Write a figure as PNG (300 dpi) and PDF, each whole or not at all.
+
+    Args:
+        figure: What ``draw`` returned.
+        path_without_suffix: Where to; ``.png`` and ``.pdf`` are appended.
+        command: The command line that reproduces the figure; goes into the files'
+            metadata (PNG ``Description``; PDF ``Subject`` and ``Keywords``).
+
+    Returns:
+        The two paths. Equal figures give equal bytes.
+    """
+    stem = Path(path_without_suffix)
+    metadata = {
+        "png": {"Description": command, "Software": None},
+        "pdf": {
+            "Subject": f"Reproduce with: {command}",
+            "Keywords": command,
+            "Creator": None,
+            "Producer": None,
+            "CreationDate": None,
+        },
+    }
+    paths = []
+    for suffix, fields in metadata.items():
+        buffer = io.BytesIO()
+        # Ticks and their labels are made when they are drawn, with the settings then.
+        with styled():
+            figure.savefig(buffer, format=suffix, dpi=PNG_DPI, metadata=fields)
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        _replace(path, buffer.getvalue())
+        paths.append(path)
+    return paths
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
