@@ -1,0 +1,403 @@
+"""From a config and its curves to tidy tables of laws and estimates."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pandas as pd
+
+from ..analysis import bounds
+from ..analysis.assessment import Assessment, Plan, assess
+from ..analysis.block_time import (
+    BlockTimeLaw,
+    cv,
+    fastest_of,
+    mean,
+    proof_of_work,
+    quantile,
+    survival,
+)
+from ..analysis.empirical import (
+    EmpiricalLaw,
+    Lottery,
+    accuracy_error,
+    bootstrap_laws,
+    empirical_law,
+    interval_bracket,
+)
+from ..analysis.estimate import Refused
+from ..analysis.measurement import Measurement, with_training_error
+from ..analysis.simulation import network
+from ..models.curves import CurveSet
+from ..models.networks import forward_operations
+from .config import ComparisonConfig, Config, LotteryConfig, SchemeConfig, format_target
+from .store import Progress
+
+_LAW_POINTS = 400
+_NORMAL_95 = 1.96
+
+
+def curve_table(curves: CurveSet) -> pd.DataFrame:
+    """One row a run and look: setting, step, accuracy, loss."""
+    runs, looks = curves.correct.shape
+    settings = pd.DataFrame([i.hpp._asdict() for i in curves.initializations])
+    table = settings.loc[settings.index.repeat(looks)].reset_index(drop=True)
+    table.insert(0, "run", np.repeat(np.arange(runs), looks))
+    return table.assign(
+        step=np.tile(curves.steps, runs),
+        accuracy=curves.accuracy.ravel(),
+        loss=curves.loss.ravel(),
+    )
+
+
+def step_costs(
+    config: Config, curves: CurveSet, image_shape: tuple[int, int], classes: int
+) -> np.ndarray | None:
+    """c_i: what a step of each run costs, in the menu's mean step; None: all alike."""
+    if config.clock.unit == "steps":
+        return None
+
+    def cost(architecture: str, batch_size: int) -> float:
+        if config.clock.unit == "seconds":
+            return config.clock.step_seconds[f"{architecture}/{batch_size}"]
+        return 3.0 * batch_size * forward_operations(architecture, image_shape, classes)
+
+    menu = config.menu.build().settings()
+    unit = sum(p * cost(hpp.architecture, hpp.batch_size) for hpp, p in menu.items())
+    return np.array(
+        [
+            cost(i.hpp.architecture, i.hpp.batch_size) / unit
+            for i in curves.initializations
+        ]
+    )
+
+
+def law_tables(
+    config: Config, curves: CurveSet, costs: np.ndarray | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Survival curves and a summary of the scheme's law and its comparisons.
+
+    Returns:
+        (laws, law_summary). Intervals of mean and CV hold the bootstrap's spread and
+        the plateau bracket; a comparison that the runs cannot support is left empty.
+    """
+    laws, rows = [], []
+    scheme_label = "D-PoDL " + _targets(config.scheme)
+    settings: list[tuple[str, str, LotteryConfig, bool]] = [
+        (c.label, c.kind, c, False) for c in config.comparisons
+    ]
+    settings.append((scheme_label, "dpodl", config.scheme, True))
+    for label, kind, setting, main in settings:
+        row = {
+            "setting": label,
+            "kind": kind,
+            "t_acc": np.nan if kind == "pow" else setting.t_acc,
+            "t_1": "" if kind == "dl" else format_target(setting.t_1),
+            "t_2": format_target(setting.t_2) if kind == "dpodl" else "",
+            "p_1": np.nan if kind == "dl" else setting.p_1,
+            "p_2": setting.p_2 if kind == "dpodl" else np.nan,
+            "main": main,
+        }
+        try:
+            law, spread = _setting_law(config, curves, costs, setting, kind)
+        except Refused:
+            if main:
+                raise
+            rows.append(row)
+            continue
+        seconds = config.clock.seconds_per_step
+        centre = law.law if isinstance(law, EmpiricalLaw) else law
+        row |= {
+            **_with_interval("mean", mean, law, spread),
+            **_with_interval("cv", cv, law, spread),
+            "mean_seconds": mean(centre) * seconds,
+            "sd_seconds": cv(centre) * mean(centre) * seconds,
+            "runs": law.runs if isinstance(law, EmpiricalLaw) else 0,
+            "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
+        }
+        rows.append(row)
+        times = np.concatenate(
+            [
+                np.linspace(0, float(quantile(centre, 0.995)), _LAW_POINTS),
+                quantile(centre, [0.999, 0.9999]),
+            ]
+        )
+        laws.append(
+            pd.DataFrame(
+                {
+                    "setting": label,
+                    "kind": kind,
+                    "time": times,
+                    "survival": survival(centre, times),
+                }
+            )
+        )
+    return pd.concat(laws, ignore_index=True), pd.DataFrame(rows)
+
+
+def estimate_tables(
+    config: Config, curves: CurveSet, costs: np.ndarray | None, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Security figures with both errors, exact references, and notes.
+
+    Raises:
+        Refused: If the law of the block time cannot be known well enough.
+    """
+    plan = _plan(config)
+    security, net = config.security, config.network
+    key = jax.random.key(config.seed)
+    lottery = _lottery(config, config.scheme)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    resamples = bootstrap_laws(
+        config.seed, curves, lottery, security.bootstraps, step_costs=costs
+    )
+    total = 1 + len(resamples)
+    progress("estimating security", 0, total)
+
+    def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
+        return assess(
+            key,
+            network(
+                one_law,
+                provers=net.provers,
+                beta=net.beta,
+                delay_steps=net.delay_steps,
+            ),
+            one_plan,
+        )
+
+    honest = net.provers - round(net.beta * net.provers)
+    bracket = interval_bracket(law, honest)
+    assessment = at(law.law, plan)
+    progress("estimating security", 1, total)
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    replicates, failed = [], 0
+    for done, resample in enumerate(resamples):
+        try:
+            replicates.append(at(resample, smaller).measurements)
+        except Refused:
+            failed += 1
+        progress("estimating security", 2 + done, total)
+    measurements = with_training_error(assessment.measurements, replicates)
+    notes = _notes(config, curves, law, honest, bracket, assessment, failed)
+    return {
+        "estimates": measurement_table(measurements),
+        "references": _references(config, law, assessment),
+        "notes": notes,
+    }
+
+
+def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
+    """Measurements as a tidy table."""
+    return pd.DataFrame(
+        [
+            {
+                "quantity": m.quantity,
+                "at": np.nan if m.at is None else m.at,
+                "at_unit": m.at_unit,
+                **m.estimate._asdict(),
+                "unit": m.unit,
+            }
+            for m in measurements
+        ]
+    )
+
+
+def _plan(config: Config) -> Plan:
+    security = config.security
+    rounds = security.round_steps
+    return Plan(
+        levels=security.levels,
+        replicas=security.replicas,
+        good_period_replicas=security.good_period_replicas,
+        depths=range(1, security.depths + 1),
+        confirmations=security.confirmations,
+        windows=security.windows,
+        epsilon=security.epsilon,
+        round_steps=(
+            config.training.check_every if rounds == "check_every" else rounds
+        ),
+    )
+
+
+def _lottery(config: Config, setting: LotteryConfig) -> Lottery:
+    """The setting's parameters with the scheme's policies."""
+    scheme: SchemeConfig = config.scheme
+    training = config.training
+    abandon = scheme.abandon_steps
+    if abandon == "horizon":
+        looks = training.horizon_steps // training.check_every
+        abandon = looks * training.check_every
+    return Lottery(
+        t_acc=setting.t_acc,
+        p_1=setting.p_1,
+        p_2=setting.p_2,
+        hashes_per_step=config.clock.hashes_per_step,
+        retry=scheme.retry,
+        abandon_steps=None if abandon == "never" else abandon,
+    )
+
+
+def _setting_law(config, curves, costs, setting, kind):
+    """(law, bootstrap laws) of a comparison or of the scheme itself."""
+    if kind == "pow":
+        rate = config.clock.hashes_per_step
+        return proof_of_work(setting.p_1, hashes_per_step=rate), []
+    lottery = _lottery(config, setting)
+    if kind == "dl":
+        # Plain deep learning: no hash before or after, only the training.
+        lottery = lottery._replace(p_1=1.0, p_2=1.0)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    count = config.security.bootstraps
+    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
+    return law, resamples
+
+
+def _with_interval(
+    name: str,
+    figure: Callable[[BlockTimeLaw], float],
+    law: EmpiricalLaw | BlockTimeLaw,
+    resamples: list[BlockTimeLaw],
+) -> dict[str, float]:
+    """A law's figure, its bootstrap interval, and the plateau bracket if that is wider.
+
+    Behind the horizon the law is extrapolated; what the slowest and the fastest
+    defensible plateau give is part of what is not known.
+    """
+    if not isinstance(law, EmpiricalLaw):
+        value = figure(law)
+        return {name: value, f"{name}_low": value, f"{name}_high": value}
+    value = figure(law.law)
+    spread = [x for x in map(figure, resamples) if np.isfinite(x)]
+    half = _NORMAL_95 * float(np.std(spread, ddof=1)) if len(spread) > 1 else 0.0
+    bracket = (figure(law.slowest), figure(law.fastest))
+    return {
+        name: value,
+        f"{name}_low": min(value - half, *bracket),
+        f"{name}_high": max(value + half, *bracket),
+    }
+
+
+def _references(
+    config: Config, law: EmpiricalLaw, assessment: Assessment
+) -> pd.DataFrame:
+    """Closed forms to stand beside the estimates."""
+    net, security = config.network, config.security
+    adversarial = round(net.beta * net.provers)
+    honest = net.provers - adversarial
+    rows = []
+    if adversarial:
+        depths = np.arange(1, security.depths + 1)
+        # The same mean intervals, memoryless: honest growth slowed by the delay.
+        rate_h = bounds.growth_under_delay(
+            1.0 / mean(fastest_of(law.law, honest)), net.delay_steps
+        )
+        rate_a = 1.0 / mean(fastest_of(law.law, adversarial))
+        for name, q in (
+            ("memoryless, same share", net.beta),
+            ("memoryless, same mean intervals", rate_a / (rate_a + rate_h)),
+        ):
+            values = bounds.private_race(float(q), depths)
+            rows += [
+                ("persistence_violation", float(k), name, float(v))
+                for k, v in zip(depths, np.atleast_1d(values), strict=True)
+            ]
+    if assessment.rates is not None:
+        x, y, z = assessment.rates[:3]
+        for blocks, rounds in assessment.window_rounds.items():
+            value = bounds.good_window(rounds, x, y, min(z, 1.0), security.epsilon)
+            rows.append(("good_period", blocks, "independent rounds", float(value)))
+    return pd.DataFrame(rows, columns=["quantity", "at", "name", "value"])
+
+
+def _notes(config, curves, law, honest, bracket, assessment, failed) -> pd.DataFrame:
+    """What a careful reader must know beside the numbers."""
+    low, high = bracket
+    security = config.security
+    notes = [
+        (
+            "assumption",
+            f"{config.network.provers} equal provers; the corrupted ones "
+            "share what they find at once; honest messages take "
+            f"{config.network.delay_steps:g} steps, the adversary's none",
+        ),
+        (
+            "assumption",
+            "private race from the tip: the adversary starts with the block "
+            "of the transaction; a head start (pre-mining) is not included",
+        ),
+        ("assumption", f"time unit: {_unit(config)}"),
+        (
+            "assumption",
+            f"{law.reached} of {law.runs} models reached T_acc within the "
+            f"horizon; a model below it is given up after "
+            f"{config.scheme.abandon_steps} ({config.training.horizon_steps} steps "
+            "trained)",
+        ),
+    ]
+    mean_interval = mean(fastest_of(law.law, honest))
+    if high - low > 0.01 * mean_interval:
+        notes.append(
+            (
+                "warning",
+                "behind the horizon the law is extrapolated: the mean "
+                f"honest interval lies between {low:.4g} and {high:.4g} steps",
+            )
+        )
+    if law.runs < 10 * honest:
+        notes.append(
+            (
+                "warning",
+                f"the fastest of {honest} provers hangs on the lowest "
+                f"1/{honest} of {law.runs} trained models; for a bias below its "
+                f"error train at least {10 * honest}",
+            )
+        )
+    error = accuracy_error(curves, config.scheme.t_acc)
+    if error > 0:
+        notes.append(
+            (
+                "assumption",
+                f"a look scores {curves.eval_samples} of "
+                f"{curves.population} training examples: T_acc ± {error:.4f} for "
+                "each run, carried in the bootstrap",
+            )
+        )
+    if security.bootstraps == 0:
+        notes.append(
+            (
+                "warning",
+                "the intervals hold the simulation's error only "
+                "(bootstraps = 0), not that of the number of trained models",
+            )
+        )
+    if failed:
+        notes.append(
+            (
+                "warning",
+                f"{failed} of {security.bootstraps} bootstrap laws "
+                "could not be simulated and are left out of the spread",
+            )
+        )
+    notes += [("refused", text) for text in assessment.refusals]
+    return pd.DataFrame(notes, columns=["kind", "text"])
+
+
+def _unit(config: Config) -> str:
+    unit = config.clock.unit
+    seconds = f"{config.clock.seconds_per_step:.3g} s"
+    if unit == "steps":
+        return f"one training step, whatever its size; a step is {seconds}"
+    if unit == "operations":
+        return f"the menu's mean step by floating-point operations; it takes {seconds}"
+    return f"the menu's mean step by measured seconds; it takes {seconds}"
+
+
+def _targets(setting: LotteryConfig | ComparisonConfig) -> str:
+    return (
+        f"({setting.t_acc:g}, {format_target(setting.t_1)}, "
+        f"{format_target(setting.t_2)})"
+    )

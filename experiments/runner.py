@@ -1,0 +1,374 @@
+"""From a config to a folder of results, resumable at any moment.
+
+Stages: curves → laws → estimates → figures → summary. Each is a function of the
+config, the code and the stage before; its key is their fingerprint.
+"""
+
+import io
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from importlib import metadata, resources
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+
+from ..models.architecture import Initialization
+from ..models.curves import (
+    CurveSet,
+    CurveSettings,
+    TrainingSet,
+    chunk_runs,
+    draw_runs,
+    train_chunk,
+    training_set,
+)
+from ..models.data import SHA256, Dataset, load_dataset
+from ..models.training import Curve
+from . import evaluation, pictures, summary
+from .config import Config, ConfigError, fingerprint, plain
+from .store import (
+    CurveStore,
+    Progress,
+    RunFolder,
+    exclusive,
+    file_digest,
+    source_digest,
+    table_bytes,
+    write_atomically,
+)
+
+TABLES = ("curves", "law_summary", "laws", "estimates", "references", "notes")
+
+
+class RunResult(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        folder: Where everything is.
+        tables: Tidy tables by name, as stored.
+        recomputed: Stages that had to be done this time.
+        seconds: Time each of them took.
+    """
+
+    folder: Path
+    tables: dict[str, pd.DataFrame]
+    recomputed: list[str]
+    seconds: dict[str, float]
+
+
+def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunResult:
+    """Run an experiment, or what is missing of it.
+
+    Args:
+        config: The experiment.
+        root: Folder of all results; the run gets ``<name>-<digest>`` in it.
+        progress: Told how far each stage is.
+        command: The command line that reproduces the run, kept with the figures.
+
+    Returns:
+        The folder and its tables.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        Refused: If the runs cannot support a law (no run reaches t_acc, ...).
+        DataError: If the data set cannot be read.
+    """
+    folder = RunFolder(root / f"{config.name}-{config.digest()[:10]}")
+    code = _code_digests()
+    with exclusive(folder.path):
+        job = _Job(config, root, folder, code, progress, command)
+        for stage in ("curves", "laws", "estimates", "figures", "summary"):
+            job.stage(stage)
+        # Also where the last process was killed just before it.
+        if job.recomputed or not (folder.path / "provenance.json").is_file():
+            job.write_provenance()
+    tables = {name: folder.table(f"{name}.csv") for name in TABLES}
+    return RunResult(folder.path, tables, job.recomputed, job.seconds)
+
+
+def curve_settings(config: Config, dataset: Dataset) -> CurveSettings:
+    """The curve settings of a config, checked against the data.
+
+    Raises:
+        ConfigError: If a batch or an evaluation sample is larger than the data set.
+    """
+    examples = len(dataset.x_train)
+    training = config.training
+    samples = examples if training.eval_samples == "all" else training.eval_samples
+    problems = []
+    if samples > examples:
+        problems.append(
+            f"training.eval_samples must be at most the {examples} training examples "
+            f"of {dataset.name}, got {samples}"
+        )
+    largest = max(config.menu.batch_sizes)
+    if largest > examples:
+        problems.append(
+            f"menu.batch_sizes must be at most the {examples} training examples of "
+            f"{dataset.name}, got {largest}"
+        )
+    if problems:
+        raise ConfigError("\n  ".join(problems))
+    return CurveSettings(
+        check_every=training.check_every,
+        horizon_steps=training.horizon_steps,
+        eval_samples=samples,
+        lanes=training.lanes,
+    )
+
+
+class _Job:
+    """One pass over the stages; keeps what a stage needs from the one before."""
+
+    def __init__(self, config, root, folder, code, progress, command):
+        self.config: Config = config
+        self.root: Path = root
+        self.folder: RunFolder = folder
+        self.code: Mapping[str, str] = code
+        self.progress: Progress = progress
+        self.command: str = command
+        self.recomputed: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.key = fingerprint([config.digest(), _own_data(config), code["training"]])
+        self._curves: CurveSet | None = None
+
+    def stage(self, name: str) -> None:
+        self.key = fingerprint([name, self.key, self.code[name]])
+        if self.folder.fresh(name, self.key):
+            return
+        start = time.perf_counter()
+        files = getattr(self, f"_{name}_files")()
+        self.folder.finish(name, self.key, files)
+        self.recomputed.append(name)
+        self.seconds[name] = time.perf_counter() - start
+
+    def write_provenance(self) -> None:
+        facts = {
+            "command": self.command,
+            "version": metadata.version("dpodl"),
+            "code": dict(self.code),
+            "build": build(),
+            "python": sys.version.split()[0],
+            "packages": {
+                name: metadata.version(name)
+                for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
+            },
+            "machine": {
+                "system": platform.platform(),
+                "processor": _processor(),
+                "cores": usable_cores(),
+            },
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
+        }
+        text = summary.as_json(facts)
+        write_atomically(self.folder.path / "provenance.json", text.encode())
+
+    def _curves_files(self) -> dict[str, bytes]:
+        curves = train(self.config, self.root, self.progress)
+        self._curves = curves
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            correct=curves.correct,
+            loss=curves.loss,
+            steps=curves.steps,
+            eval_samples=curves.eval_samples,
+            population=curves.population,
+        )
+        return {
+            "config.toml": self.config.to_toml().encode(),
+            "curves.npz": buffer.getvalue(),
+            "curves.csv": table_bytes(evaluation.curve_table(curves)),
+        }
+
+    def _laws_files(self) -> dict[str, bytes]:
+        laws, law_summary = evaluation.law_tables(
+            self.config, self.curves(), self._costs()
+        )
+        return {
+            "laws.csv": table_bytes(laws),
+            "law_summary.csv": table_bytes(law_summary),
+        }
+
+    def _estimates_files(self) -> dict[str, bytes]:
+        tables = evaluation.estimate_tables(
+            self.config, self.curves(), self._costs(), self.progress
+        )
+        return {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+
+    def _figures_files(self) -> dict[str, bytes]:
+        self.progress("figures", 0, 1)
+        files = pictures.render(self._tables(), command=self.command)
+        self.progress("figures", 1, 1)
+        return files
+
+    def _summary_files(self) -> dict[str, bytes]:
+        return {"summary.md": summary.markdown(self.config, self._tables()).encode()}
+
+    def _costs(self) -> np.ndarray | None:
+        if self.config.clock.unit == "steps":
+            return None
+        dataset = load_dataset(self.config.data.name, self.config.data.path)
+        height, width = dataset.x_train.shape[1:]
+        return evaluation.step_costs(
+            self.config, self.curves(), (height, width), dataset.n_classes
+        )
+
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        return {name: self.folder.table(f"{name}.csv") for name in TABLES}
+
+    def curves(self) -> CurveSet:
+        if self._curves is None:
+            with np.load(self.folder.path / "curves.npz", allow_pickle=False) as file:
+                self._curves = CurveSet(
+                    _initializations(self.config),
+                    file["steps"],
+                    file["correct"],
+                    file["loss"],
+                    int(file["eval_samples"]),
+                    int(file["population"]),
+                )
+        return self._curves
+
+
+def train(config: Config, root: Path, progress: Progress) -> CurveSet:
+    """Train the config's runs, or those that the curve store does not have yet.
+
+    Work is spread over the accelerators, or over the cores of a CPU by threads (a
+    compiled training occupies about one core). Finished chunks are stored at once.
+
+    Returns:
+        The curves, ordered by run.
+    """
+    dataset = load_dataset(config.data.name, config.data.path)
+    settings = curve_settings(config, dataset)
+    runs = _initializations(config)
+    store = CurveStore(root / "curves" / _curve_key(config, dataset), settings.looks)
+    done = store.load()
+    chunks = [
+        (bucket, missing)
+        for bucket, members in chunk_runs(runs, range(len(runs)))
+        if (missing := [run for run in members if run not in done])
+    ]
+    progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))
+    if chunks:
+        _train_chunks(chunks, runs, dataset, settings, store, done, progress)
+    return CurveSet(
+        initializations=runs,
+        steps=settings.check_every * np.arange(1, settings.looks + 1),
+        correct=np.stack([done[run].correct for run in range(len(runs))]),
+        loss=np.stack([done[run].loss for run in range(len(runs))]),
+        eval_samples=settings.eval_samples,
+        population=len(dataset.x_train),
+    )
+
+
+def build() -> dict[str, str]:
+    """What a run's bits depend on beside its inputs."""
+    device = jax.devices()[0]
+    return {
+        "jax": metadata.version("jax"),
+        "jaxlib": metadata.version("jaxlib"),
+        "platform": device.platform,
+        "device": device.device_kind,
+        "processor": _processor(),
+        "flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> None:
+    devices = jax.local_devices()
+    workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
+    data: list[TrainingSet] = [
+        training_set(dataset.x_train, dataset.y_train, device)
+        for device in devices[:workers]
+    ]
+
+    def work(place: int) -> tuple[list[int], Curve]:
+        bucket, members = chunks[place]
+        mine = data[place % len(data)]
+        return members, train_chunk(bucket, [runs[i] for i in members], mine, settings)
+
+    pool = ThreadPoolExecutor(workers)
+    pending: set[Future] = {pool.submit(work, i) for i in range(len(chunks))}
+    try:
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                members, curve = future.result()
+                store.add(members, curve)
+                for i, run in enumerate(members):
+                    done[run] = Curve(curve.correct[i], curve.loss[i])
+                progress("training models", len(done), len(runs))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _initializations(config: Config) -> tuple[Initialization, ...]:
+    return draw_runs(config.seed, config.training.runs, config.menu.build())
+
+
+def _own_data(config: Config) -> str | None:
+    # What is pinned cannot change behind its name; a file of the user's can.
+    if config.data.name in SHA256:
+        return None
+    return load_dataset(config.data.name, config.data.path).sha256
+
+
+def _curve_key(config: Config, dataset: Dataset) -> str:
+    training = plain(config.training)
+    # More runs of the same kind extend a store instead of starting a new one.
+    del training["runs"]
+    facts = [
+        config.seed,
+        plain(config.menu),
+        training,
+        dataset.sha256,
+        build(),
+        _code_digests()["training"],
+    ]
+    return fingerprint(facts)[:16]
+
+
+def _code_digests() -> dict[str, str]:
+    folders = {
+        name: Path(str(resources.files(f"dpodl.{name}")))
+        for name in ("models", "analysis", "figures", "experiments")
+    }
+    models = source_digest([folders["models"]])
+    analysis = source_digest([folders["models"], folders["analysis"]])
+    everything = source_digest(list(folders.values()))
+    tables = file_digest(folders["experiments"] / "evaluation.py")
+    return {
+        "training": models,
+        "curves": fingerprint([models, tables]),
+        "laws": fingerprint([analysis, tables]),
+        "estimates": fingerprint([analysis, tables]),
+        "figures": everything,
+        "summary": everything,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

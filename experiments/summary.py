@@ -1,0 +1,223 @@
+"""What a run says, in words: the verdict, the summary page, the closing table."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from . import pictures
+from .config import Config
+
+_NAMES = {
+    "block_interval_mean": "block interval, steps",
+    "block_interval_cv": "block interval, CV (memoryless: 1)",
+    "chain_growth": "chain growth, blocks per step",
+    "stale_rate": "stale blocks, share",
+    "chain_quality": "chain quality under withholding",
+    "persistence_violation": "Pr[{at:g} deep is replaced]",
+    "liveness_quantile": "steps until {k} deep, {at:.0%} quantile",
+    "good_period": "Pr[window of {at:g} blocks is good]",
+    "good_period_all": "Pr[all windows ≥ {at:g} blocks good]",
+}
+
+
+class Verdict(NamedTuple):
+    """What is safe, what is not, and how sure that is.
+
+    Attributes:
+        safe_depth: Smallest depth from which the upper end of every interval is at most
+            the target; None if no depth in the table is.
+        unsafe_depth: Largest depth whose lower end is above the target; None if none.
+        line: The verdict as one sentence.
+    """
+
+    safe_depth: int | None
+    unsafe_depth: int | None
+    line: str
+
+
+def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
+    """Judge persistence (ties win) against the config's target."""
+    estimates: Any = tables["estimates"]
+    target = config.security.target
+    curve = estimates[estimates.quantity == "persistence_violation"].sort_values("at")
+    above = curve[curve.high > target]["at"]
+    deepest = int(curve["at"].max())
+    safe = 1 if above.empty else int(above.max()) + 1
+    safe_depth = safe if safe <= deepest else None
+    below = curve[curve.low > target]["at"]
+    unsafe_depth = None if below.empty else int(below.max())
+    first = _first_sentence(config, curve, safe_depth, deepest)
+    parts = [first]
+    if unsafe_depth is not None:
+        parts.append(f"not safe up to {unsafe_depth}")
+    undecided = range((unsafe_depth or 0) + 1, safe_depth or deepest + 1)
+    if len(undecided) > 0:
+        last = undecided[-1]
+        between = f"{undecided[0]}" if len(undecided) == 1 else f"{undecided[0]}–{last}"
+        parts.append(f"undecided at {between}")
+    main: Any = tables["law_summary"].query("main").iloc[0]
+    how = (
+        f"95 % intervals from {int(main.runs)} trained models and "
+        f"{config.security.replicas:,} simulated races"
+    )
+    return Verdict(safe_depth, unsafe_depth, "; ".join(parts) + f" ({how}).")
+
+
+def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
+    """Rows (figure, value, 95 % interval) that a researcher reads first."""
+    estimates = tables["estimates"]
+    seconds = config.clock.seconds_per_step
+    shown_at = {
+        "persistence_violation": _chosen_depths(config, tables),
+        "good_period": _chosen_windows(estimates),
+        "good_period_all": _chosen_windows(estimates),
+    }
+    rows = []
+    for row in _rows(estimates):
+        if row.quantity not in _NAMES:
+            continue
+        if row.at not in shown_at.get(row.quantity, {row.at}) and row.at == row.at:
+            continue
+        name = _NAMES[row.quantity].format(at=row.at, k=config.security.confirmations)
+        value = number(row.value)
+        if row.unit == "steps":
+            value += f"  ({number(row.value * seconds)} s)"
+        if row.value == 0 and row.unit == "probability":
+            value = f"< {number(row.high)}"
+        rows.append((name, value, f"{number(row.low)} … {number(row.high)}"))
+    return rows
+
+
+def law_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
+    """Rows (setting, mean steps, mean seconds, CV, models at T_acc) of the laws."""
+    rows = []
+    for row in _rows(tables["law_summary"]):
+        if not math.isfinite(row.mean):
+            rows.append((row.setting, "too few models reach T_acc", "", "", ""))
+            continue
+        rows.append(
+            (
+                row.setting,
+                _pm(row.mean, row.mean_low, row.mean_high),
+                f"{number(row.mean_seconds)} ± {number(row.sd_seconds)}",
+                _pm(row.cv, row.cv_low, row.cv_high),
+                "—" if row.kind == "pow" else f"{int(row.reached)}/{int(row.runs)}",
+            )
+        )
+    return rows
+
+
+def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
+    """The run's summary page."""
+    net, scheme = config.network, config.scheme
+    lines = [f"# {config.name}", ""]
+    if config.description:
+        lines += [config.description, ""]
+    lines += [f"**{verdict(config, tables).line}**", ""]
+    lines += [
+        f"Scheme: T_acc = {scheme.t_acc:g}, p_1 = {scheme.p_1:.3g}, p_2 = "
+        f"{scheme.p_2:.3g}, retry = {scheme.retry}. Network: {net.provers} provers, "
+        f"β = {net.beta:g}, Δ = {net.delay_steps:g} steps. Data: {config.data.name}.",
+        "",
+        "## Block time of one prover",
+        "",
+        *_table(
+            ("setting", "mean, steps", "mean ± sd, seconds", "CV", "at T_acc"),
+            law_rows(tables),
+        ),
+        "",
+        "Intervals are 95 %, from resampling the trained models. Seconds are the",
+        "time unit's conversion (`clock`), not a measurement of each run. Beside the",
+        "published Table 2 of SLT23 compare the ordering and the CVs: its rows are 20",
+        "attempts each on another machine, and its row (2^244, 2^255) cannot come",
+        "from an independent lottery of probability ½ (its minimum is 115 of 20).",
+        "",
+        "## Security",
+        "",
+        *_table(("figure", "value", "95 % interval"), closing_rows(config, tables)),
+        "",
+        "## Notes",
+        "",
+        *(f"* {n.kind}: {n.text}" for n in _rows(tables["notes"])),
+        "",
+        "## Figures",
+        "",
+        *(f"![{name}](figures/{name}.png)" for name in pictures.drawn(tables)),
+        "",
+        "Every number with its method is in `estimates.csv`; closed forms that stand",
+        "beside them are in `references.csv`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def as_json(facts: object) -> str:
+    """Readable JSON with a final newline."""
+    return json.dumps(facts, indent=1, default=str) + "\n"
+
+
+def number(value: float) -> str:
+    """Three significant digits, in the form that reads best."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "—"
+    if value == 0:
+        return "0"
+    if 0.99 < value < 1:
+        # Near certainty the distance to 1 is the number.
+        return f"{value:.{1 - math.floor(math.log10(1 - value))}f}"
+    if 1e-3 <= abs(value) < 1e5:
+        digits = max(0, 2 - math.floor(math.log10(abs(value))))
+        text = f"{value:,.{digits}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:.2e}"
+
+
+def _first_sentence(config, curve, safe_depth, deepest) -> str:
+    share = f"β = {config.network.beta:g}"
+    target = f"{config.security.target:g}"
+    if safe_depth is not None:
+        row = curve[curve["at"] == safe_depth].iloc[0]
+        return (
+            f"SAFE from {safe_depth} confirmations against a private chain of {share}: "
+            f"Pr[violation] ≤ {number(row.high)}, target {target}"
+        )
+    return (
+        f"NOT SHOWN SAFE against a private chain of {share}: up to {deepest} "
+        f"confirmations Pr[violation] ≤ {target} is not reached or not resolved"
+    )
+
+
+def _chosen_depths(config: Config, tables: Mapping[str, pd.DataFrame]) -> set[float]:
+    judged = verdict(config, tables)
+    depths = {1.0, float(config.security.confirmations)}
+    depths |= {float(d) for d in (judged.safe_depth, judged.unsafe_depth) if d}
+    return depths | {float(config.security.depths)}
+
+
+def _chosen_windows(estimates: Any) -> set[float]:
+    """Window lengths up to the first at which good is the rule, at most three."""
+    rows = estimates[estimates.quantity == "good_period_all"].sort_values("at")
+    sure = rows[rows.low >= 0.99]["at"]
+    last = sure.iloc[0] if len(sure) else rows["at"].max()
+    return set(rows[rows["at"] <= last]["at"].iloc[-3:])
+
+
+def _rows(table: pd.DataFrame) -> Iterable[Any]:
+    """A table's rows with its columns as attributes, which no type checker knows."""
+    return table.itertuples()
+
+
+def _pm(value: float, low: float, high: float) -> str:
+    if low == high:
+        return f"{number(value)} (exact)"
+    return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def _table(header: tuple, rows: list[tuple]) -> list[str]:
+    def line(cells: tuple) -> str:
+        return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+    return [line(header), line(tuple("---" for _ in header)), *map(line, rows)]

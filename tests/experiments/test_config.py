@@ -1,0 +1,586 @@
+"""Configs: what is written reads back equal, and what is wrong is told in one go."""
+
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from dpodl.experiments import config as config_module
+from dpodl.experiments.config import (
+    Config,
+    ConfigError,
+    SchemeConfig,
+    fingerprint,
+    format_target,
+    load_config,
+    parse_target,
+    shipped_configs,
+    success_probability,
+    target_of_probability,
+)
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+SPACE = 1 << 256
+SHIPPED = {"paper", "quickstart", "smoke"}
+STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
+
+# One change of every setting of [smoke], each to another value that is allowed.
+CHANGES = (
+    "name=other",
+    "description=other",
+    "seed=1",
+    "data.name=mnist",
+    "data.path=some/where.npz",
+    'menu.architectures=["softmax"]',
+    "menu.batch_sizes=[64]",
+    "menu.init_scales=[0.5]",
+    "menu.optimizers=[{name='sgd', learning_rates=[0.1]}]",
+    "menu.weights.architectures=[1, 2]",
+    "menu.weights.batch_sizes=[2]",
+    "menu.weights.init_scales=[2]",
+    "training.runs=25",
+    "training.horizon_steps=252",
+    "training.check_every=24",
+    "training.eval_samples=all",
+    "training.lanes=2",
+    "scheme.t_acc=0.81",
+    "scheme.t_1=2^249",
+    "scheme.t_2=2^255",
+    "scheme.retry=restart",
+    "scheme.abandon_steps=never",
+    "clock.unit=operations",
+    "clock.hashes_per_step=151",
+    "clock.seconds_per_step=1e-3",
+    f"clock.step_seconds={STEP_SECONDS}",
+    "network.provers=8",
+    "network.beta=0.5",
+    "network.delay_steps=13",
+    "security.target=0.01",
+    "security.depths=9",
+    "security.confirmations=4",
+    "security.epsilon=0.4",
+    "security.windows=[2]",
+    "security.round_steps=6",
+    "security.levels=64",
+    "security.replicas=500",
+    "security.good_period_replicas=300",
+    "security.bootstraps=5",
+    "security.bootstrap_replicas=300",
+    "comparisons=[]",
+)
+
+
+def sections(annotation: object = Config) -> set[type[BaseModel]]:
+    """A section and all sections within it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        inner = [sections(f.annotation) for f in annotation.model_fields.values()]
+        return {annotation}.union(*inner)
+    return set().union(*map(sections, get_args(annotation)))
+
+
+def written(folder: Path, text: str | bytes) -> str:
+    path = folder / "config.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def refusal(*overrides: str, source: str = "smoke", clock: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(source, overrides, clock)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------ there and back
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_shipped_configs_load_and_read_back_equal(name, tmp_path):
+    shipped = load_config(name)
+    assert shipped.name == name
+    assert shipped.description
+    again = load_config(written(tmp_path, shipped.to_toml()))
+    assert again == shipped
+    assert again.digest() == shipped.digest()
+
+
+def test_the_shipped_configs_are_these():
+    assert set(shipped_configs()) == SHIPPED
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_setting_reads_back_and_changes_the_digest(change, tmp_path):
+    plain, changed = load_config("smoke"), load_config("smoke", [change])
+    assert changed != plain
+    assert changed.digest() != plain.digest()
+    again = load_config(written(tmp_path, changed.to_toml()))
+    assert again == changed
+    assert again.digest() == changed.digest()
+
+
+def test_the_changes_above_cover_every_setting():
+    def paths(section: type[BaseModel], before: str = "") -> set[str]:
+        found = set()
+        for name, field in section.model_fields.items():
+            annotation = field.annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                found |= paths(annotation, f"{before}{name}.")
+            else:
+                found.add(before + name)
+        return found
+
+    assert {change.partition("=")[0] for change in CHANGES} == paths(Config)
+
+
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+shares = st.floats(0, 1, exclude_min=True)
+sizes = st.floats(1e-300, 1e300)
+
+
+@given(
+    texts,
+    texts,
+    names,
+    shares,
+    st.integers(0, SPACE),
+    st.lists(sizes, min_size=1),
+    st.dictionaries(texts, sizes, max_size=3),
+    st.integers(0, 2**63 - 1),
+)
+def test_any_config_reads_back_equal(
+    tmp_path_factory, description, label, name, t_acc, target, windows, table, seed
+):
+    config = Config.model_validate(
+        {
+            "name": name,
+            "description": description,
+            "seed": seed,
+            "scheme": {"t_acc": t_acc, "t_1": target},
+            "security": {"windows": windows},
+            "clock": {"step_seconds": table},
+            "comparisons": [{"label": label, "t_2": target}],
+        }
+    )
+    folder = tmp_path_factory.getbasetemp()
+    again = load_config(written(folder, config.to_toml()))
+    assert again == config
+    assert again.digest() == config.digest()
+
+
+def test_the_digest_is_the_same_in_every_release():
+    # A change of this number orphans every result folder there is: it must be seen.
+    values = {"b": [1, 0.1, "2^240"], "a": {"é": True, "none": None}}
+    canonical = '{"a":{"none":null,"\\u00e9":true},"b":[1,0.1,"2^240"]}'
+    assert json.loads(canonical) == values
+    expected = "c9df3a96b7f8ba80fb5ca4bcd6a7bb7b2c2c8fc2e3ab3e8e4d8f2a5a8e7c8c3d"
+    assert fingerprint(values) == expected
+
+
+def test_the_digest_sees_values_and_not_the_way_they_are_written(tmp_path):
+    text = shipped_configs()["smoke"]
+    shuffled = "\n\n".join(reversed(text.split("\n\n")[1:])).replace("[[", "\n[[")
+    head = text.split("\n\n")[0].replace('"smoke"', "'smoke'")
+    rewritten = head + "\n" + shuffled.replace("2^248", "2 ** 248")
+    again = load_config(written(tmp_path, rewritten))
+    reordered = again.model_copy(
+        update={"comparisons": load_config("smoke").comparisons}
+    )
+    assert reordered.digest() == load_config("smoke").digest()
+
+
+# ------------------------------------------------------------------ what a section is
+
+
+@pytest.mark.parametrize("section", sorted(sections(), key=lambda s: s.__name__))
+def test_every_setting_is_documented_and_every_default_allowed(section):
+    assert section.__doc__
+    required = {}
+    for name, field in section.model_fields.items():
+        inner = isinstance(field.annotation, type) and issubclass(
+            field.annotation, BaseModel
+        )
+        assert field.description or inner, f"{section.__name__}.{name}"
+        if field.is_required():
+            required[name] = {"low": 1, "high": 2, "count": 3}.get(name, "sgd")
+    if "learning_rates" in required:
+        required["learning_rates"] = [0.1]
+    built = section.model_validate(required)
+    # Defaults are not checked when they are used; written out, they are.
+    assert section.model_validate(built.model_dump()) == built
+
+
+@pytest.mark.parametrize("section", sorted(sections(), key=lambda s: s.__name__))
+def test_sections_are_frozen_and_closed(section):
+    assert section.model_config["extra"] == "forbid"
+    name = next(iter(section.model_fields))
+    empty = section.model_construct()
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(empty, name, None)
+
+
+# ------------------------------------------------------------------ targets
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2^240", 1 << 240),
+        ("2**240", 1 << 240),
+        (" 2 ^ 240 ", 1 << 240),
+        ("2^0", 1),
+        ("2^256", SPACE),
+        ("0", 0),
+        ("12345678901234567890123", 12345678901234567890123),
+        (str(SPACE), SPACE),
+        (7, 7),
+        (SPACE, SPACE),
+    ],
+)
+def test_ways_to_write_a_target(value, expected):
+    assert parse_target(value) == expected
+    assert SchemeConfig.model_validate({"t_1": value}).t_1 == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2^257",
+        "2^999",
+        "2^1000",
+        "3^4",
+        "2^-1",
+        "-1",
+        "",
+        "abc",
+        "1e3",
+        -1,
+        SPACE + 1,
+        1.0,
+        True,
+        None,
+        [1],
+        "9" * 5000,
+    ],
+)
+def test_what_is_not_a_target(value):
+    with pytest.raises(ValueError, match="target"):
+        parse_target(value)
+
+
+@given(st.integers(0, SPACE))
+@example(0)
+@example(1)
+@example(SPACE - 1)
+@example(SPACE)
+def test_a_target_survives_writing(target):
+    assert parse_target(format_target(target)) == target
+
+
+@given(st.integers(0, 256))
+def test_a_power_is_written_as_one(exponent):
+    assert format_target(1 << exponent) == f"2^{exponent}"
+
+
+@given(st.integers(0, SPACE))
+@example(SPACE - 1)
+@example(SPACE)
+def test_the_probability_of_a_target_is_the_nearest_float(target):
+    exact = min(Fraction(1), Fraction(target + 1, SPACE))
+    found = success_probability(target)
+    for other in (math.nextafter(found, 0), math.nextafter(found, 2)):
+        assert abs(Fraction(found) - exact) <= abs(Fraction(other) - exact)
+
+
+@pytest.mark.parametrize(
+    ("target", "probability"),
+    [(0, 2.0**-256), ("2^255", 0.5), (SPACE - 1, 1.0), (SPACE, 1.0)],
+)
+def test_known_probabilities(target, probability):
+    scheme = SchemeConfig.model_validate({"t_1": target, "t_2": target})
+    assert scheme.p_1 == scheme.p_2 == probability
+
+
+@given(st.floats(2.0**-256, 1, exclude_max=True))
+@example(2.0**-256)
+@example(math.nextafter(1, 0))
+def test_the_target_of_a_probability_is_the_largest_below_it(probability):
+    target = target_of_probability(probability)
+    assert target >= 0
+    assert Fraction(target + 1, SPACE) <= Fraction(probability)
+    assert Fraction(target + 2, SPACE) > Fraction(probability)
+
+
+def test_probability_one_means_no_lottery():
+    assert target_of_probability(1) == target_of_probability(1.0) == SPACE
+    scheme = SchemeConfig.model_validate({"p_1": 1, "p_2": 1.0})
+    assert (scheme.t_1, scheme.t_2) == (SPACE, SPACE)
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 1.5, 2, math.nan, math.inf, 1e-90, 10**400])
+@pytest.mark.parametrize("name", ["p_1", "p_2"])
+def test_what_is_not_a_probability(name, value):
+    with pytest.raises(ValueError, match=r"\[2\^-256, 1\]"):
+        target_of_probability(value)
+    with pytest.raises(ValidationError, match=name):
+        SchemeConfig.model_validate({name: value})
+
+
+@pytest.mark.parametrize("stage", ["1", "2"])
+def test_a_target_and_its_probability_are_one_setting(stage, tmp_path):
+    both = f't_{stage} = "2^240"\np_{stage} = 0.5'
+    told = refusal(source=written(tmp_path, f'name = "both"\n[scheme]\n{both}'))
+    assert f"t_{stage} or p_{stage}, not both" in told
+    for section in ("[scheme]\n", '[[comparisons]]\nlabel = "x"\n'):
+        for written_as in (f't_{stage} = "2^240"', f"p_{stage} = {2.0**-16}"):
+            text = f'name = "one"\n{section}{written_as}'
+            one = load_config(written(tmp_path, text))
+            setting = one.scheme if section == "[scheme]\n" else one.comparisons[0]
+            found = getattr(setting, f"p_{stage}")
+            assert found == pytest.approx(2.0**-16, rel=1e-15)
+
+
+def test_the_later_of_two_ways_to_set_a_target_counts():
+    # [smoke] has t_2 = 2^254.
+    by_probability = load_config("smoke", ["scheme.p_2=0.125"]).scheme
+    assert by_probability.p_2 == 0.125
+    overrides = ["scheme.p_2=0.125", "scheme.t_2=2^250"]
+    assert load_config("smoke", overrides).scheme.t_2 == 1 << 250
+
+
+# ------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        # Unknown settings: the known ones are told.
+        ("training.steps=3", "training.steps: no such setting; there are runs, "),
+        ("training.steps=3", "horizon_steps"),
+        ("scheme.p=3", "p_1, p_2"),
+        ("trainin.runs=3", "trainin: no such setting; there are name, "),
+        ("menu.weights.rates=[1]", "menu.weights.rates: no such setting"),
+        ("menu.weights.rates=[1]", "there are architectures, batch_sizes, init_scales"),
+        (
+            "comparisons=[{label='x', beta=1}]",
+            "comparisons.0.beta: no such setting; there are t_acc",
+        ),
+        (
+            "menu.optimizers=[{name='sgd', learning_rates=[1], rate=1}]",
+            "menu.optimizers.0.rate: no such setting; there are name, learning_rates",
+        ),
+        # Wrong types.
+        ("training.runs='24'", "training.runs: Input should be a valid integer"),
+        ("training.runs=24.0", "got 24.0"),
+        ("training.runs=true", "got True"),
+        ("scheme.t_acc='0.9'", "scheme.t_acc: Input should be a valid number"),
+        ("scheme.t_acc=true", "got True"),
+        ("description=3", "description: Input should be a valid string (got 3)"),
+        ("training=3", "training: Input should be a valid dictionary"),
+        ("data.path=3", "data.path: "),
+        ("menu.architectures='softmax'", "menu.architectures: "),
+        ("seed=1979-05-27", "seed: Input should be a valid integer"),
+        # Out of range.
+        ("scheme.t_acc=0", "scheme.t_acc: Input should be greater than 0 (got 0)"),
+        ("scheme.t_acc=1.01", "less than or equal to 1 (got 1.01)"),
+        ("scheme.t_acc=-0.5", "greater than 0 (got -0.5)"),
+        ("scheme.t_acc=nan", "finite number (got nan)"),
+        ("scheme.t_1=2^257", "scheme.t_1: a target lies in [0, 2^256], got 2^257"),
+        ("scheme.t_2=-1", "scheme.t_2: a target lies in [0, 2^256], got -1"),
+        ("scheme.t_2=1.5", 'scheme.t_2: a target is "2^k"'),
+        ("scheme.p_1=0", "scheme: p_1: a probability lies in [2^-256, 1], got 0"),
+        ("scheme.p_1='x'", "scheme: p_1 must be a number, got 'x'"),
+        ("network.beta=1", "network.beta: Input should be less than 1 (got 1)"),
+        ("network.beta=-0.1", "network.beta: Input should be greater than or equal"),
+        ("network.beta=nan", "network.beta: Input should be a finite number"),
+        ("network.beta=0.3", "nearest betas are 0.25 and 0.5, got 0.3"),
+        ("network.delay_steps=inf", "network.delay_steps: "),
+        ("training.runs=9", "training.runs: Input should be greater than or equal"),
+        ("training.lanes=0", "training.lanes: "),
+        ("training.eval_samples=some", "Input should be 'all' (got 'some')"),
+        ("training.horizon_steps=11", "at least check_every = 12 (one look), got 11"),
+        ("training.check_every=241", "at least check_every = 241 (one look), got 240"),
+        ("scheme.retry=x", "scheme.retry: Input should be 'continue' or 'restart'"),
+        ("scheme.abandon_steps=soon", "'horizon' or 'never' (got 'soon')"),
+        ("scheme.abandon_steps=11", "scheme.abandon_steps must lie between"),
+        ("scheme.abandon_steps=241", "training.horizon_steps = 240, got 241"),
+        ("clock.unit=hours", "'steps', 'operations' or 'seconds' (got 'hours')"),
+        ("clock.unit=seconds", "missing: softmax/32, mlp-8/32"),
+        ("clock.step_seconds={x=0}", "clock.step_seconds.x: "),
+        ("clock.hashes_per_step=0", "clock.hashes_per_step: "),
+        ("security.depths=25", "security.depths must be at most half of security.lev"),
+        ("security.confirmations=25", "security.confirmations must be at most half"),
+        ("security.windows=[]", "security.windows: "),
+        ("security.windows=[0]", "security.windows.0: "),
+        ("security.epsilon=1", "security.epsilon: Input should be less than 1"),
+        ("menu.architectures=[]", "menu: an axis of the menu needs at least one"),
+        ("menu.architectures=['mlp']", "'softmax', 'mlp-W' or 'cnn-C'"),
+        ("menu.batch_sizes=[0]", "menu.batch_sizes.0: "),
+        ("menu.weights.batch_sizes=[1, 2]", "weights must be 1 whole numbers"),
+        (
+            "menu.optimizers=[{name='lion', learning_rates=[1]}]",
+            "menu.optimizers.0.name: Input should be 'sgd', 'momentum' or 'adam'",
+        ),
+        (
+            "menu.optimizers=[{name='sgd', learning_rates={low=1, high=2}}]",
+            "menu.optimizers.0.learning_rates.count: Field required",
+        ),
+        (
+            "menu.optimizers=[{name='sgd', learning_rates=[0.1], momenta=[0.5]}]",
+            "momenta belong to the optimizer 'momentum'; 'sgd' got (0.5,)",
+        ),
+        ("comparisons=[{kind='pow'}]", "comparisons.0.label: Field required"),
+        ("comparisons=[{label='a'}, {label='a'}]", "comparisons.label must differ"),
+        ("name=a/b", "name: String should match pattern"),
+        ("name=..", "name: "),
+        ("seed=-1", "seed: Input should be greater than or equal to 0 (got -1)"),
+    ],
+)
+def test_bad_settings_are_named_with_what_is_allowed_and_what_was_given(change, told):
+    message = refusal(change)
+    assert message.startswith("smoke cannot be used:\n  ")
+    assert told in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        (
+            ("training.runs=1", "scheme.t_acc=3", "foo=1", "network.beta=2"),
+            ("training.runs", "scheme.t_acc", "foo", "network.beta"),
+        ),
+        (
+            ("security.depths=100", "scheme.abandon_steps=1", "clock.unit=seconds"),
+            ("security.depths", "scheme.abandon_steps", "clock.step_seconds"),
+        ),
+    ],
+)
+def test_all_problems_are_told_at_once(changes, fields):
+    message = refusal(*changes)
+    assert all(field in message for field in fields)
+
+
+@pytest.mark.parametrize(
+    "override", ["x", "", "=3", "a..b=3", ".a=3", "a.=3", "scheme.t_acc"]
+)
+def test_overrides_of_another_form(override):
+    told = refusal(override)
+    assert told == f"--set takes a.b=value, got {override!r}"
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [("training.runs.x=3", "runs"), ("comparisons.0.label=x", "comparisons")],
+)
+def test_overrides_below_what_is_no_table(override, key):
+    told = refusal(override)
+    assert f"--set {override}: {key!r} is not a table" in told
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("scheme.t_acc=0.9", ("scheme", "t_acc"), 0.9),
+        ("scheme.t_acc = 0.9", ("scheme", "t_acc"), 0.9),
+        ("scheme.retry=restart", ("scheme", "retry"), "restart"),
+        ("scheme.retry='restart'", ("scheme", "retry"), "restart"),
+        ("scheme.t_2=2^250", ("scheme", "t_2"), 1 << 250),
+        ("security.windows=[3, 4.5]", ("security", "windows"), (3, 4.5)),
+        ("description=a = b", ("description",), "a = b"),
+        ("clock.step_seconds.softmax/32=2", ("clock", "step_seconds"), {"softmax/32": 2}),
+    ],
+)
+def test_overrides_are_toml_and_bare_words_are_text(override, path, value):
+    found = load_config("smoke", [override])
+    for name in path:
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_numbers_of_thousands_of_digits_are_refused_like_others(tmp_path):
+    digits = "9" * 5000
+    assert "training.runs" in refusal(f"training.runs={digits}")
+    source = written(tmp_path, f'name = "x"\nseed = {digits}')
+    assert "not valid TOML" in refusal(source=source)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name = ", "not valid TOML: Invalid value (at end of document)"),
+        ("name = 'a'\nname = 'b'", "not valid TOML: Cannot overwrite a value"),
+        (b"name = '\xff'", "cannot read the config"),
+        (b"name = '\xff'", "not UTF-8 text"),
+        ("", "name: Field required"),
+    ],
+)
+def test_unreadable_text(text, told, tmp_path):
+    source = written(tmp_path, text)
+    message = refusal(source=source)
+    assert told in message
+    assert source in message
+
+
+def test_missing_files_and_unknown_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "No such file" in refusal(source="nothing.toml")
+    for name in ("quickstar", "", "a/b"):
+        told = refusal(source=name)
+        assert f"no config is called {name!r}" in told
+        assert "paper, quickstart, smoke" in told
+
+
+def test_a_folder_does_not_hide_the_shipped_config_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smoke").mkdir()
+    assert load_config("smoke").name == "smoke"
+    (tmp_path / "mine").write_text('name = "of-mine"')
+    assert load_config("mine").name == "of-mine"
+    (tmp_path / "folder.toml").mkdir()
+    assert "Is a directory" in refusal(source="folder.toml")
+
+
+# ------------------------------------------------------------------ measured clocks
+
+
+def test_a_measured_clock_replaces_what_it_measured(tmp_path):
+    clock = tmp_path / "clock.toml"
+    clock.write_text(f"[clock]\nhashes_per_step = 7\nstep_seconds = {STEP_SECONDS}")
+    overrides = ["clock.seconds_per_step=3", "clock.unit=seconds"]
+    found = load_config("smoke", overrides, clock).clock
+    assert (found.hashes_per_step, found.seconds_per_step) == (7, 3)
+    assert found.step_seconds == {"softmax/32": 1e-4, "mlp-8/32": 3e-4}
+
+
+@pytest.mark.parametrize("text", ["", "clock = 3", "[clocks]\nhashes_per_step = 7"])
+def test_a_file_that_is_no_clock(text, tmp_path):
+    clock = tmp_path / "clock.toml"
+    clock.write_text(text)
+    assert f"{clock} has no table [clock]" in refusal(clock=clock)
+
+
+def test_a_clock_over_a_config_whose_clock_is_no_table(tmp_path):
+    clock = tmp_path / "clock.toml"
+    clock.write_text("[clock]\nhashes_per_step = 7")
+    source = written(tmp_path, 'name = "x"\nclock = 3')
+    assert "'clock' is not a table" in refusal(source=source, clock=clock)
+
+
+# ------------------------------------------------------------------ grids
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        (0.001, 0.1, 3, (0.001, 0.01, 0.1)),
+        (0.05, 0.5, 2, (0.05, 0.5)),
+        (0.3, 9.0, 1, (0.3,)),
+        (1.0, 8.0, 4, (1.0, 2.0, 4.0, 8.0)),
+    ],
+)
+def test_a_grid_is_even_in_the_logarithm(low, high, count, expected):
+    grid = config_module.GridConfig(low=low, high=high, count=count)
+    assert grid.values() == expected
