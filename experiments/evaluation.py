@@ -29,7 +29,7 @@ from ..analysis.estimate import Refused
 from ..analysis.measurement import Measurement, with_training_error
 from ..analysis.simulation import network
 from ..models.curves import CurveSet
-from ..models.networks import forward_operations
+from ..models.networks import step_operations
 from .config import ComparisonConfig, Config, LotteryConfig, SchemeConfig, format_target
 from .store import Progress
 
@@ -60,7 +60,7 @@ def step_costs(
     def cost(architecture: str, batch_size: int) -> float:
         if config.clock.unit == "seconds":
             return config.clock.step_seconds[f"{architecture}/{batch_size}"]
-        return 3.0 * batch_size * forward_operations(architecture, image_shape, classes)
+        return float(batch_size * step_operations(architecture, image_shape, classes))
 
     menu = config.menu.build().settings()
     unit = sum(p * cost(hpp.architecture, hpp.batch_size) for hpp, p in menu.items())
@@ -217,7 +217,7 @@ def _plan(config: Config) -> Plan:
         confirmations=security.confirmations,
         windows=security.windows,
         epsilon=security.epsilon,
-        round_steps=(
+        round_steps=float(
             config.training.check_every if rounds == "check_every" else rounds
         ),
     )

@@ -255,7 +255,7 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     done = store.load()
     chunks = [
         (bucket, missing)
-        for bucket, members in chunk_runs(runs, range(len(runs)))
+        for bucket, members in chunk_runs(runs, range(len(runs)), settings.lanes)
         if (missing := [run for run in members if run not in done])
     ]
     progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))

@@ -1,7 +1,7 @@
 """Many trainings: learning curves of runs drawn by their digests.
 
 Runs are grouped into buckets of equal shapes (architecture, batch size). A bucket is
-one compiled program that takes any number of runs up to ``CHUNK_RUNS``; the runs go
+one compiled program that takes any number of runs up to a chunk's; the runs go
 through it one after the other, ``lanes`` side by side. With one lane a run's bits
 depend on nothing but its digest and the settings: not on its neighbours, the chunk,
 the device count or the thread that ran it.
@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
 
 from .architecture import Initialization, Menu, hash_to_architecture, run_digest
-from .networks import build_network, forward_operations
+from .networks import build_network, step_operations
 from .training import Curve, Hyper, hyper_of, train_curve
 
 # Runs between two returns to the host. Small, so that little is lost to an
@@ -108,8 +108,13 @@ def draw_runs(seed: int, runs: int, menu: Menu) -> tuple[Initialization, ...]:
     return tuple(hash_to_architecture(run_digest(seed, i), menu) for i in range(runs))
 
 
+def chunk_size(lanes: int) -> int:
+    """Most runs of a chunk: ``CHUNK_RUNS``, rounded up to whole groups of lanes."""
+    return _padded(CHUNK_RUNS, lanes)
+
+
 def chunk_runs(
-    initializations: Sequence[Initialization], todo: Sequence[int]
+    initializations: Sequence[Initialization], todo: Sequence[int], lanes: int = 1
 ) -> Iterator[tuple[Bucket, list[int]]]:
     """Split the runs still to do into chunks that share a program.
 
@@ -121,8 +126,8 @@ def chunk_runs(
         buckets.setdefault(Bucket(hpp.architecture, hpp.batch_size), []).append(run)
     for bucket in sorted(buckets, key=_work, reverse=True):
         runs = buckets[bucket]
-        for start in range(0, len(runs), CHUNK_RUNS):
-            yield bucket, runs[start : start + CHUNK_RUNS]
+        for start in range(0, len(runs), chunk_size(lanes)):
+            yield bucket, runs[start : start + chunk_size(lanes)]
 
 
 def train_chunk(
@@ -131,7 +136,7 @@ def train_chunk(
     data: TrainingSet,
     settings: CurveSettings,
 ) -> Curve:
-    """Train up to ``CHUNK_RUNS`` runs of one bucket.
+    """Train up to ``chunk_size(settings.lanes)`` runs of one bucket.
 
     Args:
         bucket: Their architecture and batch size.
@@ -147,16 +152,14 @@ def train_chunk(
             a setting is out of range.
     """
     _check_settings(settings)
-    if not 1 <= len(initializations) <= CHUNK_RUNS:
-        raise ValueError(
-            f"a chunk has 1 to {CHUNK_RUNS} runs, got {len(initializations)}"
-        )
+    size = chunk_size(settings.lanes)
+    if not 1 <= len(initializations) <= size:
+        raise ValueError(f"a chunk has 1 to {size} runs, got {len(initializations)}")
     for hpp, _, _ in initializations:
         if (hpp.architecture, hpp.batch_size) != bucket:
             raise ValueError(f"a run of {hpp} does not belong to {bucket}")
     # Absent runs repeat the first; the loop's trip count leaves them out.
-    width = _padded(CHUNK_RUNS, settings.lanes)
-    padded = [*initializations, *[initializations[0]] * (width - len(initializations))]
+    padded = [*initializations, *[initializations[0]] * (size - len(initializations))]
     columns = zip(*map(hyper_of, padded), strict=True)
     stacked = Hyper(*map(np.stack, columns))  # pyright: ignore
     curve = _train_chunk(
@@ -211,7 +214,7 @@ def _train_chunk(
 
 def _work(bucket: Bucket) -> tuple[int, Bucket]:
     # Operations a step. Only the order counts, so a nominal image will do.
-    operations = forward_operations(bucket.architecture, (28, 28), classes=10)
+    operations = step_operations(bucket.architecture, (28, 28), classes=10)
     return bucket.batch_size * operations, bucket
 
 

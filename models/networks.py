@@ -82,27 +82,44 @@ def forward_operations(
 ) -> int:
     """Multiply–adds × 2 of one example's forward pass (biases left out).
 
-    A training step of batch size b costs 2·b to 3·b times that: the forward pass, the
-    gradient of the weights, and behind the first layer the gradient of its input. It
-    is 2·b for softmax and for an MLP, whose first layer is nearly all of it.
+    Raises:
+        ValueError: If the images are too small for the CNN.
+    """
+    return sum(_layer_operations(architecture, image_shape, classes))
+
+
+def step_operations(
+    architecture: str, image_shape: tuple[int, int], classes: int
+) -> int:
+    """Multiply–adds × 2 of one example's share of a training step.
+
+    The forward pass, as much again for the weights' gradient, and again for the
+    gradient of every layer's input but the first's (the image needs none).
 
     Raises:
         ValueError: If the images are too small for the CNN.
     """
+    first, *later = _layer_operations(architecture, image_shape, classes)
+    return 2 * first + 3 * sum(later)
+
+
+def _layer_operations(
+    architecture: str, image_shape: tuple[int, int], classes: int
+) -> list[int]:
     family, width = Architecture.parse(architecture)
-    height, wide = image_shape
+    pixels = math.prod(image_shape)
     if family == "softmax":
-        return 2 * height * wide * classes
+        return [2 * pixels * classes]
     if family == "mlp":
-        return 2 * (height * wide * width + width * classes)
+        return [2 * pixels * width, 2 * width * classes]
     sides_1 = _positions(image_shape, size=5, stride=2)
     sides_2 = _positions(sides_1, size=3, stride=2)
     area_1, area_2 = math.prod(sides_1), math.prod(sides_2)
-    return 2 * (
-        area_1 * 25 * width
-        + area_2 * 9 * width * 2 * width
-        + area_2 * 2 * width * classes
-    )
+    return [
+        2 * area_1 * 25 * width,
+        2 * area_2 * 9 * width * 2 * width,
+        2 * area_2 * 2 * width * classes,
+    ]
 
 
 def _positions(

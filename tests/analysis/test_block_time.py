@@ -200,6 +200,16 @@ def test_quantile_is_the_smallest_time_that_reaches_the_level(law):
     assert (np.diff(bt.quantile(law, np.sort(levels))) >= 0).all()
 
 
+@pytest.mark.parametrize("lattice", [False, True])
+@pytest.mark.parametrize("tail", [0.0, 0.1])
+def test_quantile_is_at_the_start_of_a_lull(lattice, tail):
+    # The level is reached at knot 100 and nothing happens until knot 8191.
+    reached = -np.log1p(-0.5)
+    hazard = np.where(np.arange(KNOTS) < 100, 0.0, reached)
+    law = BlockTimeLaw(hazard, 2.0, tail, 1.0, lattice)
+    assert bt.quantile(law, 0.5) == 201.0
+
+
 def test_scalars_integers_and_lists_are_times_too():
     law = bt.exponential(0.5)
     for times in (2, 2.0, np.float64(2.0), np.array(2)):

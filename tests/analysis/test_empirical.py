@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis import block_time as bt
+from dpodl.analysis import empirical
 from dpodl.analysis.block_time import KNOTS
 from dpodl.analysis.empirical import (
     Lottery,
@@ -754,6 +755,37 @@ def test_cheap_runs_cost_neither_memory_nor_the_mean():
     assert peak < 1e8
     mean = np.mean(EVERY * costs * (_first(curves) + 9)) + 1 / 0.9e6
     assert bt.mean(law) == pytest.approx(mean, rel=1e-9)
+    # The cheapest runs get there within the first cell, but not at once.
+    assert EVERY * costs.min() * _first(curves).min() < law.spacing
+    assert law.cumulative_hazard[0] == 0
+
+
+@pytest.mark.parametrize("looks", [0, 3, 40])
+def test_looks_behind_the_horizon_summed_as_if_one_by_one(looks):
+    """The closed form of millions of looks against their enumeration."""
+    generator = np.random.default_rng(37)
+    cells = generator.choice([0.37, 1.0, 2.5, 20.0], 30)
+    hit = generator.choice([1e-4, 0.02, 0.5, 1.0], 30)
+    left = generator.random(30)
+    slow = np.zeros(KNOTS)
+    for width, p, mass in zip(cells, hit, left, strict=True):
+        late = np.arange(1, int(KNOTS / width) + 2)
+        slow += empirical._onto_grid(
+            width * (looks + late), mass * p * (1 - p) ** (late - 1)
+        )
+    fast = empirical._late_ends(left, hit, cells, looks)
+    # Only at the first knot do they differ: no look is put at knot 0.
+    assert np.cumsum(fast)[1:] == pytest.approx(np.cumsum(slow)[1:], abs=1e-11)
+
+
+def test_masses_on_the_grid_keep_their_mean():
+    generator = np.random.default_rng(38)
+    places, mass = generator.uniform(1.0, 900.0, (50, 7)), generator.random((50, 7))
+    grid = empirical._onto_grid(places, mass)
+    assert grid.sum() == pytest.approx(mass.sum(), rel=1e-12)
+    assert grid @ np.arange(KNOTS) == pytest.approx((places * mass).sum(), rel=1e-12)
+    # What lies behind the last knot is left out, not heaped up on it.
+    assert empirical._onto_grid(np.array([KNOTS - 0.5]), np.ones(1)).sum() == 0.5
 
 
 @pytest.mark.parametrize("ratio", [3.0, 30.0])
@@ -796,6 +828,18 @@ def test_float_trap_no_block_before_the_first_possible_one():
         assert (law.cumulative_hazard[before] == 0).all()
         assert bt.survival(bt.fastest_of(law, 1e9), 290.0) == 1.0
         assert 290.0 < _draw(34, law).min() < 320.0
+
+
+def test_float_trap_a_look_just_below_its_knot():
+    # One look is 51 cells but for a rounding, which must not put a block a cell early.
+    cost, cells = 0.09, KNOTS // (8 * 20)
+    assert EVERY * cost / (EVERY * cost / cells) < cells
+    law = empirical_law(
+        _steps_up([4] * 5, 20),
+        Lottery(0.9, 0.5, 1.0, 1e9),
+        step_costs=np.full(5, cost),
+    ).law
+    assert np.flatnonzero(law.cumulative_hazard)[0] == 4 * cells
 
 
 def test_float_trap_an_accuracy_equal_to_the_threshold_counts():

@@ -370,7 +370,7 @@ def test_architecture_names(name, parsed):
 
 BAD_NAMES = (
     *("", "mlp", "mlp-", "mlp-0", "mlp-08", "mlp-10000", "mlp--8", "mlp-8.0", "mlp 8"),
-    *("MLP-8", "xmlp-8", "mlp-8x", "mlp-8\n", " mlp-8", "softmax-8", "cnn", "mlp-٣"),
+    *("MLP-8", "xmlp-8", "mlp-8x", "mlp-8\n", " mlp-8", "softmax-8", "cnn", "mlp-1٣"),
 )
 
 

@@ -10,6 +10,7 @@ from dpodl.models.networks import (
     build_network,
     forward_operations,
     initial_parameters,
+    step_operations,
 )
 from jax import lax
 
@@ -245,3 +246,12 @@ def test_images_too_small_for_the_cnn_are_refused(image_shape, message):
         jax.eval_shape(draw, jax.random.key(0), zeros())
     with pytest.raises(ValueError, match=message):
         forward_operations("cnn-2", image_shape, CLASSES)
+
+
+def test_a_step_costs_the_forward_pass_and_the_gradients_it_needs():
+    # Counted from the jaxpr of a gradient: 2.00, 2.01 and 2.53 forward passes.
+    for name, passes in (("softmax", 2.00), ("mlp-32", 2.01), ("cnn-8", 2.53)):
+        forward = forward_operations(name, (28, 28), CLASSES)
+        assert step_operations(name, (28, 28), CLASSES) / forward == pytest.approx(
+            passes, abs=0.006
+        )
