@@ -167,7 +167,7 @@ def number(value: float) -> str:
         return "0"
     if 0.99 < value < 1:
         # Near certainty the distance to 1 is the number.
-        return f"{value:.{1 - math.floor(math.log10(1 - value))}f}"
+        return f"{value:.{min(6, 1 - math.floor(math.log10(1 - value)))}g}"
     if 1e-3 <= abs(value) < 1e5:
         digits = max(0, 2 - math.floor(math.log10(abs(value))))
         text = f"{value:,.{digits}f}"

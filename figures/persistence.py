@@ -10,7 +10,7 @@ exact private race of exponential laws with the same β stands beside the measur
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
 from .points import draw_points
 from .style import new_figure, styled
@@ -47,7 +47,9 @@ def draw(df: pd.DataFrame) -> Figure:
         figure, axes, df, scale="log", limit_label="none seen: 95 % upper limit"
     )
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    # Within two decades a lone power of ten would leave the axis without a scale.
+    few = LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(2, 0.5))
+    axes.yaxis.set_minor_formatter(few)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlim(left=0)
     axes.set_xlabel("Depth $k$ (blocks)")
