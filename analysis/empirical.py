@@ -35,8 +35,10 @@ from .estimate import Refused
 
 Plateau = Literal["central", "slowest", "fastest"]
 
-# The table reaches this many horizons; behind it the hazard is constant.
+# The table reaches this many horizons where the looks are few enough, and never less
+# than two; behind it the hazard is constant.
 _TABLE_HORIZONS = 8
+MAXIMUM_LOOKS = KNOTS // 2
 _MINIMUM_REACHED = 5
 
 
@@ -49,7 +51,8 @@ class Lottery(NamedTuple):
         p_2: Post-hash success probability in (0, 1].
         hashes_per_step: Hashes a prover does in one unit of time.
         retry: ``continue`` or ``restart`` after a failed ticket.
-        abandon_steps: Steps after which a model below T_acc is given up; None: never.
+        abandon_steps: Steps, whole looks, after which a model below T_acc is given up;
+            None: never.
     """
 
     t_acc: float
@@ -106,7 +109,8 @@ def empirical_law(
     Args:
         curves: Learning curves of independent runs.
         lottery: T_acc, p_1, p_2, hash rate, retry policy.
-        step_costs: c_i, time of a step of run i; None: all 1, time in steps.
+        step_costs: c_i, time of a step of run i; None: all 1, time in steps. One grid
+            serves all runs: times are good to 8 horizons of the costliest over 8192.
 
     Returns:
         The law with its bracket and counts.
@@ -145,8 +149,9 @@ def bootstrap_laws(
 ) -> list[BlockTimeLaw]:
     """Laws of resampled training runs: the sampling error of the training.
 
-    Runs are drawn with replacement. Where a look scored a sample of the training set,
-    each drawn run's accuracies are also shifted by one normal error of that sample's
+    Runs are drawn with replacement, which carries the variance of everything that
+    differs between runs. Where a look scored a sample of the training set, each drawn
+    run's accuracies are also shifted by one normal error of that sample's
     standard deviation at T_acc, √(T_acc(1−T_acc)/m · (N−m)/(N−1)).
 
     Args:
@@ -453,11 +458,18 @@ def _check(lottery: Lottery, curves: CurveSet) -> None:
             f"hashes_per_step must be > 0 and finite, got {lottery.hashes_per_step}"
         )
     horizon, check_every = int(curves.steps[-1]), int(curves.steps[0])
-    abandon = lottery.abandon_steps
-    if abandon is not None and not check_every <= abandon <= horizon:
+    if len(curves.steps) > MAXIMUM_LOOKS:
         raise ValueError(
-            f"abandon_steps must be between check_every = {check_every} and the "
-            f"horizon = {horizon}, got {abandon}"
+            f"a run may have at most {MAXIMUM_LOOKS} looks, so that its horizon fits "
+            f"the law's table twice, got {len(curves.steps)}: raise check_every"
+        )
+    abandon = lottery.abandon_steps
+    if abandon is not None and (
+        not check_every <= abandon <= horizon or abandon % check_every
+    ):
+        raise ValueError(
+            f"abandon_steps must be a multiple of check_every = {check_every} up to "
+            f"the horizon = {horizon}, got {abandon}"
         )
     if lottery.retry not in ("continue", "restart"):
         raise ValueError(

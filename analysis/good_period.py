@@ -39,6 +39,9 @@ from .simulation import Levels, batch_of
 # one sample.
 _STARTS = 16
 _BATCH = 256
+# Replicas with a bad (or a good) window below which normal intervals are not used.
+_FEW = 20
+_FEW_METHOD = "mean, Clopper–Pearson over replicas"
 # Rounds are int32; sums of rounds and windows must stay below 2^31.
 _ROUND_LIMIT = 2**29
 
@@ -333,9 +336,15 @@ def _some_window_bad(counter: _Counter, slope, sign, window, begin, end):
 def _mean_share(shares) -> Estimate:
     shares = np.asarray(shares, np.float64)
     estimate = estimate_mean(shares, "good periods")
-    if estimate.low == estimate.high:
-        # All alike (all good, say): a t interval would claim certainty.
-        estimate = estimate_share(shares > 0.5, "good periods")
+    # Near certainty the t interval is far too sure of itself. A replica counts once,
+    # however many of its windows failed: conservative, and exact.
+    whole = estimate_share(shares == 1.0, "good periods")
+    partly = estimate_share(shares > 0.0, "good periods")
+    count = len(shares)
+    if (1.0 - whole.value) * count < _FEW:
+        estimate = estimate._replace(low=whole.low, high=1.0, method=_FEW_METHOD)
+    elif partly.value * count < _FEW:
+        estimate = estimate._replace(low=0.0, high=partly.high, method=_FEW_METHOD)
     return estimate.clipped(0.0, 1.0)
 
 

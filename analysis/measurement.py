@@ -6,8 +6,8 @@ Notation:
     s_B            standard deviation of x̂(law_b) over b, with common random numbers
 
 The interval of a figure joins the simulation's half-width and 1.96 s_B in quadrature:
-the two errors are independent. Probabilities and positive figures are joined on the
-log scale where they span orders of magnitude.
+the two errors are independent. Persistence, which falls over orders of magnitude, is
+joined on the log scale.
 """
 
 import math
@@ -18,6 +18,8 @@ import numpy as np
 
 from .estimate import Estimate
 
+# Probabilities that fall over orders of magnitude along their curve.
+_RARE = ("persistence_violation", "persistence_violation_strict")
 _MINIMUM_EVENTS = 20
 _SPREAD_METHOD = "bootstrap over training runs"
 
@@ -50,9 +52,8 @@ def with_training_error(
 ) -> list[Measurement]:
     """Widen every interval by the spread over bootstrap laws.
 
-    A curve of rare probabilities (a quantity with several ``at``) is spread on the log
-    scale; where a resample saw fewer than 20 events it is carried on along the slope
-    of its last well-measured stretch.
+    Persistence is spread on the log scale; where a resample saw fewer than 20 events
+    its curve is carried on along the slope of its last well-measured stretch.
 
     Args:
         measured: Under the law of all runs.
@@ -70,7 +71,7 @@ def with_training_error(
 
 def _widened(measurement, resampled, curves) -> Measurement:
     estimate = measurement.estimate
-    if measurement.unit == "probability" and measurement.at is not None:
+    if measurement.quantity in _RARE and measurement.at is not None:
         logs = [
             curve[measurement.quantity](measurement.at)
             for curve in curves
@@ -111,7 +112,7 @@ def _widen_log(estimate: Estimate, spread: float) -> Estimate:
 def _log_curves(replicate: Sequence[Measurement]):
     """For each probability curve of a replicate: at → log probability, extrapolated."""
     curves = {}
-    for quantity in {m.quantity for m in replicate if m.unit == "probability"}:
+    for quantity in _RARE:
         points = sorted(
             (m.at, m.estimate.value)
             for m in replicate

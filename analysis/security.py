@@ -15,7 +15,7 @@ so one path answers all depths by its last crossing.
 Withholding adversary (chain quality, liveness): mines on its own fork, shows a private
 block when the public chain reaches its height and wins that race (γ = 1, the worst
 network); when it is behind it forks anew from the public tip. With one draw a level:
-    α_{j+1} = min(α_j, τ_j) + A,   level j is the adversary's iff α_j < τ_j.
+    α_{j+1} = min(α_j, τ_j) + A,   level j is the adversary's iff α_j ≤ τ_j.
 For exponential laws its share of the levels is q/p.
 """
 
@@ -41,6 +41,8 @@ from .measurement import Measurement
 from .simulation import Levels, batch_of
 
 LIVENESS_LEVELS = (0.5, 0.9, 0.99)
+LOWER_BOUND = "a lower bound, the races were not decided within the simulated levels"
+_UNDECIDED = 0.02
 
 
 class Paths(NamedTuple):
@@ -79,12 +81,12 @@ def follow(
         confirmations: k ≥ 1 for the liveness time.
 
     Raises:
-        ValueError: If k is below 1 or above half the levels.
+        ValueError: If k is below 1 or above a quarter of the levels.
     """
-    limit = levels.interval.shape[1] // 2
+    limit = levels.interval.shape[1] // 4
     if not 1 <= confirmations <= limit:
         raise ValueError(
-            f"confirmations must be from 1 to half the levels, {limit}, "
+            f"confirmations must be from 1 to a quarter of the levels, {limit}, "
             f"got {confirmations}"
         )
     return _follow(key, levels, jnp.float32(delay_steps), jnp.int32(confirmations))
@@ -136,9 +138,11 @@ def persistence_measurements(
 ) -> list[Measurement]:
     """Pr[persistence violated at depth k], both tie rules, for each depth.
 
-    A race is followed for ``levels`` blocks. What it could still do later is at most
-    about what it did in its last quarter; the upper end of the interval is raised by
-    the share of replicas that crossed there.
+    A race is followed for ``levels`` blocks. Well below the threshold, what it could
+    still do later is at most what it did in its last quarter; the upper end of the
+    interval is raised by the share of replicas that crossed there. Where that share
+    is not small against the value, the value is only a lower bound and its method
+    says so.
 
     Args:
         paths: Followed replicas.
@@ -163,6 +167,8 @@ def persistence_measurements(
                 )
             estimate = estimate_probability(int((last >= depth).sum()), len(last), name)
             raised = estimate._replace(high=min(1.0, estimate.high + late))
+            if late > _UNDECIDED * estimate.value > 0:
+                raised = raised._replace(method=f"{raised.method}; {LOWER_BOUND}")
             measured.append(
                 Measurement(name, float(depth), "blocks", raised, "probability")
             )
@@ -196,9 +202,11 @@ def liveness_measurements(
 def _follow(key, levels: Levels, delay, confirmations) -> Paths:
     count = levels.interval.shape[1]
     # Every replica's transaction comes in the same stretch of time, so that long
-    # intervals are met as often as their length deserves.
-    stretch = levels.interval.mean() * (count // 4)
-    moments = stretch * jax.random.uniform(key, (levels.interval.shape[0],))
+    # intervals are met as often as their length deserves; after half the levels, so
+    # that the withholding adversary has the lead of its stationary law.
+    mean = levels.interval.mean()
+    place = jax.random.uniform(key, (levels.interval.shape[0],))
+    moments = mean * (count // 2 + (count // 8) * place)
 
     def one(replica):
         interval, blocks, private, moment = replica
@@ -238,7 +246,7 @@ def _withhold(
     def level(behind, gaps):
         gap, draw = gaps
         behind = jnp.minimum(behind, 0.0) + draw - gap
-        return behind, behind < 0
+        return behind, behind <= 0
 
     _, taken = lax.scan(level, jnp.float32(0), (interval, private))
     return taken

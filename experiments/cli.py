@@ -8,6 +8,7 @@ Exit codes: 0 done; 1 the work could not be done (the message says why); 2 bad i
 import errno
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,10 +71,10 @@ def run(config, overrides, clock, output, as_json, quiet) -> None:
         _set_up_jax()
         from . import runner, summary
 
-        command = "dpodl run " + " ".join(
-            [config, *(f"--set '{o}'" for o in overrides)]
-            + ([f"--clock {clock}"] if clock else [])
-        )
+        words = ["dpodl", "run", config]
+        words += [word for override in overrides for word in ("--set", override)]
+        words += ["--clock", str(clock)] if clock else []
+        command = shlex.join(words)
         with _progress(quiet or as_json) as progress:
             result = runner.run(settings, output, progress, command=command)
         judged = summary.verdict(settings, result.tables)

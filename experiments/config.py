@@ -31,6 +31,7 @@ from pydantic import (
 from ..models.architecture import Axis, Menu, Optimizer
 
 HASH_BITS = 256
+MAXIMUM_LOOKS = 4096  # analysis.empirical's, which would import jax
 _POWER = re.compile(r"2\s*(?:\^|\*\*)\s*(\d{1,3})")
 # Pydantic puts the branch of a union that refused into a problem's place.
 _BRANCH = re.compile(
@@ -251,6 +252,12 @@ class TrainingConfig(_Section):
                 "horizon_steps must be at least check_every = "
                 f"{self.check_every} (one look), got {self.horizon_steps}"
             )
+        looks = self.horizon_steps // self.check_every
+        if looks > MAXIMUM_LOOKS:
+            raise ValueError(
+                f"horizon_steps / check_every must be at most {MAXIMUM_LOOKS} looks, "
+                f"got {looks}"
+            )
         return self
 
 
@@ -362,7 +369,7 @@ class SecurityConfig(_Section):
         default=0.5, description="ε of Def. 3"
     )
     windows: tuple[Positive, ...] = Field(
-        default=(2, 5, 10, 15, 20, 30, 40),
+        default=(2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0),
         min_length=1,
         description="good-period windows, as expected successful rounds kp",
     )
@@ -424,19 +431,19 @@ class Config(_Section):
         abandon, training = self.scheme.abandon_steps, self.training
         if isinstance(abandon, int) and not (
             training.check_every <= abandon <= training.horizon_steps
+            and abandon % training.check_every == 0
         ):
             problems.append(
-                "scheme.abandon_steps must lie between training.check_every = "
-                f"{training.check_every} and training.horizon_steps = "
+                "scheme.abandon_steps must be a multiple of training.check_every = "
+                f"{training.check_every} up to training.horizon_steps = "
                 f"{training.horizon_steps}, got {abandon}"
             )
-        half = self.security.levels // 2
-        for field in ("depths", "confirmations"):
-            value = getattr(self.security, field)
-            if value > half:
+        for field, part, words in (("depths", 2, "half"), ("confirmations", 4, "¼")):
+            value, limit = getattr(self.security, field), self.security.levels // part
+            if value > limit:
                 problems.append(
-                    f"security.{field} must be at most half of security.levels, "
-                    f"{half}, got {value}"
+                    f"security.{field} must be at most {words} of security.levels, "
+                    f"{limit}, got {value}"
                 )
         if self.clock.unit == "seconds":
             missing = [

@@ -20,7 +20,6 @@ from ..analysis.block_time import (
 from ..analysis.empirical import (
     EmpiricalLaw,
     Lottery,
-    accuracy_error,
     bootstrap_laws,
     empirical_law,
     interval_bracket,
@@ -31,6 +30,7 @@ from ..analysis.simulation import network
 from ..models.curves import CurveSet
 from ..models.networks import step_operations
 from .config import ComparisonConfig, Config, LotteryConfig, SchemeConfig, format_target
+from .notes import notes_table
 from .store import Progress
 
 _LAW_POINTS = 400
@@ -116,12 +116,13 @@ def law_tables(
             "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
         }
         rows.append(row)
-        times = np.concatenate(
-            [
-                np.linspace(0, float(quantile(centre, 0.995)), _LAW_POINTS),
-                quantile(centre, [0.999, 0.9999]),
-            ]
-        )
+        # A law that may never end has no high quantiles: its curve stops earlier.
+        ends = quantile(centre, [0.5, 0.9, 0.995, 0.999, 0.9999])
+        ends = ends[np.isfinite(ends)]
+        if len(ends) == 0:
+            continue
+        stop = ends[:3].max()
+        times = np.concatenate([np.linspace(0, stop, _LAW_POINTS), ends[ends > stop]])
         laws.append(
             pd.DataFrame(
                 {
@@ -166,8 +167,11 @@ def estimate_tables(
             one_plan,
         )
 
-    honest = net.provers - round(net.beta * net.provers)
-    bracket = interval_bracket(law, honest)
+    adversarial = round(net.beta * net.provers)
+    groups = {"honest": net.provers - adversarial}
+    if adversarial:
+        groups["corrupted"] = adversarial
+    brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
     assessment = at(law.law, plan)
     progress("estimating security", 1, total)
     smaller = plan._replace(
@@ -182,7 +186,7 @@ def estimate_tables(
             failed += 1
         progress("estimating security", 2 + done, total)
     measurements = with_training_error(assessment.measurements, replicates)
-    notes = _notes(config, curves, law, honest, bracket, assessment, failed)
+    notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
     return {
         "estimates": measurement_table(measurements),
         "references": _references(config, law, assessment),
@@ -311,89 +315,6 @@ def _references(
             value = bounds.good_window(rounds, x, y, min(z, 1.0), security.epsilon)
             rows.append(("good_period", blocks, "independent rounds", float(value)))
     return pd.DataFrame(rows, columns=["quantity", "at", "name", "value"])
-
-
-def _notes(config, curves, law, honest, bracket, assessment, failed) -> pd.DataFrame:
-    """What a careful reader must know beside the numbers."""
-    low, high = bracket
-    security = config.security
-    notes = [
-        (
-            "assumption",
-            f"{config.network.provers} equal provers; the corrupted ones "
-            "share what they find at once; honest messages take "
-            f"{config.network.delay_steps:g} steps, the adversary's none",
-        ),
-        (
-            "assumption",
-            "private race from the tip: the adversary starts with the block "
-            "of the transaction; a head start (pre-mining) is not included",
-        ),
-        ("assumption", f"time unit: {_unit(config)}"),
-        (
-            "assumption",
-            f"{law.reached} of {law.runs} models reached T_acc within the "
-            f"horizon; a model below it is given up after "
-            f"{config.scheme.abandon_steps} ({config.training.horizon_steps} steps "
-            "trained)",
-        ),
-    ]
-    mean_interval = mean(fastest_of(law.law, honest))
-    if high - low > 0.01 * mean_interval:
-        notes.append(
-            (
-                "warning",
-                "behind the horizon the law is extrapolated: the mean "
-                f"honest interval lies between {low:.4g} and {high:.4g} steps",
-            )
-        )
-    if law.runs < 10 * honest:
-        notes.append(
-            (
-                "warning",
-                f"the fastest of {honest} provers hangs on the lowest "
-                f"1/{honest} of {law.runs} trained models; for a bias below its "
-                f"error train at least {10 * honest}",
-            )
-        )
-    error = accuracy_error(curves, config.scheme.t_acc)
-    if error > 0:
-        notes.append(
-            (
-                "assumption",
-                f"a look scores {curves.eval_samples} of "
-                f"{curves.population} training examples: T_acc ± {error:.4f} for "
-                "each run, carried in the bootstrap",
-            )
-        )
-    if security.bootstraps == 0:
-        notes.append(
-            (
-                "warning",
-                "the intervals hold the simulation's error only "
-                "(bootstraps = 0), not that of the number of trained models",
-            )
-        )
-    if failed:
-        notes.append(
-            (
-                "warning",
-                f"{failed} of {security.bootstraps} bootstrap laws "
-                "could not be simulated and are left out of the spread",
-            )
-        )
-    notes += [("refused", text) for text in assessment.refusals]
-    return pd.DataFrame(notes, columns=["kind", "text"])
-
-
-def _unit(config: Config) -> str:
-    unit = config.clock.unit
-    seconds = f"{config.clock.seconds_per_step:.3g} s"
-    if unit == "steps":
-        return f"one training step, whatever its size; a step is {seconds}"
-    if unit == "operations":
-        return f"the menu's mean step by floating-point operations; it takes {seconds}"
-    return f"the menu's mean step by measured seconds; it takes {seconds}"
 
 
 def _targets(setting: LotteryConfig | ComparisonConfig) -> str:

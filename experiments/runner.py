@@ -353,12 +353,15 @@ def _code_digests() -> dict[str, str]:
     models = source_digest([folders["models"]])
     analysis = source_digest([folders["models"], folders["analysis"]])
     everything = source_digest(list(folders.values()))
-    tables = file_digest(folders["experiments"] / "evaluation.py")
+    tables = [
+        file_digest(folders["experiments"] / name)
+        for name in ("evaluation.py", "notes.py")
+    ]
     return {
         "training": models,
-        "curves": fingerprint([models, tables]),
-        "laws": fingerprint([analysis, tables]),
-        "estimates": fingerprint([analysis, tables]),
+        "curves": fingerprint([models, *tables]),
+        "laws": fingerprint([analysis, *tables]),
+        "estimates": fingerprint([analysis, *tables]),
         "figures": everything,
         "summary": everything,
     }

@@ -135,14 +135,16 @@ class CurveStore:
 
     def _read(self, path: Path) -> dict[int, Curve] | None:
         try:
-            with np.load(path, allow_pickle=False) as chunk:
-                runs = chunk["runs"]
-                correct, loss = chunk["correct"], chunk["loss"]
+            # Opened here: numpy leaves a file open that is no zip.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as chunk:
+                runs, correct, loss = (chunk[k] for k in ("runs", "correct", "loss"))
         except Exception:  # whatever zipfile and numpy meet in a damaged file
             return None
-        shape = (len(runs), self.looks)
+        shape = (*runs.shape, self.looks)
         kinds = (runs.dtype.kind, correct.dtype.kind, loss.dtype.kind)
-        if correct.shape != shape or loss.shape != shape or kinds != ("i", "i", "f"):
+        if not (correct.shape == loss.shape == shape and len(shape) == 2):
+            return None
+        if kinds != ("i", "i", "f"):
             return None
         return {
             int(run): Curve(correct[i], loss[i])  # pyright: ignore

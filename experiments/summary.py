@@ -96,7 +96,7 @@ def law_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
     rows = []
     for row in _rows(tables["law_summary"]):
         if not math.isfinite(row.mean):
-            rows.append((row.setting, "too few models reach T_acc", "", "", ""))
+            rows.append((row.setting, _no_mean(row), "", "", ""))
             continue
         rows.append(
             (
@@ -129,7 +129,8 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
             law_rows(tables),
         ),
         "",
-        "Intervals are 95 %, from resampling the trained models. Seconds are the",
+        "Intervals: 95 %, from resampling the trained models, and never less than what",
+        "the extrapolation behind the horizon leaves open. Seconds are the",
         "time unit's conversion (`clock`), not a measurement of each run. Beside the",
         "published Table 2 of SLT23 compare the ordering and the CVs: its rows are 20",
         "attempts each on another machine, and its row (2^244, 2^255) cannot come",
@@ -181,11 +182,13 @@ def _first_sentence(config, curve, safe_depth, deepest) -> str:
     if safe_depth is not None:
         row = curve[curve["at"] == safe_depth].iloc[0]
         return (
-            f"SAFE from {safe_depth} confirmations against a private chain of {share}: "
+            f"SAFE from {safe_depth} confirmations against a private chain of {share} "
+            "without a head start: "
             f"Pr[violation] ≤ {number(row.high)}, target {target}"
         )
     return (
-        f"NOT SHOWN SAFE against a private chain of {share}: up to {deepest} "
+        f"NOT SHOWN SAFE against a private chain of {share} without a head start: "
+        f"up to {deepest} "
         f"confirmations Pr[violation] ≤ {target} is not reached or not resolved"
     )
 
@@ -208,6 +211,12 @@ def _chosen_windows(estimates: Any) -> set[float]:
 def _rows(table: pd.DataFrame) -> Iterable[Any]:
     """A table's rows with its columns as attributes, which no type checker knows."""
     return table.itertuples()
+
+
+def _no_mean(row: Any) -> str:
+    if math.isnan(row.mean):
+        return "too few models reach T_acc"
+    return f"may never end: {int(row.runs - row.reached)} of {int(row.runs)} models"
 
 
 def _pm(value: float, low: float, high: float) -> str:

@@ -241,7 +241,8 @@ def run_digest(seed: int, run: int) -> bytes:
     """The digest of an independent training run: a hash drawn at random.
 
     A successful pre-hash is a uniform hash below T_1 and HtoA re-hashes it, so
-    runs drawn this way have the law of real pre-hashes for every T_1.
+    runs drawn this way have the law of real pre-hashes while T_1 is far above 2^128
+    (where h' keeps enough free bits).
 
     Args:
         seed: The experiment's seed, 0 ≤ seed < 2^64.

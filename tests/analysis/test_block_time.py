@@ -334,27 +334,28 @@ def test_speeds_are_the_product_of_survivals():
     _is_drawn_from(provers.min(axis=0), fastest)
 
 
-def test_a_slow_prover_has_no_hazard_before_its_training_is_done():
+@pytest.mark.parametrize("rate", [1e-4, 4e-3])
+def test_a_slow_prover_has_no_hazard_before_its_training_is_done(rate):
     """One 30× machine against ten units whose table ends 30 times later.
 
     Behind the fast one's table a constant hazard would let the slow ones succeed
     before they have trained: 5 % off the mean.
     """
-    law = bt.exponential(1e-4, dead_time=200.0)
-    # A table of eight dead times: it ends where almost everyone still lives.
+    law = bt.exponential(rate, dead_time=200.0)
+    # A table of eight dead times: the fast one's ends before the slow ones wake.
     spacing = 1600.0 / KNOTS
     short = BlockTimeLaw(
-        np.maximum(spacing * np.arange(KNOTS) - 200.0, 0.0) * 1e-4,
+        np.maximum(spacing * np.arange(KNOTS) - 200.0, 0.0) * rate,
         spacing,
-        1e-4,
+        rate,
         0.0,
         False,
     )
-    assert bt.survival(short, 1600.0) > 0.8
+    assert 1600.0 / 30 < 200.0
     speeds = [30.0] + [1.0] * 10
     exact = bt.mean(bt.fastest_of_speeds(law, speeds))
-    alone = math.exp(-30e-4 * (200.0 - 200.0 / 30))
-    closed = 200 / 30 + (1 - alone) / 30e-4 + alone / 40e-4
+    alone = math.exp(-30 * rate * (200.0 - 200.0 / 30))
+    closed = 200 / 30 + (1 - alone) / (30 * rate) + alone / (40 * rate)
     assert exact == _close(closed, rel=1e-5)
     assert bt.mean(bt.fastest_of_speeds(short, speeds)) == _close(closed, rel=1e-4)
 
@@ -394,6 +395,8 @@ def test_mass_that_underflows_is_no_mass():
     assert np.exp(-1000 * math.log(4.0)) == 0.0
     assert math.exp(-60 * math.log(4.0)) > 0.0
     assert bt.mean(_defective(60)) == np.inf
+    # Below e^-100, which the module calls 0, it does not count either.
+    assert bt.mean(_defective(100)) == _close(2.0 + 1 / math.log(4.0), rel=1e-12)
     fastest = _defective(1000)
     exact = 2.0 + 100.0 / (1000 * math.log(4.0))
     assert bt.mean(fastest) == _close(exact, rel=1e-12)

@@ -11,6 +11,7 @@ from dpodl.analysis.block_time import exponential, geometric
 from dpodl.analysis.estimate import Refused
 from dpodl.analysis.good_period import (
     Rounds,
+    _mean_share,
     good_period_measurements,
     join_rounds,
     rate_measurements,
@@ -144,6 +145,18 @@ def test_no_variance_is_always_good():
         assert m.estimate.value == 1.0
         # Twenty replicas do not prove certainty.
         assert m.estimate.low < 0.9
+
+
+def test_seeing_a_failure_never_makes_the_interval_tighter():
+    shares = np.ones(2000)
+    none = _mean_share(shares)
+    shares[0] = 15 / 16
+    one = _mean_share(shares)
+    assert one.low < none.low < 1.0
+    assert one.high == none.high == 1.0
+    few = _mean_share(np.r_[1 / 16, np.zeros(1999)])
+    assert few.low == 0.0
+    assert 0.001 < few.high < 0.01
 
 
 def test_windows_longer_than_half_the_horizon_are_left_out_or_refused():

@@ -88,3 +88,20 @@ def test_figures_that_a_resample_refused_are_left_out_of_the_spread():
     spread = 1.96 * np.std([0.9, 1.1], ddof=1)
     half = wide["chain_growth"].estimate.high - 1.0
     assert half == pytest.approx(math.hypot(0.1, spread), rel=1e-3)
+
+
+def test_rising_curves_are_spread_as_they_are():
+    # Good-period probabilities rise with the window; no slope is read into them.
+    def rising(values):
+        return [
+            m._replace(quantity="good_period_all", at=float(5 * (k + 1)))
+            for k, m in enumerate(curve(values, count=2000))
+        ]
+
+    laws = [rising([0.009, 0.5]), rising([0.011, 0.5])]
+    wide = with_training_error(rising([0.01, 0.5]), laws)
+    assert 0.003 < wide[0].estimate.low < wide[0].estimate.high < 0.02
+    laws = [rising([0.0095, 0.5]), rising([0.0002, 0.5])]
+    wide = with_training_error(rising([0.01, 0.5]), laws)
+    assert wide[0].estimate.low == 0.0
+    assert wide[0].estimate.high > 0.02

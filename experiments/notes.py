@@ -1,0 +1,136 @@
+"""What a careful reader must know beside the numbers of a run."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from ..analysis.assessment import Assessment
+from ..analysis.block_time import fastest_of, mean
+from ..analysis.empirical import EmpiricalLaw, accuracy_error
+from ..analysis.security import LOWER_BOUND
+from ..models.curves import CurveSet
+from .config import Config
+
+
+def notes_table(
+    config: Config,
+    curves: CurveSet,
+    law: EmpiricalLaw,
+    groups: Mapping[str, int],
+    brackets: Mapping[str, tuple[float, float]],
+    assessment: Assessment,
+    failed: int,
+) -> pd.DataFrame:
+    """Assumptions, warnings and refusals: columns kind, text.
+
+    Args:
+        config: The experiment.
+        curves: Its learning curves.
+        law: The scheme's law.
+        groups: Provers by who they are (honest, corrupted).
+        brackets: Mean block times of the groups under the extreme extrapolations.
+        assessment: The estimates.
+        failed: Bootstrap laws that could not be simulated.
+    """
+    rows = [("assumption", text) for text in _assumptions(config, law, curves)]
+    rows += [("assumption", text) for text in _horizon(assessment)]
+    rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
+    rows += [
+        ("warning", text) for text in _interval_warnings(config, assessment, failed)
+    ]
+    rows += [("refused", text) for text in assessment.refusals]
+    return pd.DataFrame(rows, columns=["kind", "text"])
+
+
+def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterator[str]:
+    net, training = config.network, config.training
+    yield (
+        f"{net.provers} equal provers; the corrupted ones share what they find at "
+        f"once; honest messages take {net.delay_steps:g} steps, the adversary's none"
+    )
+    yield (
+        "private race from the tip: the adversary starts from the parent of the "
+        "transaction's block when that parent is found; a head start (pre-mining) is "
+        "not included"
+    )
+    yield (
+        "liveness: a transaction reaches every prover at once and can enter the block "
+        "that is being trained (binding none); where the header is bound to h_1 it "
+        "waits for one more block"
+    )
+    yield f"time unit: {_unit(config)}"
+    kept = config.scheme.abandon_steps
+    rule = {
+        "never": "is never given up",
+        "horizon": "is given up there for a new one",
+    }.get(str(kept), f"is given up after {kept} steps for a new one")
+    yield (
+        f"{law.reached} of {law.runs} models reached T_acc within the "
+        f"{training.horizon_steps} steps trained (or before they were given up); a "
+        f"model that has not {rule}"
+    )
+    error = accuracy_error(curves, config.scheme.t_acc)
+    if error > 0:
+        yield (
+            f"a look scores {curves.eval_samples} of {curves.population} training "
+            f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
+            "and so in the intervals; it makes first passages slightly early"
+        )
+
+
+def _horizon(assessment: Assessment) -> Iterator[str]:
+    rates = assessment.rates
+    if rates is not None:
+        length = rates.end - rates.begin
+        yield (
+            f"good periods: 'all windows' means all within {length} rounds, about "
+            f"{length * rates.x:.0f} successful ones; window lengths count successful "
+            "rounds (kp), forks included"
+        )
+
+
+def _law_warnings(law, groups, brackets) -> Iterator[str]:
+    for who, (low, high) in brackets.items():
+        if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
+            yield (
+                f"behind the horizon the law is extrapolated: the mean block time of "
+                f"the {groups[who]} {who} provers lies between {low:.4g} and "
+                f"{high:.4g} steps"
+            )
+    most = max(groups.values())
+    if law.runs < 10 * most:
+        yield (
+            f"the fastest of {most} provers hangs on the lowest 1/{most} of {law.runs} "
+            f"trained models; for a bias below its error train at least {10 * most}"
+        )
+
+
+def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[str]:
+    if config.security.bootstraps == 0:
+        yield (
+            "the intervals hold the simulation's error only (bootstraps = 0), not that "
+            "of the number of trained models"
+        )
+    if failed:
+        yield (
+            f"{failed} of {config.security.bootstraps} bootstrap laws could not be "
+            "simulated and are left out of the spread"
+        )
+    undecided = [
+        m.at for m in assessment.measurements if LOWER_BOUND in m.estimate.method
+    ]
+    if undecided:
+        yield (
+            f"persistence from depth {min(x for x in undecided if x):g} is "
+            f"{LOWER_BOUND} (raise security.levels)"
+        )
+
+
+def _unit(config: Config) -> str:
+    unit = config.clock.unit
+    seconds = f"{config.clock.seconds_per_step:.3g} s"
+    if unit == "steps":
+        return f"one training step, whatever its size; a step is {seconds}"
+    if unit == "operations":
+        return f"the menu's mean step by floating-point operations; it takes {seconds}"
+    return f"the menu's mean step by measured seconds; it takes {seconds}"

@@ -1,0 +1,612 @@
+"""A run's folder: whole, the same every time, and never done twice."""
+
+import errno
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from dpodl.analysis.estimate import Refused
+from dpodl.analysis.simulation import compilations
+from dpodl.experiments import evaluation, pictures, runner, store, summary
+from dpodl.experiments.config import Config, ConfigError, load_config
+from dpodl.models.data import DataError, load_dataset
+from dpodl.models.networks import step_operations
+
+STAGES = ["curves", "laws", "estimates", "figures", "summary"]
+FIGURES = ("learning_curves", "block_times", "good_periods", "persistence")
+FILES = {
+    "curves": {"config.toml", "curves.npz", "curves.csv"},
+    "laws": {"laws.csv", "law_summary.csv"},
+    "estimates": {"estimates.csv", "references.csv", "notes.csv"},
+    "figures": {
+        f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
+    },
+    "summary": {"summary.md"},
+}
+# What may differ between configs that share one trained set of curves.
+SCHEMES = (
+    ("scheme.t_acc=0.7",),
+    ("scheme.t_1=2^244",),
+    ("scheme.t_2=2^256",),
+    ("network.beta=0",),
+    ("network.beta=0.5", "scheme.t_acc=0.75", "scheme.p_1=1", "scheme.p_2=0.2"),
+)
+
+
+class Killed(BaseException):
+    """What no handler of errors expects."""
+
+
+# ------------------------------------------------------------------ what is there
+
+
+def test_the_folder_has_everything(smoke):
+    found = {
+        str(path.relative_to(smoke.folder))
+        for path in smoke.folder.rglob("*")
+        if path.is_file()
+    }
+    expected = set().union(*FILES.values())
+    assert found == expected | {"manifest.json", "provenance.json", ".lock"}
+    assert smoke.folder.name == f"smoke-{smoke.config.digest()[:10]}"
+    assert smoke.result.recomputed == STAGES
+    assert set(smoke.result.seconds) == set(STAGES)
+
+
+def test_the_manifest_has_every_file_with_its_digest(smoke):
+    manifest = json.loads((smoke.folder / "manifest.json").read_text())
+    assert {stage: set(entry["files"]) for stage, entry in manifest.items()} == FILES
+    for entry in manifest.values():
+        for name, digest in entry["files"].items():
+            assert store.file_digest(smoke.folder / name) == digest
+
+
+def test_the_frozen_config_is_the_config(smoke):
+    assert load_config(str(smoke.folder / "config.toml")) == smoke.config
+
+
+def test_figures_are_pictures_and_carry_the_command(smoke):
+    for name in FIGURES:
+        png = (smoke.folder / f"figures/{name}.png").read_bytes()
+        pdf = (smoke.folder / f"figures/{name}.pdf").read_bytes()
+        assert png.startswith(b"\x89PNG\r\n")
+        assert pdf.startswith(b"%PDF-")
+        assert b"dpodl run smoke" in png
+        assert b"dpodl run smoke" in pdf
+
+
+def test_provenance_says_who_what_and_where(smoke):
+    facts = json.loads((smoke.folder / "provenance.json").read_text())
+    assert facts["command"] == "dpodl run smoke"
+    assert set(facts["seconds"]) == set(STAGES)
+    assert facts["machine"]["cores"] >= 1
+    assert facts["machine"]["processor"]
+    assert facts["packages"]["jax"] == facts["build"]["jax"]
+    assert set(facts["code"]) > set(STAGES)
+    assert all(
+        re.fullmatch("[0-9a-f]{64}", digest) for digest in facts["code"].values()
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", facts["finished"])
+
+
+def test_the_summary_reads_without_the_tables(smoke):
+    text = (smoke.folder / "summary.md").read_text()
+    assert text.startswith("# smoke\n")
+    assert summary.verdict(smoke.config, smoke.result.tables).line in text
+    links = re.findall(r"\]\((\S+)\)", text)
+    assert len(links) == len(FIGURES)
+    assert all((smoke.folder / link).is_file() for link in links)
+    for label in smoke.result.tables["law_summary"].setting:
+        assert f"| {label} |" in text
+    for note in smoke.result.tables["notes"].text:
+        assert note in text
+
+
+def test_progress_counts_up_to_the_total(smoke):
+    for what in ("training models", "estimating security", "figures"):
+        reports = [report[1:] for report in smoke.told if report[0] == what]
+        done, totals = zip(*reports, strict=True)
+        assert list(done) == sorted(done)
+        assert done[-1] == totals[-1]
+        assert len(set(totals)) == 1
+    assert ("training models", 0, 24) in smoke.told
+
+
+# ------------------------------------------------------------------ tables
+
+
+def test_curves_have_one_row_a_run_and_look(smoke):
+    table, training = smoke.result.tables["curves"], smoke.config.training
+    looks = training.horizon_steps // training.check_every
+    assert len(table) == training.runs * looks
+    assert not table.duplicated(["run", "step"]).any()
+    assert set(table.step) == {training.check_every * (i + 1) for i in range(looks)}
+    assert table.accuracy.between(0, 1).all()
+    assert set(table.architecture) <= set(smoke.config.menu.architectures)
+    settings = ["architecture", "optimizer", "learning_rate", "momentum", "batch_size"]
+    assert (table.groupby("run")[settings].nunique() == 1).all(axis=None)
+    assert not table.isna().any(axis=None)
+    with np.load(smoke.folder / "curves.npz") as arrays:
+        accuracy = arrays["correct"] / arrays["eval_samples"]
+    np.testing.assert_array_equal(table.accuracy, accuracy.ravel())
+
+
+def test_laws_fall_from_one(smoke):
+    laws = smoke.result.tables["laws"]
+    summaries = smoke.result.tables["law_summary"]
+    assert set(laws.setting) == set(summaries.setting)
+    for _, law in laws.groupby("setting"):
+        assert law.time.is_monotonic_increasing
+        assert law.survival.is_monotonic_decreasing
+        assert law.survival.between(0, 1).all()
+        assert law.survival.iloc[0] == 1
+        assert law.survival.iloc[-1] < 0.01
+
+
+def test_law_summaries_have_one_row_a_setting(smoke):
+    table = smoke.result.tables["law_summary"]
+    config = smoke.config
+    assert list(table.setting)[:-1] == [c.label for c in config.comparisons]
+    assert list(table.main) == [False, False, True]
+    for name in ("mean", "cv"):
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+    main = table[table.main].iloc[0]
+    assert (main.t_acc, main.t_1, main.t_2) == (0.8, "2^248", "2^255")
+    assert main.p_2 == config.scheme.p_2
+    assert main.runs == config.training.runs
+    assert 5 <= main.reached <= main.runs
+    assert main.mean_seconds == pytest.approx(main["mean"] * 2e-4)
+    work = table[table.kind == "pow"].iloc[0]
+    # 2^14 hashes at 150 a step, a memoryless lottery.
+    assert work["mean"] == pytest.approx(2**14 / 150, rel=1e-3)
+    assert work.cv == pytest.approx(1, rel=1e-3)
+
+
+def test_estimates_are_tidy_and_inside_their_intervals(smoke):
+    table = smoke.result.tables["estimates"]
+    assert list(table.columns) == [
+        "quantity",
+        "at",
+        "at_unit",
+        "value",
+        "low",
+        "high",
+        "count",
+        "method",
+        "unit",
+    ]
+    assert not table.duplicated(["quantity", "at"]).any()
+    assert (table.low <= table.value).all()
+    assert (table.value <= table.high).all()
+    shares = table[table.unit.isin(["probability", "share"])]
+    assert len(shares) > 20
+    assert shares[["value", "low", "high"]].stack().between(0, 1).all()
+    assert (table["count"] >= 10).all()
+    assert (table.method != "").all()
+    per_quantity = table.groupby("quantity").size()
+    assert per_quantity["persistence_violation"] == smoke.config.security.depths
+    # Those of 10 and of 5 expected blocks fit into the horizon.
+    assert per_quantity["good_period"] == per_quantity["good_period_all"] >= 2
+
+
+def test_persistence_falls_with_depth(smoke):
+    table = smoke.result.tables["estimates"]
+    for quantity in ("persistence_violation", "persistence_violation_strict"):
+        curve = table[table.quantity == quantity]
+        assert list(curve["at"]) == list(range(1, smoke.config.security.depths + 1))
+        assert curve.value.is_monotonic_decreasing
+        assert curve.value.iloc[0] > curve.value.iloc[-1]
+
+
+def test_references_are_probabilities_beside_estimates(smoke):
+    references = smoke.result.tables["references"]
+    estimates = smoke.result.tables["estimates"]
+    assert references.value.between(0, 1).all()
+    assert not references.duplicated(["quantity", "at", "name"]).any()
+    known = set(zip(estimates.quantity, estimates["at"], strict=True))
+    assert set(zip(references.quantity, references["at"], strict=True)) <= known
+
+
+def test_tables_are_those_on_the_disk(smoke):
+    for name, table in smoke.result.tables.items():
+        stored = store.RunFolder(smoke.folder).table(f"{name}.csv")
+        pd.testing.assert_frame_equal(table, stored)
+        assert len(table)
+
+
+# ------------------------------------------------------------------ not again
+
+
+def test_a_second_run_does_nothing(copy, contents, times, compiled):
+    before = contents(copy.root), times(copy.root), len(compiled)
+    result = copy.again()
+    assert result.recomputed == []
+    assert result.seconds == {}
+    assert (contents(copy.root), times(copy.root), len(compiled)) == before
+    for name, table in result.tables.items():
+        pd.testing.assert_frame_equal(table, copy.result.tables[name])
+
+
+def test_another_folder_gets_the_same_bytes(smoke, tmp_path, contents):
+    result = smoke.again(root=tmp_path)
+    assert result.recomputed == STAGES
+    assert contents(tmp_path) == contents(smoke.root)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("curves.npz", "missing"),
+        ("curves.csv", "flipped"),
+        ("config.toml", "cut"),
+        ("laws.csv", "cut"),
+        ("law_summary.csv", "flipped"),
+        ("estimates.csv", "missing"),
+        ("notes.csv", "flipped"),
+        ("figures/block_times.pdf", "cut"),
+        ("summary.md", "missing"),
+        ("summary.md", "flipped"),
+    ],
+)
+def test_a_damaged_file_is_made_again(name, damage, copy, contents, times):
+    whole, written = contents(copy.root), times(copy.root)
+    stage = next(stage for stage, files in FILES.items() if name in files)
+    path = copy.folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content if damage == "flipped" else content[:-1])
+    if damage == "missing":
+        path.unlink()
+    result = copy.again()
+    assert result.recomputed == [stage]
+    assert contents(copy.root) == whole
+    new = FILES[stage] | {"manifest.json", "provenance.json"}
+    now = times(copy.root)
+    assert {n for n in now if now[n] != written[n]} == {
+        f"{copy.folder.name}/{name}" for name in new
+    }
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_without_its_manifest_everything_is_made_again(copy, contents):
+    whole = contents(copy.root / "curves")
+    (copy.folder / "manifest.json").write_bytes(b"{")
+    assert copy.again().recomputed == STAGES
+    assert contents(copy.root / "curves") == whole
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_new_code_for_a_stage_makes_it_and_what_follows_again(copy, monkeypatch):
+    code = runner._code_digests()
+    monkeypatch.setattr(runner, "_code_digests", lambda: code | {"estimates": "new"})
+    assert copy.again().recomputed == ["estimates", "figures", "summary"]
+    assert copy.again().recomputed == []
+
+
+@pytest.mark.parametrize(
+    ("package", "stages"),
+    [
+        ("models", ["training", *STAGES]),
+        ("analysis", ["laws", "estimates", "figures", "summary"]),
+        ("figures", ["figures", "summary"]),
+        ("experiments", ["figures", "summary"]),
+        ("evaluation.py", ["curves", "laws", "estimates"]),
+        ("notes.py", ["curves", "laws", "estimates"]),
+    ],
+)
+def test_the_code_of_a_stage_is_what_its_result_depends_on(
+    package, stages, monkeypatch
+):
+    real_source, real_file = runner.source_digest, runner.file_digest
+    before = runner._code_digests()
+
+    def source(packages: list[Path]) -> str:
+        changed = any(path.name == package for path in packages)
+        return "new" if changed else real_source(packages)
+
+    def file(path: Path) -> str:
+        return "new" if path.name == package else real_file(path)
+
+    monkeypatch.setattr(runner, "source_digest", source)
+    monkeypatch.setattr(runner, "file_digest", file)
+    after = runner._code_digests()
+    assert [name for name in before if before[name] != after[name]] == stages
+
+
+def test_a_lost_provenance_is_written_again(copy, contents):
+    whole = contents(copy.root)
+    (copy.folder / "provenance.json").unlink()
+    assert copy.again().recomputed == []
+    facts = json.loads((copy.folder / "provenance.json").read_text())
+    assert facts["command"] == "dpodl run smoke"
+    assert contents(copy.root) == whole
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("settings", SCHEMES, ids=" ".join)
+def test_other_thresholds_train_and_compile_nothing(
+    settings, copy, contents, times, compiled
+):
+    assert copy.programs > 5
+    curves = copy.root / "curves"
+    before = contents(curves), times(curves), len(compiled), compilations()
+    result = copy.again(*settings)
+    assert result.folder != copy.folder
+    assert (contents(curves), times(curves), len(compiled), compilations()) == before
+    whole, old = contents(result.folder), contents(copy.folder)
+    assert whole["curves.csv"] == old["curves.csv"]
+    assert whole["estimates.csv"] != old["estimates.csv"]
+
+
+def train(smoke, *settings: str) -> np.ndarray:
+    found = runner.train(smoke.but(*settings), smoke.root, lambda *_: None)
+    return np.stack([found.correct, found.loss])
+
+
+def test_more_runs_extend_the_store(copy, contents):
+    before = contents(copy.root / "curves")
+    old = train(copy)
+    more = train(copy, "training.runs=30")
+    after = contents(copy.root / "curves")
+    assert before.items() < after.items()
+    np.testing.assert_array_equal(more[:, :24], old)
+    np.testing.assert_array_equal(train(copy, "training.runs=20"), old[:, :20])
+    assert contents(copy.root / "curves") == after
+
+
+def test_runs_of_another_seed_are_kept_apart(copy, contents):
+    before = contents(copy.root / "curves")
+    other = train(copy, "seed=1")
+    assert (other[0] != train(copy)[0]).any()
+    assert before.items() < contents(copy.root / "curves").items()
+    assert len(list((copy.root / "curves").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_chunk_is_trained_again(copy, damage, contents):
+    whole = contents(copy.root)
+    path = sorted((copy.root / "curves").rglob("*.npz"))[1]
+    content = bytearray(path.read_bytes())
+    content[content.index(b"loss.npy") + 200] ^= 1
+    path.write_bytes(content if damage == "flipped" else content[:-50])
+    if damage == "missing":
+        path.unlink()
+    assert copy.again().recomputed == []  # the run's own copy is whole
+    (copy.folder / "curves.csv").unlink()
+    assert copy.again().recomputed == ["curves"]
+    assert contents(copy.root) == whole
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("write", [3, 8, 15, 19])
+def test_a_run_cut_off_at_any_write_goes_on_to_the_same_bytes(
+    write, smoke, tmp_path, monkeypatch, contents
+):
+    fsync, left = os.fsync, [write]
+
+    def cut_off(descriptor: int) -> None:
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", cut_off)
+        with pytest.raises(Killed):
+            smoke.again(root=tmp_path)
+    result = smoke.again(root=tmp_path)
+    assert (result.recomputed == STAGES) == (write < 11)
+    assert result.recomputed == STAGES[len(STAGES) - len(result.recomputed) :]
+    found, expected = contents(tmp_path), contents(smoke.root)
+    for name in set(expected) - set(found):
+        assert "/figures/" in name
+    for name in set(found) & set(expected):
+        assert name.endswith("manifest.json") or found[name] == expected[name], name
+
+
+# ------------------------------------------------------------------ clocks
+
+
+def step_seconds(seconds: dict[str, float]) -> str:
+    table = ", ".join(f'"{bucket}" = {value!r}' for bucket, value in seconds.items())
+    return f"clock.step_seconds={{{table}}}"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_equal_seconds_are_steps(copy):
+    equal = step_seconds({"softmax/32": 0.25, "mlp-8/32": 0.25})
+    found = copy.again("clock.unit=seconds", equal).tables["estimates"]
+    expected = copy.result.tables["estimates"]
+    first = found.quantity == "block_interval_mean"
+    assert found[first].value.item() == pytest.approx(
+        expected[first].value.item(), 1e-3
+    )
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_operations_are_seconds_in_proportion(copy):
+    operations = copy.but("clock.unit=operations")
+    measured = {
+        f"{name}/32": 32 * step_operations(name, (28, 28), 10) / 2**30
+        for name in ("softmax", "mlp-8")
+    }
+    assert len(set(measured.values())) == 2
+    seconds = copy.but("clock.unit=seconds", step_seconds(measured))
+    curves = runner.train(copy.config, copy.root, lambda *_: None)
+    costs = evaluation.step_costs(operations, curves, (28, 28), 10)
+    np.testing.assert_array_equal(
+        costs, evaluation.step_costs(seconds, curves, (28, 28), 10)
+    )
+    assert evaluation.step_costs(copy.config, curves, (28, 28), 10) is None
+    found = copy.again("clock.unit=operations")
+    assert not found.tables["laws"].equals(copy.result.tables["laws"])
+    assert "by floating-point operations" in (found.folder / "summary.md").read_text()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_seconds_of_a_step_are_a_conversion_only(copy):
+    slower = copy.again("clock.seconds_per_step=4e-4").tables
+    for name in ("mean", "cv", "mean_low", "mean_high"):
+        expected = copy.result.tables["law_summary"][name]
+        pd.testing.assert_series_equal(slower["law_summary"][name], expected)
+    factor = slower["law_summary"].mean_seconds / (
+        copy.result.tables["law_summary"].mean_seconds
+    )
+    np.testing.assert_allclose(factor, 2)
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (("training.eval_samples=10001",), ["training.eval_samples"]),
+        (("menu.batch_sizes=[32, 10001]",), ["menu.batch_sizes"]),
+        (
+            ("training.eval_samples=20000", "menu.batch_sizes=[20000]"),
+            ["training.eval_samples", "menu.batch_sizes"],
+        ),
+    ],
+)
+def test_more_than_the_data_has(settings, told, smoke, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        smoke.again(*settings, root=tmp_path)
+    for field in told:
+        assert field in str(caught.value)
+    assert "at most the 10000 training examples of mnist-10k" in str(caught.value)
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("setting", ["training.eval_samples=10000", "training.eval_sa"])
+def test_all_of_the_data(setting, smoke):
+    setting = setting if "=" in setting else "training.eval_samples=all"
+    found = runner.curve_settings(smoke.but(setting), load_dataset())
+    assert found.eval_samples == 10_000
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_accuracy_that_no_run_reaches(copy, times):
+    with pytest.raises(Refused) as caught:
+        copy.again("scheme.t_acc=1")
+    told = str(caught.value)
+    assert "t_acc = 1: 0 of 24 runs reached it" in told
+    best = copy.result.tables["curves"].groupby("run").accuracy.max()
+    for share in (0.5, 0.9, 1.0):
+        assert f"{np.quantile(best, share):.4f}" in told
+    # The training is kept for a second try.
+    before = times(copy.root / "curves")
+    assert copy.again("scheme.t_acc=0.75").recomputed == STAGES
+    assert times(copy.root / "curves") == before
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_comparison_that_no_run_reaches_has_no_numbers(copy):
+    comparisons = "comparisons=[{label='too much', kind='dl', t_acc=1.0}]"
+    result = copy.again(comparisons)
+    row = result.tables["law_summary"].iloc[0]
+    assert row.setting == "too much"
+    assert np.isnan(row["mean"])
+    assert "too much" not in set(result.tables["laws"].setting)
+    assert "too few models reach T_acc" in (result.folder / "summary.md").read_text()
+
+
+def test_windows_beyond_the_horizon_are_told_and_not_drawn(copy, monkeypatch):
+    def save(figure, base: Path, *, command: str) -> None:
+        for suffix in (".png", ".pdf"):
+            base.with_suffix(suffix).write_text(command)
+
+    monkeypatch.setattr(pictures, "save", save)
+    result = copy.again("security.windows=[1000]")
+    drawn = {path.stem for path in result.folder.glob("figures/*.png")}
+    assert drawn == set(FIGURES) - {"good_periods"}
+    text = (result.folder / "summary.md").read_text()
+    assert "* refused: good periods: the horizon has" in text
+    assert "good_periods.png" not in text
+
+
+# ------------------------------------------------------------------ data of one's own
+
+
+def own_config(path: Path) -> Config:
+    return load_config(
+        "smoke",
+        [
+            "security.bootstrap_replicas=400",
+            "security.bootstraps=2",
+            "data.name=mine",
+            f"data.path={path}",
+            "menu.architectures=['softmax']",
+            "training.horizon_steps=60",
+            "training.eval_samples=200",
+            "training.runs=12",
+            "scheme.t_acc=0.3",
+            "comparisons=[]",
+        ],
+    )
+
+
+def save_own(path: Path, *, start: int) -> None:
+    whole = load_dataset()
+    stop = start + 300
+    np.savez(
+        path,
+        x_train=whole.x_train[start:stop],
+        y_train=whole.y_train[start:stop],
+        x_test=whole.x_test[:50],
+        y_test=whole.y_test[:50],
+    )
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_data_that_changed_behind_its_name_is_trained_on_again(tmp_path, contents):
+    path = tmp_path / "mine.npz"
+    save_own(path, start=0)
+    config, root = own_config(path), tmp_path / "runs"
+
+    def again() -> runner.RunResult:
+        return runner.run(config, root, lambda *_: None, command="dpodl run")
+
+    assert again().recomputed == STAGES
+    first = contents(root)
+    assert again().recomputed == []
+    save_own(path, start=300)
+    changed = again()
+    assert changed.recomputed == STAGES
+    assert (
+        contents(root)[f"{changed.folder.name}/curves.csv"]
+        != (first[f"{changed.folder.name}/curves.csv"])
+    )
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        again()
+
+
+def test_data_that_cannot_be_read_leaves_no_result(tmp_path):
+    with pytest.raises(DataError, match="no-such"):
+        runner.run(
+            own_config(tmp_path / "no-such.npz"), tmp_path, print, command="dpodl run"
+        )
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_full_disk_is_an_error_and_not_a_result(smoke, tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        smoke.again(root=tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
+
+
+def test_the_frozen_config_is_toml_with_every_default(smoke):
+    written = tomllib.loads((smoke.folder / "config.toml").read_text())
+    for name, field in Config.model_fields.items():
+        assert name in written, field
