@@ -356,7 +356,6 @@ def test_ctrl_c_ends_with_130(copy, monkeypatch, quiet):
 
 def test_a_measured_clock_can_be_run_with(copy, no_pictures, monkeypatch, tmp_path):
     monkeypatch.setattr(clock, "_HASHES", 5000)
-    monkeypatch.setattr(clock, "_REPEATS", 3)
     path = tmp_path / "new/clock.toml"
     one = ("menu.architectures=['softmax']",)
     result = call("calibrate-clock", "smoke", *overrides(*one), "--output", path)

@@ -13,7 +13,12 @@ import pytest
 from dpodl.analysis.estimate import Refused
 from dpodl.analysis.simulation import compilations
 from dpodl.experiments import evaluation, pictures, runner, store, summary
-from dpodl.experiments.config import Config, ConfigError, load_config
+from dpodl.experiments.config import (
+    Config,
+    ConfigError,
+    format_target,
+    load_config,
+)
 from dpodl.models.data import DataError, load_dataset
 from dpodl.models.networks import step_operations
 
@@ -32,7 +37,7 @@ FILES = {
 SCHEMES = (
     ("scheme.t_acc=0.7",),
     ("scheme.t_1=2^244",),
-    ("scheme.t_2=2^256",),
+    ("scheme.t_2=2^256", "scheme.retry=restart"),
     ("network.beta=0",),
     ("network.beta=0.5", "scheme.t_acc=0.75", "scheme.p_1=1", "scheme.p_2=0.2"),
 )
@@ -157,14 +162,16 @@ def test_law_summaries_have_one_row_a_setting(smoke):
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
     main = table[table.main].iloc[0]
-    assert (main.t_acc, main.t_1, main.t_2) == (0.8, "2^248", "2^255")
-    assert main.p_2 == config.scheme.p_2
+    scheme = config.scheme
+    assert (main.t_acc, main.p_1, main.p_2) == (scheme.t_acc, scheme.p_1, scheme.p_2)
+    assert main.t_1 == format_target(scheme.t_1)
+    assert main.t_2 == format_target(scheme.t_2)
     assert main.runs == config.training.runs
     assert 5 <= main.reached <= main.runs
     assert main.mean_seconds == pytest.approx(main["mean"] * 2e-4)
+    # A memoryless lottery: 1/p_1 hashes at 150 a step.
     work = table[table.kind == "pow"].iloc[0]
-    # 2^14 hashes at 150 a step, a memoryless lottery.
-    assert work["mean"] == pytest.approx(2**14 / 150, rel=1e-3)
+    assert work["mean"] == pytest.approx(1 / work.p_1 / 150, rel=1e-3)
     assert work.cv == pytest.approx(1, rel=1e-3)
 
 
