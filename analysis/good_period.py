@@ -86,13 +86,13 @@ def rounds_of(levels: Levels, *, round_steps: float) -> Rounds:
     """Sort a network's successes into rounds of ``round_steps`` steps.
 
     Raises:
-        ValueError: If the simulated time has too many rounds to number them.
+        Refused: If the simulated time has too many rounds to number them.
     """
     longest = float(levels.interval.sum(axis=1).max())
     if not longest / round_steps < _ROUND_LIMIT:
-        raise ValueError(
-            f"round_steps must be at least {longest / _ROUND_LIMIT:.3g} for this "
-            f"horizon, got {round_steps:g}"
+        raise Refused(
+            "good periods: round_steps must be at least "
+            f"{longest / _ROUND_LIMIT:.3g} for this horizon, got {round_steps:g}"
         )
     capacity = 2 * levels.interval.shape[1]
     while capacity < int(levels.blocks.sum(axis=1).max()):

@@ -33,6 +33,8 @@ from .estimate import Refused
 # Replicas that run side by side inside one call: wide enough for vector units and
 # small enough that a batch's random numbers stay in the cache of a CPU core.
 BATCH = 1024
+# Beyond that many finders a level, draws would fill the memory.
+MAXIMUM_SLOTS = 2048
 
 
 class Network(NamedTuple):
@@ -127,7 +129,8 @@ def simulate(
         Device arrays [replicas, levels, ...], without overflow.
 
     Raises:
-        Refused: If some honest block time is infinite (the law may never end).
+        Refused: If some honest block time is infinite (the law may never end), or
+            more than 2048 provers find a block at one level.
     """
     arguments = _traced(network)
     while True:
@@ -142,6 +145,12 @@ def simulate(
         if not bool(drawn.overflow.any()):
             break
         slots *= 2
+        if slots > MAXIMUM_SLOTS:
+            raise Refused(
+                f"the network: more than {slots // 2} provers find a block at "
+                "one level; with so many forks there is no chain to speak of (fewer "
+                "provers, a shorter delay_steps or a rarer post-hash)"
+            )
     if not bool(jnp.isfinite(drawn.interval).all()):
         raise Refused(
             "block intervals: some level never got a block, since the law leaves mass "

@@ -179,7 +179,7 @@ def test_too_few_rounds_are_refused():
 def test_too_many_rounds_to_number_are_an_error():
     net = network(exponential(1e-9), provers=2, beta=0.5, delay_steps=0.0)
     levels = simulate(KEY, net, levels=32, replicas=20)
-    with pytest.raises(ValueError, match="round_steps must be at least"):
+    with pytest.raises(Refused, match="round_steps must be at least"):
         rounds_of(levels, round_steps=1.0)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
+from dpodl.analysis import bounds, simulation
 from dpodl.analysis.block_time import (
     BlockTimeLaw,
     exponential,
@@ -148,6 +148,13 @@ def test_slots_that_are_too_few_are_widened_not_truncated():
     levels = run(law, provers=12, delay=10.0, levels=8, replicas=20, slots=2)
     assert (np.asarray(levels.blocks) == 12).all()
     assert not np.asarray(levels.overflow).any()
+
+
+def test_more_finders_than_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr(simulation, "MAXIMUM_SLOTS", 8)
+    law = geometric(1.0, trial=50.0)
+    with pytest.raises(Refused, match="more than 8 provers find a block at one level"):
+        run(law, provers=12, delay=10.0, levels=8, replicas=20, slots=4)
 
 
 def test_widening_changes_no_draw_that_was_enough():
