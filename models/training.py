@@ -142,7 +142,7 @@ def train_step(
     place = state.step % steps_an_epoch
     order = lax.cond(
         place == 0,
-        lambda: _epoch_order(hyper.order_key, state.step // steps_an_epoch, examples),
+        lambda: epoch_order(hyper.order_key, state.step // steps_an_epoch, examples),
         lambda: state.order,
     )
     batch = lax.dynamic_slice(order, (place * batch_size,), (batch_size,))
@@ -227,17 +227,7 @@ def train_curve(
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
     """
     examples = images.shape[0]
-    if not 1 <= eval_samples <= examples:
-        # More would be scored as all of them and counted as more: too low an accuracy.
-        raise ValueError(
-            f"eval_samples must be from 1 to {examples}, got {eval_samples}"
-        )
-    if eval_samples < examples:
-        bits = jax.random.bits(_key(hyper.eval_key), (examples,))
-        sample = jnp.argsort(bits)[:eval_samples]
-        eval_images, eval_labels = images[sample], labels[sample]
-    else:
-        eval_images, eval_labels = images, labels
+    eval_images, eval_labels = evaluation_sample(hyper, images, labels, eval_samples)
 
     def one_step(state, _):
         state = train_step(
@@ -257,6 +247,30 @@ def train_curve(
     return curve
 
 
+def evaluation_sample(
+    hyper: Hyper,
+    images: Float[Array, "examples h w"],
+    labels: Int[Array, " examples"],
+    eval_samples: int,
+) -> tuple[Float[Array, "samples h w"], Int[Array, " samples"]]:
+    """The training examples a run's looks score: all, or a sample by ``eval_key``.
+
+    Raises:
+        ValueError: If ``eval_samples`` is not within the examples.
+    """
+    examples = images.shape[0]
+    if not 1 <= eval_samples <= examples:
+        # More would be scored as all of them and counted as more: too low an accuracy.
+        raise ValueError(
+            f"eval_samples must be from 1 to {examples}, got {eval_samples}"
+        )
+    if eval_samples == examples:
+        return images, labels
+    bits = jax.random.bits(_key(hyper.eval_key), (examples,))
+    sample = jnp.argsort(bits)[:eval_samples]
+    return images[sample], labels[sample]
+
+
 def _words(seed: bytes) -> UInt32[np.ndarray, " 2"]:
     return np.frombuffer(seed, dtype=">u4").astype(np.uint32)
 
@@ -265,9 +279,10 @@ def _key(words: UInt32[Array, " 2"]):
     return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
-def _epoch_order(
+def epoch_order(
     order_key: UInt32[Array, " 2"], epoch: Integer[Array, ""], examples: int
 ) -> Int[Array, " examples"]:
+    """The order of the training examples in an epoch."""
     # One sort of random words. Equal words keep their order: with 60,000 examples
     # that ties a pair in 2^32 / (6e4)^2 ~ every second epoch, a bias no one can see.
     bits = jax.random.bits(jax.random.fold_in(_key(order_key), epoch), (examples,))

@@ -279,7 +279,7 @@ def counts_of(orders: np.ndarray, law: list[tuple]) -> list[int]:
 
 def test_every_order_is_equally_likely():
     """All 24 orders of four examples, over 2400 epochs and over 2400 seeds."""
-    draw = partial(training._epoch_order, examples=4)
+    draw = partial(training.epoch_order, examples=4)
     draw = jax.jit(jax.vmap(draw))
     count = 2400
     seed = jnp.tile(jnp.array([[1, 2]], jnp.uint32), (count, 1))
@@ -294,7 +294,7 @@ def test_golden_order():
     # Made with Threefry-2x32 (Salmon et al. 2011) written out in plain Python. Orders
     # are part of every proof of training: a release of JAX that changes them makes all
     # earlier proofs fail, and must be seen.
-    draw = jax.jit(partial(training._epoch_order, examples=12))
+    draw = jax.jit(partial(training.epoch_order, examples=12))
     key = jnp.array([0x01234567, 0x89ABCDEF], jnp.uint32)
     assert [draw(key, jnp.int32(epoch)).tolist() for epoch in (0, 1)] == [
         [11, 10, 6, 0, 9, 2, 1, 5, 4, 7, 3, 8],
