@@ -1,8 +1,8 @@
-"""The command line: ``dpodl run``, ``dpodl configs``, ``dpodl calibrate-clock``.
+"""The command line: run, configs, calibrate-clock; mine, verify, show.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` answers at once.
-Exit codes: 0 done; 1 the work could not be done (the message says why); 2 bad input;
-130 interrupted.
+Exit codes: 0 done; 1 the work could not be done, or a chain is refused (the message
+says why); 2 bad input; 3 proofs cannot be re-executed on this build; 130 interrupted.
 """
 
 import errno
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-_FAILED, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
+_FAILED, _BAD_INPUT, _FOREIGN_BUILD, _INTERRUPTED = 1, 2, 3, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,6 +32,8 @@ def main() -> None:
       dpodl run quickstart
       dpodl run quickstart --set scheme.t_acc=0.97 --set 'scheme.t_2=2^254'
       dpodl run paper --set data.path=mnist.npz
+      dpodl mine mining
+      dpodl verify chains/mining-*
     """
 
 
@@ -162,6 +164,148 @@ def calibrate_clock(config, overrides, output, quiet) -> None:
         click.echo(f"written to {output}")
 
 
+@main.command()
+@click.argument("config", default="mining")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="A.B=C",
+    help="Change a setting of the config; may be given several times.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("chains"),
+    show_default=True,
+    help="Folder of all chains; the chain gets a folder of its own in it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="No live status.")
+def mine(config, overrides, output, as_json, quiet) -> None:
+    """Mine a chain for real: hashes, training, proofs, blocks.
+
+    Provers run on a virtual clock in this process; the chain is written as it grows.
+    After an interruption the same command goes on from the last record.
+    """
+    with _clear_errors():
+        from .config import load_config
+
+        settings = load_config(config, overrides)
+        _set_up_jax()
+        from . import mining
+
+        with _live_status(quiet or as_json) as report:
+            result = mining.mine(settings, output, report)
+        if as_json:
+            _echo_json(result)
+            return
+        status = result.status
+        click.echo(
+            f"height {status.height}, {status.forks} forks, {status.mtxs} model "
+            f"transactions, {status.time:,.0f} steps of virtual time"
+        )
+        for reason, times in result.refusals.items():
+            click.echo(f"refused {times} times: {reason}")
+        click.echo(f"mined {result.mined} blocks in {result.seconds:.1f} s")
+        click.echo(f"chain: {result.folder}")
+
+
+@main.command()
+@click.argument("chain", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--challenges",
+    type=click.IntRange(min=0),
+    help="q, segments re-run besides the last; the chain's own number unless given.",
+)
+@click.option(
+    "--later",
+    is_flag=True,
+    help="Draw challenges from the last block too, which no prover could foresee.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def verify(chain, challenges, later, as_json, quiet) -> None:
+    """Check a CHAIN folder as a stranger would, training included.
+
+    Every file is compared with its name, every record with the rules, and challenged
+    training segments are run again and compared bit for bit.
+
+    \b
+    Exit codes: 0 valid; 1 refused, with the reason; 3 mined on another build, whose
+    bits this one need not reproduce.
+    """
+    with _clear_errors():
+        _set_up_jax()
+        from . import mining
+
+        with _progress(quiet or as_json) as progress:
+            report = mining.verify_chain(
+                chain,
+                challenges=challenges,
+                later=later,
+                report=lambda done, total: progress("verifying records", done, total),
+            )
+        if as_json:
+            _echo_json(report)
+            return
+        click.echo(
+            f"valid: height {report.height}, {report.blocks} blocks, {report.mtxs} "
+            f"model transactions, {report.files} files; {report.challenges} challenges "
+            f"a proof; {report.seconds:.1f} s"
+        )
+        click.echo(f"tip {report.tip}")
+
+
+@main.command()
+@click.argument("chain", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("height", type=click.IntRange(min=1), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def show(chain, height, as_json) -> None:
+    """Show a CHAIN folder, or its block at HEIGHT: references, rewards, transactions.
+
+    All rules are checked but the training; `dpodl verify` runs that again.
+    """
+    with _clear_errors():
+        from . import chain_text
+
+        described = chain_text.describe(chain, height)
+        if as_json:
+            click.echo(json.dumps(described, indent=1))
+        else:
+            chain_text.write(described)
+
+
+def _echo_json(result) -> None:
+    def plain(value):
+        if hasattr(value, "_asdict"):
+            return {name: plain(each) for name, each in value._asdict().items()}
+        return str(value) if isinstance(value, Path) else value
+
+    click.echo(json.dumps(plain(result), indent=1))
+
+
+@contextmanager
+def _live_status(quiet: bool) -> Iterator:
+    """One line on standard error that says how far the chain is."""
+    from rich.console import Console
+
+    if quiet:
+        yield lambda status: None
+        return
+
+    with Console(stderr=True).status("mining") as line:
+
+        def report(status) -> None:
+            line.update(
+                f"height {status.height}/{status.target}  forks {status.forks}  "
+                f"mtx {status.mtxs}  refused {status.refused}  "
+                f"latest accuracy {status.accuracy:.3f}  t = {status.time:,.0f} steps"
+            )
+
+        yield report
+
+
 def _print_result(settings, result, judged) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -171,7 +315,7 @@ def _print_result(settings, result, judged) -> None:
 
     console = Console()
     laws = Table(title="Block time of one prover", title_justify="left")
-    for column in ("setting", "mean, steps", "mean ± sd, s", "CV", "at T_acc"):
+    for column in summary.law_columns(result.tables):
         laws.add_column(column)
     for row in summary.law_rows(result.tables):
         laws.add_row(*map(escape, row))
@@ -264,6 +408,9 @@ def _exit_code(error: Exception) -> int | None:
     for module, name, code in (
         ("dpodl.models.data", "DataError", _BAD_INPUT),
         ("dpodl.analysis.estimate", "Refused", _BAD_INPUT),
+        ("dpodl.experiments.chain_store", "ChainError", _FAILED),
+        ("dpodl.models.checkpoints", "Rejected", _FAILED),
+        ("dpodl.models.build", "ForeignBuild", _FOREIGN_BUILD),
     ):
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):

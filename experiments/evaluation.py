@@ -27,10 +27,11 @@ from ..analysis.empirical import (
 from ..analysis.estimate import Refused
 from ..analysis.measurement import Measurement, with_training_error
 from ..analysis.simulation import network
-from ..models.curves import CurveSet
+from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
-from .config import ComparisonConfig, Config, LotteryConfig, SchemeConfig, format_target
+from .config import Config
 from .notes import notes_table
+from .sections import ComparisonConfig, LotteryConfig, SchemeConfig, format_target
 from .store import Progress
 
 _LAW_POINTS = 400
@@ -54,8 +55,19 @@ def step_costs(
     config: Config, curves: CurveSet, image_shape: tuple[int, int], classes: int
 ) -> np.ndarray | None:
     """c_i: what a step of each run costs, in the menu's mean step; None: all alike."""
-    if config.clock.unit == "steps":
+    costs = bucket_costs(config, image_shape, classes)
+    if not costs:
         return None
+    runs = [i.hpp for i in curves.initializations]
+    return np.array([costs[Bucket(h.architecture, h.batch_size)] for h in runs])
+
+
+def bucket_costs(
+    config: Config, image_shape: tuple[int, int], classes: int
+) -> dict[Bucket, float]:
+    """What a step costs by bucket, in the menu's mean step; empty: all alike."""
+    if config.clock.unit == "steps":
+        return {}
 
     def cost(architecture: str, batch_size: int) -> float:
         if config.clock.unit == "seconds":
@@ -64,12 +76,11 @@ def step_costs(
 
     menu = config.menu.build().settings()
     unit = sum(p * cost(hpp.architecture, hpp.batch_size) for hpp, p in menu.items())
-    return np.array(
-        [
-            cost(i.hpp.architecture, i.hpp.batch_size) / unit
-            for i in curves.initializations
-        ]
-    )
+    return {
+        Bucket(architecture, batch): cost(architecture, batch) / unit
+        for architecture in config.menu.architectures
+        for batch in config.menu.batch_sizes
+    }
 
 
 def law_tables(
@@ -97,6 +108,7 @@ def law_tables(
             "p_1": np.nan if kind == "dl" else setting.p_1,
             "p_2": setting.p_2 if kind == "dpodl" else np.nan,
             "main": main,
+            **_published(setting),
         }
         try:
             law, spread = _setting_law(config, curves, costs, setting, kind)
@@ -134,6 +146,22 @@ def law_tables(
             )
         )
     return pd.concat(laws, ignore_index=True), pd.DataFrame(rows)
+
+
+def _published(setting: LotteryConfig) -> dict[str, float | str]:
+    if setting.published is None:
+        return {}
+    mean_seconds, variance, source = (
+        setting.published.mean_seconds,
+        setting.published.variance,
+        setting.published.source,
+    )
+    return {
+        "published_mean_seconds": mean_seconds,
+        "published_sd_seconds": variance**0.5,
+        "published_cv": variance**0.5 / mean_seconds,
+        "published_source": source,
+    }
 
 
 def estimate_tables(

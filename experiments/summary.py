@@ -91,23 +91,42 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
     return rows
 
 
-def law_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
-    """Rows (setting, mean steps, mean seconds, CV, models at T_acc) of the laws."""
+def law_columns(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Headings of ``law_rows``."""
+    columns = ("setting", "mean, steps", "mean ± sd, s", "CV", "at T_acc")
+    if "published_cv" in tables["law_summary"]:
+        return (*columns, "published: mean ± sd, s (CV)")
+    return columns
+
+
+def law_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, ...]]:
+    """One row a setting, with the published figures beside ours if there are any."""
     rows = []
+    columns = len(law_columns(tables))
     for row in _rows(tables["law_summary"]):
         if not math.isfinite(row.mean):
-            rows.append((row.setting, _no_mean(row), "", "", ""))
-            continue
-        rows.append(
-            (
+            cells = (row.setting, _no_mean(row), "", "", "")
+        else:
+            cells = (
                 row.setting,
                 _pm(row.mean, row.mean_low, row.mean_high),
                 f"{number(row.mean_seconds)} ± {number(row.sd_seconds)}",
                 _pm(row.cv, row.cv_low, row.cv_high),
                 "—" if row.kind == "pow" else f"{int(row.reached)}/{int(row.runs)}",
             )
-        )
+        if columns > len(cells):
+            cells = (*cells, _published(row))
+        rows.append(cells)
     return rows
+
+
+def _published(row: Any) -> str:
+    if not math.isfinite(row.published_cv):
+        return ""
+    return (
+        f"{number(row.published_mean_seconds)} ± {number(row.published_sd_seconds)} "
+        f"({number(row.published_cv)})"
+    )
 
 
 def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -124,10 +143,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         "## Block time of one prover",
         "",
-        *_table(
-            ("setting", "mean, steps", "mean ± sd, seconds", "CV", "at T_acc"),
-            law_rows(tables),
-        ),
+        *_table(law_columns(tables), law_rows(tables)),
         "",
         "Intervals: 95 %, from resampling the trained models, and never less than what",
         "the extrapolation behind the horizon leaves open. Seconds are the",

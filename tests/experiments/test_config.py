@@ -13,13 +13,15 @@ import tomli_w
 from dpodl.experiments.config import (
     Config,
     ConfigError,
+    fingerprint,
+    load_config,
+    shipped_configs,
+)
+from dpodl.experiments.sections import (
     GridConfig,
     SchemeConfig,
-    fingerprint,
     format_target,
-    load_config,
     parse_target,
-    shipped_configs,
     success_probability,
     target_of_probability,
 )
@@ -28,7 +30,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 SPACE = 1 << 256
-SHIPPED = {"paper", "quickstart", "smoke"}
+SHIPPED = {"mining", "paper", "quickstart", "smoke"}
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
 # What the tests below count on, however [smoke] is tuned.

@@ -13,12 +13,8 @@ import pytest
 from dpodl.analysis.estimate import Refused
 from dpodl.analysis.simulation import compilations
 from dpodl.experiments import evaluation, pictures, runner, store, summary
-from dpodl.experiments.config import (
-    Config,
-    ConfigError,
-    format_target,
-    load_config,
-)
+from dpodl.experiments.config import Config, ConfigError, load_config
+from dpodl.experiments.sections import format_target
 from dpodl.models.data import DataError, load_dataset
 from dpodl.models.networks import step_operations
 
@@ -617,3 +613,15 @@ def test_the_frozen_config_is_toml_with_every_default(smoke):
     written = tomllib.loads((smoke.folder / "config.toml").read_text())
     for name, field in Config.model_fields.items():
         assert name in written, field
+
+
+def test_published_figures_stand_beside_ours(copy):
+    published = "{mean_seconds = 2.0, variance = 9.0, source = 'a paper'}"
+    result = copy.again(f"scheme.published={published}")
+    assert "curves" not in result.recomputed
+    columns = summary.law_columns(result.tables)
+    rows = summary.law_rows(result.tables)
+    assert columns[-1] == "published: mean ± sd, s (CV)"
+    assert {len(row) for row in rows} == {len(columns)}
+    assert [row[-1] for row in rows] == ["", "", "2.00 ± 3.00 (1.50)"]
+    assert columns[:-1] == summary.law_columns(copy.result.tables)
