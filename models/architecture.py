@@ -22,6 +22,9 @@ OPTIMIZERS = ("sgd", "momentum", "adam")
 
 _ARCHITECTURE = re.compile(r"softmax|(mlp|cnn)-([1-9][0-9]{0,3})")
 _DIGEST_BYTES = 32
+_WORDS = 1 << 256
+# Training is done in float32, whose largest number this is.
+_LARGEST = (2 - 2**-23) * 2.0**127
 _Option = TypeVar("_Option")
 
 
@@ -162,8 +165,13 @@ class Menu:
             if batch_size < 1:
                 raise ValueError(f"batch_sizes must be ≥ 1, got {batch_size}")
         for scale in self.init_scales.options:
-            if not (scale > 0 and math.isfinite(scale)):
-                raise ValueError(f"init_scales must be finite and > 0, got {scale}")
+            if not 0 < scale <= _LARGEST:
+                raise ValueError(
+                    f"init_scales must be float32 numbers > 0, got {scale}"
+                )
+        cells = math.prod(self._radices())
+        if cells > _WORDS:
+            raise ValueError(f"the menu must have at most 2^256 cells, got {cells}")
 
     def settings(self) -> dict[HyperParameters, float]:
         """Every reachable setting with its exact share (for tests and tables)."""
@@ -253,10 +261,7 @@ def run_digest(seed: int, run: int) -> bytes:
 
 
 def _uniform_below(size: int, entropy: bytes) -> int:
-    span = 1 << 256
-    if size > span:
-        raise ValueError(f"the menu must have at most 2^256 cells, got {size}")
-    limit = span - span % size
+    limit = _WORDS - _WORDS % size
     counter = 0
     while True:
         message = b"dpodl/htoa/hpp/1\0" + entropy + counter.to_bytes(4, "big")
@@ -276,8 +281,8 @@ def _check_optimizer(optimizer: Optimizer) -> None:
             f"{optimizer.name}: learning_rates and momenta must not be empty"
         )
     for rate in optimizer.learning_rates:
-        if not (rate > 0 and math.isfinite(rate)):
-            raise ValueError(f"learning_rates must be finite and > 0, got {rate}")
+        if not 0 < rate <= _LARGEST:
+            raise ValueError(f"learning_rates must be float32 numbers > 0, got {rate}")
     for momentum in optimizer.momenta:
         if not 0 <= momentum < 1:
             raise ValueError(f"momenta must be in [0, 1), got {momentum}")

@@ -92,7 +92,7 @@ def segment_count(parameters: Parameters, steps: int) -> int:
 
 
 def draw_challenges(seed: bytes, segments: int, q: int) -> tuple[int, ...]:
-    """Q distinct uniform segments, drawn from a digest.
+    """Distinct uniform segments, drawn from a digest.
 
     Args:
         seed: Hash(root, block) for a non-interactive proof, or a later block's digest
@@ -100,12 +100,13 @@ def draw_challenges(seed: bytes, segments: int, q: int) -> tuple[int, ...]:
         segments: n.
         q: How many; all of them where q ≥ n.
     """
-    pool = list(range(segments))
+    # Fisher–Yates, keeping only the places that have been touched: n is a stranger's.
+    moved: dict[int, int] = {}
     chosen = []
     for draw in range(min(q, segments)):
         place = draw + _uniform(seed, draw, segments - draw)
-        pool[draw], pool[place] = pool[place], pool[draw]
-        chosen.append(pool[draw])
+        chosen.append(moved.get(place, place))
+        moved[place] = moved.get(draw, draw)
     return tuple(sorted(chosen))
 
 

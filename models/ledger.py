@@ -11,6 +11,10 @@ Notation (scheme.md §4–5; SLT23 §4.1):
     reference rule        refM extends an ancestor of the extended block, or itself,
                           at most ``reference_window`` blocks back
 
+The sum is taken as printed: it has the step count of bk_m, which the reference did not
+need, and not that of the tip bk_n. So after a long block the tip's own model may be
+continued for less than S_min steps.
+
 A referenced model that extends a block off the candidate's chain has its last common
 ancestor with that chain counted as the block it extends: the paper's m ≤ n leaves
 that case open, and only the reference rule can forbid it.
@@ -40,7 +44,7 @@ from .records import (
     genesis_digest,
     mtx_digest,
 )
-from .scheme import Instance, reached, setup, verify, verify_hashes, weight
+from .scheme import Instance, makes_block, setup, verify, verify_hashes, weight
 from .states import Model
 from .transactions import (
     Accounts,
@@ -52,6 +56,9 @@ from .transactions import (
     split_reward,
     tx_root,
 )
+
+# Refusals that are kept, so that a record is not judged again and again.
+_REMEMBERED = 1 << 16
 
 
 class Published(NamedTuple):
@@ -142,6 +149,9 @@ class Ledger:
     ):
         if not genesis.tasks:
             raise ValueError("there must be at least one task, got none")
+        owners = [each.owner for each in genesis.allocations]
+        if len(set(owners)) < len(owners):
+            raise ValueError("allocations must name every owner once, got one twice")
         self.genesis = genesis
         self.name = genesis_digest(genesis)
         self.instances: tuple[Instance, ...] = tuple(
@@ -167,7 +177,7 @@ class Ledger:
         self._archive = archive
         self._here = here
         self._challenges = challenges
-        self._refused: dict[bytes, Rejected] = {}
+        self._refused: dict[bytes, tuple[str, str]] = {}
 
     def instance(self, tip: bytes) -> Instance:
         """The task that a block on ``tip`` works on."""
@@ -193,6 +203,8 @@ class Ledger:
             ForeignBuild: If it cannot be re-executed here.
         """
         name = mtx_digest(mtx)
+        # No name covers its signature, so that comes first.
+        check_signature(mtx.header.miner, mtx_message(self.name, mtx), mtx.signature)
         if name in self.published:
             return self.published[name]
         with self._remembered(name):
@@ -210,6 +222,12 @@ class Ledger:
             ForeignBuild: If it cannot be re-executed here.
         """
         name = block_digest(block)
+        check_signature(
+            block.header.miner, block_message(self.name, block), block.signature
+        )
+        for mtx in block.mtxs:
+            message = mtx_message(self.name, mtx)
+            check_signature(mtx.header.miner, message, mtx.signature)
         if name in self.entries:
             return self.entries[name]
         with self._remembered(name):
@@ -254,9 +272,8 @@ class Ledger:
 
     def makes_block(self, tip: bytes, correct: int) -> bool:
         """R(acc, T_acc): whether a model that passed the post-hash makes a block."""
-        parameters = self.genesis.parameters
         task = self.genesis.tasks[self.entries[tip].task]
-        return parameters.chain_rule == "weight" or reached(parameters, task, correct)
+        return makes_block(self.genesis.parameters, task, correct)
 
     def may_reference(self, parent: bytes, model: Published) -> bool:
         """Whether a block on ``parent`` may refer to a published model."""
@@ -286,22 +303,23 @@ class Ledger:
         return max(required - done, 1)
 
     def _accept_mtx(self, name: bytes, mtx: Mtx, later: bytes) -> Published:
-        check_signature(mtx.header.miner, mtx_message(self.name, mtx), mtx.signature)
-        published = self._verified(name, "mtx", mtx, later)
-        if self.makes_block(published.extends, mtx.proof.correct):
+        parent = self._parent(mtx.header)
+        if self.makes_block(parent.name, mtx.proof.correct):
             raise Rejected("mtx", "R = 1: this model is a block's, not an mtx's")
+        published = self._verified(name, "mtx", mtx, later)
         self.published[name] = published
         return published
 
     def _accept_block(self, name: bytes, block: Block, later: bytes) -> Entry:
         header, proof = block.header, block.proof
         parent = self._parent(header)
-        check_signature(header.miner, block_message(self.name, block), block.signature)
         if tx_root(block.transactions) != header.tx_root:
             raise Rejected("transactions", "their root is not the header's")
         accounts = apply_transactions(parent.accounts, block.transactions, self.name)
         scores = self._scores(parent, block)
-        # Cheap checks first: a model transaction costs re-execution.
+        # Both lotteries before any mtx is re-executed: whoever wants to waste others'
+        # time has to win them first.
+        verify_hashes(self.genesis.parameters, header, proof)
         for mtx in block.mtxs:
             self.add_mtx(mtx)
         self._check_brought(parent, block)
@@ -409,7 +427,8 @@ class Ledger:
         reference = block.proof.reference
         if reference is not None and reference.digest not in self.published:
             raise Rejected("reference", "the referenced model is not known")
-        if block.mtxs != self.expected_mtxs(parent.name, reference):
+        expected = self.expected_mtxs(parent.name, reference)
+        if list(map(mtx_digest, block.mtxs)) != list(map(mtx_digest, expected)):
             raise Rejected(
                 "mtxs",
                 "must be the referenced model transactions that the chain has not "
@@ -477,11 +496,14 @@ class Ledger:
     @contextmanager
     def _remembered(self, name: bytes) -> Iterator[None]:
         if name in self._refused:
-            raise self._refused[name]
+            # A new exception: one that is raised again and again keeps every frame.
+            raise Rejected(*self._refused[name])
         try:
             yield
         except Rejected as error:
             # What is missing may still come; everything else is final.
             if error.rule not in ("parent", "reference", "evidence"):
-                self._refused[name] = error
+                self._refused[name] = error.rule, error.reason
+                if len(self._refused) > _REMEMBERED:
+                    self._refused.pop(next(iter(self._refused)))
             raise

@@ -35,6 +35,7 @@ NONCE_BYTES = 16
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 HASH_BITS = 256
+UNSIGNED = bytes(SIGNATURE_BYTES)
 
 # Limits of the encoding. They bound what hostile bytes can ask for, not what an
 # experiment would.
@@ -461,10 +462,25 @@ def genesis_digest(genesis: Genesis) -> bytes:
 
 
 def block_digest(block: Block) -> bytes:
-    """A block's name: the hash of all its bytes."""
-    return digest("block", encode(BLOCK, block))
+    """A block's name: the hash of what its miner signs.
+
+    No signature but the transactions' is part of it. An Ed25519 signer can make any
+    number of valid signatures, and each would make another block of one proof.
+    """
+    return digest("block", encode(BLOCK, unsigned_block(block)))
 
 
 def mtx_digest(mtx: Mtx) -> bytes:
-    """A model transaction's name: the hash of all its bytes."""
-    return digest("mtx", encode(MTX, mtx))
+    """A model transaction's name: the hash of what its miner signs."""
+    return digest("mtx", encode(MTX, unsigned_mtx(mtx)))
+
+
+def unsigned_block(block: Block) -> Block:
+    """A block with zeros for its signature and those of the mtxs it brings."""
+    mtxs = tuple(map(unsigned_mtx, block.mtxs))
+    return block._replace(mtxs=mtxs, signature=UNSIGNED)
+
+
+def unsigned_mtx(mtx: Mtx) -> Mtx:
+    """A model transaction with zeros for its signature."""
+    return mtx._replace(signature=UNSIGNED)

@@ -65,6 +65,9 @@ from .states import (
 
 Retry = Literal["continue", "restart"]
 
+# Step counters are 32-bit numbers on the device.
+_MAXIMUM_STEPS = 1 << 31
+
 # Weights are added up along a chain in binary64: beyond it they would overflow.
 _LARGEST_KAPPA = 512.0
 
@@ -252,11 +255,16 @@ def reached(parameters: Parameters, task: Task, correct: int) -> bool:
     return correct / parameters.eval_samples >= task.t_acc
 
 
+def makes_block(parameters: Parameters, task: Task, correct: int) -> bool:
+    """R(acc, T_acc): acc ≥ T_acc under ``longest``, always under ``weight``."""
+    return parameters.chain_rule == "weight" or reached(parameters, task, correct)
+
+
 def posthash(t_2: int, model: bytes, correct: int, steps: int) -> tuple[bytes, bool]:
     """PostHash(T_2, M, acc, S): h_2 = Hash(M, acc, S), and b = 1{h_2 ≤ T_2}.
 
     Args:
-        t_2: T_2.
+        t_2: T_2; 2^256 − 1 lets every model pass, "no lottery".
         model: Hash(M).
         correct: acc, as a count.
         steps: S.
@@ -273,6 +281,7 @@ def solve(
     *,
     nonces: Iterator[bytes],
     retry: Retry = "continue",
+    least_steps: int = 1,
 ) -> Solution:
     """Solve: PreHash → Train → PostHash, again until a block's model passes.
 
@@ -284,6 +293,7 @@ def solve(
         nonces: Candidates for all pre-hashes.
         retry: After a failed post-hash ``continue`` trains on to the next look above
             T_acc; ``restart`` samples a new nonce. At the horizon both restart.
+        least_steps: S_min, or what the step rule asks for: earlier looks do not count.
     """
     parameters = instance.parameters
     tries = trained = 0
@@ -300,9 +310,14 @@ def solve(
         training = initialize(instance, passed.h_1, referenced, way)
         while training.now.steps < parameters.horizon_steps:
             before = training.now.steps
-            training = train(instance, training)
+            if parameters.chain_rule == "weight":  # R ≡ 1: every look is a ticket
+                training = advance(instance, training)
+            else:
+                training = train(instance, training)
             trained += training.now.steps - before
-            if not reached(instance.parameters, instance.task, training.now.correct):
+            if training.now.steps < least_steps:
+                continue
+            if not makes_block(parameters, instance.task, training.now.correct):
                 break
             h_2, b = ticket(instance, training)
             if b:
@@ -516,9 +531,14 @@ def _close(given: Tensors, expected: Tensors, tolerance: float) -> bool:
         return False
     return all(
         given[name].shape == values.shape
-        and bool((np.abs(given[name] - values) <= tolerance).all())
+        and bool((_difference(given[name], values) <= tolerance).all())
         for name, values in expected.items()
     )
+
+
+def _difference(given: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite minus infinite
+        return np.abs(given - expected)
 
 
 def _prehash_prefix(
@@ -545,6 +565,8 @@ def _problems(parameters: Parameters, task: Task, data: TrainingSet) -> Iterator
                 f"{name} must be a positive multiple of check_every, "
                 f"{parameters.check_every}, got {value}"
             )
+        if value >= _MAXIMUM_STEPS:
+            yield f"{name} must be below {_MAXIMUM_STEPS}, got {value}"
     examples = data.images.shape[0]
     if not 1 <= parameters.eval_samples <= examples:
         given = parameters.eval_samples

@@ -283,7 +283,7 @@ class CrossSlotOld(Honest):
     def _model(self, me: "Prover", fork: bytes) -> Published | None:
         """A model above T_acc that leaves the fewest looks to do."""
         entry, instance = me.ledger.entries[fork], me.ledger.instance(fork)
-        # The first secret block takes a model of its future, the next may go on with it.
+        # The first secret block takes a model of its future, the next ones go on.
         future = entry.height - len(self._secret) + (not self._secret)
 
         def worth(model: Published) -> tuple[float, int, float]:

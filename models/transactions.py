@@ -23,16 +23,16 @@ from .merkle import merkle_root
 from .records import (
     BLOCK,
     MTX,
-    SIGNATURE_BYTES,
     TRANSACTION,
+    UNSIGNED,
     Block,
     Mtx,
     Score,
     Transaction,
     Transfer,
+    unsigned_block,
+    unsigned_mtx,
 )
-
-_UNSIGNED = bytes(SIGNATURE_BYTES)
 
 
 class Key:
@@ -68,7 +68,7 @@ def transfer(
     key: Key, genesis: bytes, sequence: int, to: bytes, amount: int
 ) -> Transaction:
     """A signed transfer of coins."""
-    plain = Transaction(key.public, sequence, Transfer(to, amount), None, _UNSIGNED)
+    plain = Transaction(key.public, sequence, Transfer(to, amount), None, UNSIGNED)
     return plain._replace(signature=key.sign(transaction_message(genesis, plain)))
 
 
@@ -77,7 +77,7 @@ def score(
 ) -> Transaction:
     """A publisher's signed test score of a block's model."""
     said = Score(block, correct, samples)
-    plain = Transaction(key.public, sequence, None, said, _UNSIGNED)
+    plain = Transaction(key.public, sequence, None, said, UNSIGNED)
     return plain._replace(signature=key.sign(transaction_message(genesis, plain)))
 
 
@@ -93,19 +93,19 @@ def sign_mtx(key: Key, genesis: bytes, mtx: Mtx) -> Mtx:
 
 def transaction_message(genesis: bytes, transaction: Transaction) -> bytes:
     """What a transaction's signature covers."""
-    plain = transaction._replace(signature=_UNSIGNED)
+    plain = transaction._replace(signature=UNSIGNED)
     return digest("transaction/signed", genesis, encode(TRANSACTION, plain))
 
 
 def block_message(genesis: bytes, block: Block) -> bytes:
     """What a block's signature covers."""
-    plain = block._replace(signature=_UNSIGNED)
+    plain = unsigned_block(block)
     return digest("block/signed", genesis, encode(BLOCK, plain))
 
 
 def mtx_message(genesis: bytes, mtx: Mtx) -> bytes:
     """What a model transaction's signature covers."""
-    plain = mtx._replace(signature=_UNSIGNED)
+    plain = unsigned_mtx(mtx)
     return digest("mtx/signed", genesis, encode(MTX, plain))
 
 

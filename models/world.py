@@ -25,8 +25,8 @@ from .curves import Bucket, TrainingSet
 from .encoding import digest, encode
 from .ledger import Ledger
 from .records import (
-    SIGNATURE_BYTES,
     TRANSACTION,
+    UNSIGNED,
     Block,
     Checkpoint,
     Header,
@@ -52,7 +52,6 @@ from .view import View
 
 What = Literal["block", "mtx", "refused", "tip", "look"]
 
-_UNSIGNED = bytes(SIGNATURE_BYTES)
 # Of one moment, work is done before messages arrive.
 _WORK, _ARRIVAL = 0, 1
 
@@ -364,9 +363,9 @@ class World:
         proof, looks = prove(training, reference, job.passed.nonce)
         self.archive.put(proof.cp_root, looks)
         if not r:
-            return signed(me, Mtx(job.header, proof, _UNSIGNED))
+            return signed(me, Mtx(job.header, proof, UNSIGNED))
         mtxs = self.ledger.expected_mtxs(job.plan.parent, reference)
-        block = Block(job.header, proof, job.transactions, mtxs, _UNSIGNED)
+        block = Block(job.header, proof, job.transactions, mtxs, UNSIGNED)
         return signed(me, block)
 
     def _found(self, me: Prover, record: Record, job: _Job) -> None:

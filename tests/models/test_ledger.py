@@ -9,7 +9,7 @@ from dpodl.models.checkpoints import Rejected
 from dpodl.models.ledger import Ledger, Published
 from dpodl.models.records import Block, Mtx, Reference, Weight, block_digest, mtx_digest
 from dpodl.models.scheme import weight
-from dpodl.models.transactions import Key, score, sign_block, sign_mtx, transfer
+from dpodl.models.transactions import score, sign_block, sign_mtx, transfer
 
 from .mining_fixtures import (
     ALICE,
@@ -31,10 +31,16 @@ REWARD = PARAMETERS.reward
 NO_WINDOW = {"reference_window": None}
 
 
+def judged(mine: Mine, record: Block | Mtx) -> None:
+    if isinstance(record, Block):
+        mine.ledger.add_block(record)
+    else:
+        mine.ledger.add_mtx(record)
+
+
 def refused(mine: Mine, record: Block | Mtx, rule: str, reason: str = "") -> None:
-    judge = mine.ledger.add_block if isinstance(record, Block) else mine.ledger.add_mtx
     with pytest.raises(Rejected) as caught:
-        judge(record)
+        judged(mine, record)
     assert caught.value.rule == rule
     assert reason in caught.value.reason
 
@@ -115,7 +121,6 @@ def test_a_record_is_judged_once(monkeypatch):
     entry, published = mine.ledger.add_block(good), mine.ledger.add_mtx(mtx)
     refused(mine, bad, "accuracy")
     monkeypatch.setattr(ledger_module, "verify", None)
-    monkeypatch.setattr(ledger_module, "check_signature", None)
     assert mine.ledger.add_block(good) is entry
     assert mine.ledger.add_mtx(mtx) is published
     refused(mine, bad, "accuracy")
@@ -679,7 +684,7 @@ def test_references_to_what_is_not_known_are_refused_for_now():
     mine.ledger.published[hidden.name] = hidden
     mine.ledger.add_mtx(mtx)
     # A reference names its model's kind.
-    proof = mine.block(mine.root, known).proof
+    proof = mine.mtx(mine.root, known).proof
     assert proof.reference is not None
     renamed = proof._replace(reference=proof.reference._replace(kind="block"))
     made = mine.mtx(mine.root)._replace(proof=renamed)
@@ -726,9 +731,32 @@ def test_blocks_are_refused_cheaply_before_they_are_run(monkeypatch):
         refused(mine, block, rule)
 
 
-def test_names_are_digests_of_all_bytes():
+def test_another_signature_makes_no_other_record(monkeypatch):
+    """A signer can make many valid ones; here all of them pass."""
+    monkeypatch.setattr(ledger_module, "check_signature", lambda *_: None)
     mine = Mine()
-    block = mine.block(mine.root)
-    other = sign_block(Key(bytes(32)), mine.root, block)
-    assert block_digest(block) == mine.ledger.add_block(block).name
-    assert block_digest(block) != block_digest(other)
+    other = Ledger(mine.ledger.genesis, mine.data, mine.archive, BUILD)
+    model = mine.offer(mine.root)
+    assert isinstance(model.record, Mtx)
+    twin = model.record._replace(signature=bytes([1]) * 64)
+    assert mine.ledger.add_mtx(twin) is model
+    block = mine.block(mine.root, model)
+    # Who has heard of the twin first takes the same block for the same.
+    other.add_mtx(twin)
+    entry = other.add_block(block)
+    assert entry == mine.ledger.add_block(block)
+    assert other.add_block(block._replace(mtxs=(twin,))) is entry
+    assert entry.name == block_digest(block._replace(signature=bytes(64)))
+
+
+def test_a_record_that_is_known_still_needs_its_signature():
+    mine = Mine()
+    block, mtx = mine.block(mine.root), mine.mtx(mine.root)
+    mine.ledger.add_block(block)
+    mine.ledger.add_mtx(mtx)
+    for record in (block, mtx):
+        refused(mine, record._replace(signature=bytes(64)), "signature")
+    # And a bad copy that comes first does not spoil the good one.
+    late = mine.block(mine.root)
+    refused(mine, late._replace(signature=bytes(64)), "signature")
+    assert mine.ledger.add_block(late).height == 1

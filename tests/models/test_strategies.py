@@ -1,0 +1,455 @@
+"""Every attack of scheme.md §5–6: where it succeeds, and by which rule it fails.
+
+Seeds are fixed, so a test gives the same verdict every time on the same machine. Where
+shares are compared, the margins are exact binomial ones: a prover whose true share is
+its share of the compute would pass for an attacker with probability below ALARM.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from dpodl.models.checkpoints import detection_probability
+from dpodl.models.records import Block, Mtx, mtx_digest
+from dpodl.models.strategies import (
+    CrossSlotNew,
+    CrossSlotOld,
+    Equivocate,
+    ForgedCheckpoints,
+    Honest,
+    PostHashGrinding,
+    PreHashGrinding,
+    Relabel,
+    WithheldMtx,
+)
+from scipy import stats
+
+from .worlds import (
+    ALWAYS,
+    FAST,
+    HASHES_PER_STEP,
+    LOOK,
+    SEGMENT,
+    SLOW,
+    Story,
+    key_of,
+    menu_of,
+    one_in,
+    task,
+    tell,
+    world,
+)
+
+ALARM = 1e-3
+
+
+class Rushing(Honest):
+    """The protocol on an adversary's lines: what attacks are compared with."""
+
+    adversarial = True
+
+
+def attack(*provers: Honest, height: int = 20, delay: float = 2.0, **rules) -> Story:
+    """The last prover attacks the others."""
+    return tell(world(provers, delay=delay, **rules), height=height)
+
+
+def share(stories: Sequence[Story], name: str = "p2") -> tuple[int, int]:
+    """A prover's blocks and all blocks of several chains."""
+    return (
+        sum(story.blocks[name] for story in stories),
+        sum(len(story.chain) for story in stories),
+    )
+
+
+def exceeds(found: tuple[int, int], compute: float) -> bool:
+    """Whether so many blocks would be rare for such a share of the compute."""
+    return stats.binomtest(*found, compute, alternative="greater").pvalue < ALARM
+
+
+def mean_steps(story: Story, *, adversarial: bool) -> float:
+    provers = story.world.provers.values()
+    keys = {p.key.public for p in provers if p.strategy.adversarial == adversarial}
+    return float(np.mean([each.steps for each in story.chain if each.miner in keys]))
+
+
+# Unbound proof, scheme.md §6.1
+
+
+def test_an_unbound_proof_is_relabelled():
+    story = attack(Honest(), Honest(), Honest(), Relabel(), binding="none", height=30)
+    assert not story.reasons
+    proofs = [each.record.proof for each in story.of_blocks()]
+    stolen = [
+        each
+        for each in story.chain
+        if each.miner == key_of(3) and proofs.count(each.record.proof) == 2
+    ]
+    assert len(stolen) > 5
+    # A quarter of the compute.
+    assert exceeds(share([story], "p3"), 1 / 4)
+
+
+@pytest.mark.parametrize(
+    ("t_1", "rules"),
+    [(one_in(4096), {"pre-hash"}), (ALWAYS, {"training", "accuracy", "model"})],
+)
+def test_a_bound_proof_is_not_relabelled(t_1, rules):
+    """Another key gives another h_1: above T_1, or else of another training."""
+    story = attack(Honest(), Honest(), Relabel(), t_1=t_1, height=6)
+    assert set(story.reasons) <= rules
+    stolen = sum(story.blocks[name] for name in ("p0", "p1"))
+    assert story.reasons.total() >= 2 * stolen > 0
+
+
+def test_two_thieves_do_not_steal_from_each_other_for_ever():
+    story = attack(Honest(), Relabel(), Relabel(), binding="none", height=6)
+    copies = [
+        len({each.name for each in story.of_blocks() if each.record.proof == proof})
+        for proof in {each.record.proof for each in story.chain}
+    ]
+    assert max(copies) == 3
+
+
+def test_an_unbound_proof_gives_two_blocks():
+    story = attack(Honest(), Honest(), Equivocate(), binding="none")
+    assert not story.reasons
+    twins = pairs(story)
+    assert twins
+    published = story.world.ledger.published
+    for one, other in twins:
+        first, second = published[one], published[other]
+        assert first.extends == second.extends
+        assert first.record.proof == second.record.proof
+        assert first.record.header.tx_root != second.record.header.tx_root
+    # Some go over to one of them, some to the other: a fork without work.
+    tips = {who: {tip.name for tip in story.of("tip", who)} for who in ("p0", "p1")}
+    split = [
+        (one, other)
+        for one, other in twins
+        if any(
+            mine in tips["p0"] and theirs in tips["p1"]
+            for mine, theirs in ((one, other), (other, one))
+        )
+    ]
+    assert len(split) > len(twins) / 2
+    control = attack(Honest(), Honest(), Rushing(), binding="none")
+    assert not pairs(control)
+
+
+def pairs(story: Story) -> list[tuple[bytes, bytes]]:
+    """Different blocks with the same proof."""
+    by_proof: dict = {}
+    for each in story.of_blocks():
+        by_proof.setdefault(each.record.proof, []).append(each.name)
+    return [(group[0], group[1]) for group in by_proof.values() if len(group) == 2]
+
+
+def test_a_bound_proof_gives_one_block():
+    story = attack(Honest(), Honest(), Equivocate(), t_1=one_in(4096), height=10)
+    assert set(story.reasons) == {"pre-hash"}
+    assert not pairs(story)
+    # Whoever got the wrong one gets the other from those who got that.
+    chains = [p.view.chain()[:9] for p in story.world.provers.values()]
+    assert chains[0] == chains[1] == chains[2]
+
+
+# Cross-time-slot attacks, scheme.md §5
+
+
+def cross_slot(attacker: Honest, height: int = 20, **rules) -> Story:
+    tasks = [task(0.85)]
+    return attack(Honest(), Honest(), attacker, tasks=tasks, height=height, **rules)
+
+
+def test_old_models_make_new_blocks_without_the_step_rule():
+    story = cross_slot(CrossSlotNew(), step_rule=False)
+    assert not story.reasons
+    assert mean_steps(story, adversarial=True) < 2 * LOOK
+    assert mean_steps(story, adversarial=False) >= 2 * LOOK
+    assert exceeds(share([story]), 1 / 3)
+    # The block rate breaks.
+    control = cross_slot(Rushing(), step_rule=False)
+    assert story.world.now < control.world.now / 2
+
+
+def test_the_step_rule_refuses_new_blocks_of_old_models():
+    story = cross_slot(CrossSlotNew())
+    assert set(story.reasons) == {"step rule"}
+    refused = {each.name for each in story.of("refused", "p0")}
+    assert len(refused) > 10
+    assert not exceeds(share([story]), 1 / 3)
+
+
+@pytest.mark.parametrize("step_rule", [True, False])
+def test_new_models_rewrite_old_blocks_without_the_reference_rule(step_rule):
+    """The step rule alone does not stop it: a model's steps count for what it skips."""
+    depth = 3
+    story = cross_slot(
+        CrossSlotOld(depth), step_rule=step_rule, reference_window=None, height=12
+    )
+    assert not story.reasons
+    assert story.reorganized >= depth
+    published = story.world.ledger.published
+    heights = {name: entry.height for name, entry in story.world.ledger.entries.items()}
+    future = [
+        each
+        for each in story.chain
+        if each.miner == key_of(2)
+        and each.lineage
+        and heights[published[each.lineage[0]].extends] > heights[each.extends]
+    ]
+    assert future
+    assert exceeds(share([story]), 1 / 3)
+    control = cross_slot(
+        Rushing(), step_rule=step_rule, reference_window=None, height=12
+    )
+    assert control.reorganized < depth
+
+
+def test_the_reference_rule_refuses_models_of_the_future():
+    story = cross_slot(CrossSlotOld(3), step_rule=False, height=12)
+    assert set(story.reasons) == {"reference rule"}
+    assert story.reorganized < 3
+    assert len({each.name for each in story.of("refused", "p0")}) > 5
+
+
+def test_the_reference_rule_does_not_stop_the_other_attack():
+    story = cross_slot(CrossSlotNew(), step_rule=False, reference_window=2)
+    assert not story.reasons
+    assert exceeds(share([story]), 1 / 3)
+
+
+# Withheld mtx, scheme.md §6.6
+
+
+def relay(attacker: Honest, seed: int) -> Story:
+    """No training reaches T_acc within its horizon: it takes models of several.
+
+    A task a block. Once a task has a block, that block's model is better than any mtx,
+    and there is nothing left to withhold.
+    """
+    tasks = [
+        task(0.87, name=f"{i}", slots=1, menu=menu_of(SLOW, 2 * SLOW))
+        for i in range(12)
+    ]
+    honest = Honest("most_accurate")
+    return attack(
+        honest,
+        Honest("most_accurate"),
+        attacker,
+        seed=seed,
+        tasks=tasks,
+        horizon_steps=4 * LOOK,
+        height=12,
+        t_2=one_in(2),
+    )
+
+
+@pytest.mark.slow
+def test_withheld_models_win_blocks():
+    seeds = range(4)
+    withheld = [relay(WithheldMtx(), seed) for seed in seeds]
+    shown = [relay(Rushing("most_accurate"), seed) for seed in seeds]
+    assert not any(story.reasons for story in (*withheld, *shown))
+    print(share(withheld), share(shown))
+    own, blocks = share(withheld)
+    theirs, others = share(shown)
+    table = [[own, blocks - own], [theirs, others - theirs]]
+    assert stats.fisher_exact(table, alternative="greater")[1] < 0.05
+
+
+def test_withheld_models_are_shown_by_the_block_that_needs_them():
+    story = relay(WithheldMtx(), 0)
+    honest = story.world.provers["p0"]
+    mine = {each.name for each in story.of("mtx", "p2")}
+    brought = {
+        mtx_digest(mtx)
+        for each in story.of_blocks()
+        if each.miner == key_of(2)
+        for mtx in each.record.mtxs
+    }
+    assert mine & brought
+    # Nobody else has heard of the others.
+    assert set(honest.view.models) & mine == mine & brought
+    control = relay(Rushing("most_accurate"), 0)
+    shown = {each.name for each in control.of("mtx", "p2")}
+    assert len(set(control.world.provers["p0"].view.models) & shown) > len(shown) / 2
+
+
+# Grinding, scheme.md §6.2–3
+
+
+def grinding(attacker: Honest, **rules) -> Story:
+    tasks = [task(0.85, menu=menu_of(FAST, SLOW))]
+    return attack(Honest(), Honest(), attacker, tasks=tasks, **rules)
+
+
+def fast(hpp) -> bool:
+    return hpp.learning_rate == FAST
+
+
+def test_cheap_hashes_are_spent_on_fast_models():
+    story = grinding(PreHashGrinding(fast), height=30)
+    assert not story.reasons
+    mine = [each for each in story.chain if each.miner == key_of(2)]
+    assert all(fast(each.model.hpp) for each in mine)
+    assert not all(
+        fast(each.model.hpp) for each in story.chain if each.miner != key_of(2)
+    )
+    assert exceeds(share([story]), 1 / 3)
+
+
+def test_rare_hashes_eat_up_what_fast_models_save():
+    """It hashes twice as long for a model: more than a slow one's training takes."""
+    inverse = 8192
+    rare = grinding(PreHashGrinding(fast), t_1=one_in(inverse), height=12)
+    assert not exceeds(share([rare]), 1 / 3)
+    tries = [each.tries for each in rare.of("block", "p2")]
+    steps = [each.steps for each in rare.chain]
+    # The clock: a pre-hash takes longer than a training.
+    assert inverse / HASHES_PER_STEP > 4 * np.mean(steps)
+    assert np.mean(tries) / HASHES_PER_STEP > 4 * np.mean(steps)
+    generous = grinding(PreHashGrinding(fast), height=12)
+    assert rare.share("p2") < generous.share("p2")
+    assert rare.world.now > 10 * generous.world.now
+
+
+def test_tolerance_makes_tickets_of_hashes():
+    rules = {"t_2": one_in(16), "height": 12, "horizon_steps": 1000}
+    story = attack(Honest(), Honest(), PostHashGrinding(1e-5), tolerance=1e-4, **rules)
+    assert not story.reasons
+    assert exceeds(share([story]), 1 / 3)
+    # It never has to look twice above T_acc: its blocks take no more than a training.
+    plain = attack(Honest(), height=6, delay=0.0)
+    longest = max(each.steps for each in plain.chain)
+    mine = [each.steps for each in story.chain if each.miner == key_of(2)]
+    assert max(mine) <= longest + 2 * LOOK
+    control = attack(Honest(), Honest(), Rushing(), tolerance=1e-4, **rules)
+    assert story.world.now < control.world.now / 2
+
+
+def test_bits_leave_nothing_to_grind():
+    rules = {"t_2": one_in(16), "horizon_steps": 1000}
+    story = attack(Honest(), Honest(), PostHashGrinding(1e-5), height=6, **rules)
+    assert set(story.reasons) == {"training"}
+    assert not exceeds(share([story]), 1 / 3)
+
+
+def test_a_nudge_beyond_the_tolerance_is_refused():
+    rules = {"t_2": one_in(16), "horizon_steps": 1000, "tolerance": 1e-6}
+    story = attack(Honest(), Honest(), PostHashGrinding(1e-3), height=4, **rules)
+    assert set(story.reasons) == {"training"}
+
+
+@pytest.mark.parametrize("tries", [700, 3000])
+def test_every_hash_is_another_ticket(tries):
+    """As many different models as hashes, however many there are."""
+    here = world([Honest()])
+    story = tell(here, height=1)
+    grinder = PostHashGrinding(1e-5, tries=tries)
+    instance = here.ledger.instance(here.ledger.name)
+    prover = here.provers["p0"]
+    job = prover.job
+    assert job is not None
+    training = grinder.begin(prover, instance, _trained(story))
+    digests = {
+        nudged.now.tensors[name].tobytes()
+        for nudged in grinder._nudged(training)
+        for name in ("lp/out/kernel",)
+        if name in nudged.now.tensors
+    }
+    assert len(digests) == tries
+
+
+def _trained(story: Story):
+    from dpodl.models.architecture import Initialization
+    from dpodl.models.scheme import Training
+    from dpodl.models.states import Look
+
+    block = story.chain[0]
+    init = Initialization(block.model.hpp, bytes(8), bytes(32))
+    return Training(init, Look(block.model.parameters, 200, block.steps))
+
+
+# Forged checkpoints, scheme.md §3
+
+
+class Counted(ForgedCheckpoints):
+    """Remembers what it sent."""
+
+    def __init__(self, segments: int):
+        super().__init__(segments)
+        self.sent: list[Block] = []
+
+    def found(self, me, record):
+        if isinstance(record, Block) and not isinstance(record, Mtx):
+            self.sent.append(record)
+        return super().found(me, record)
+
+
+def test_unchallenged_segments_are_forged():
+    story = attack(Honest(), Honest(), ForgedCheckpoints(2), challenges=0)
+    assert not story.reasons
+    assert exceeds(share([story]), 1 / 3)
+    mine = [each for each in story.chain if each.miner == key_of(2)]
+    # More steps are claimed than there was time for since the block before.
+    times = {each.name: each.time for each in story.of("block")}
+    forged = [
+        each
+        for each in mine
+        if each.extends in times and each.steps > times[each.name] - times[each.extends]
+    ]
+    assert len(forged) > len(mine) / 2
+    assert all(each.steps > 2 * SEGMENT for each in forged)
+
+
+def test_challenged_segments_are_not_forged():
+    story = attack(Honest(), Honest(), ForgedCheckpoints(2), challenges=1000, height=8)
+    assert set(story.reasons) == {"training"}
+    # It trains honestly only while there is nobody to steal from.
+    assert story.blocks["p2"] <= 1
+
+
+@pytest.mark.parametrize(("segments", "q"), [(1, 1), (3, 1), (2, 2)])
+def test_forgeries_are_found_as_often_as_the_formula_says(segments, q):
+    """Two-sided, at a false-alarm level of 1e-3."""
+    forger = Counted(segments)
+    here = world([Honest(), forger], speeds=[0.02, 1.0], challenges=q)
+    refused = set()
+    for each in here.run():
+        if each.what == "refused" and each.who == "p0":
+            refused.add(each.name)
+        if len(forger.sent) > 120:
+            break
+    sizes = [
+        -(-block.proof.steps // SEGMENT)
+        for block in forger.sent[1:]
+        if block.proof.steps > segments * SEGMENT
+    ]
+    chances = np.array([detection_probability(n, segments, q) for n in sizes])
+    assert len(chances) >= 100
+    expected, variance = chances.sum(), (chances * (1 - chances)).sum()
+    sigmas = float(stats.norm.ppf(1 - ALARM / 2))
+    assert abs(len(refused) - expected) < sigmas * np.sqrt(variance) + 1
+
+
+# Side conditions
+
+
+def test_attackers_that_do_nothing_wrong_are_honest():
+    """An attack whose mitigation is on wins no more than it could by mining."""
+    for attacker in (Relabel(), Equivocate(), WithheldMtx("fresh")):
+        story = attack(Honest(), Honest(), attacker, t_1=one_in(4096), height=12)
+        assert not exceeds(share([story]), 1 / 3)
+
+
+def test_forgers_steal_no_architecture_of_another_task():
+    """It would look for a pre-hash that the menu does not give."""
+    menus = [menu_of(), menu_of(architectures=["mlp-8"])]
+    tasks = [
+        task(0.5, name=f"{place}", slots=1, menu=menu)
+        for place, menu in enumerate(menus)
+    ]
+    story = attack(Honest(), ForgedCheckpoints(), tasks=tasks, challenges=0, height=3)
+    assert len(story.chain) >= 3
