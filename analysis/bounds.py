@@ -378,8 +378,8 @@ def typicality(k: Count, p: Real, epsilon: Real) -> float:
     """
     _require_window(k, epsilon)
     _require("p", p, 0 < p <= 1, "(0, 1]")
-    low = _least_above((1 - epsilon) * k * p)
-    high = _greatest_below((1 + epsilon) * k * p)
+    low = least_above((1 - epsilon) * k * p)
+    high = greatest_below((1 + epsilon) * k * p)
     failure = stats.binom.cdf(low - 1, k, p) + stats.binom.sf(high, k, p)
     # Both bounds may snap to one whole number, which both tails then count.
     return min(1.0, float(failure))
@@ -417,10 +417,10 @@ def good_window(k: Count, p_x: Real, p_y: Real, p_z: Real, epsilon: Real) -> flo
     _require("p_x", p_x, 0 < p_x <= 1, "(0, 1]")
     _require("p_y", p_y, 0 <= p_y <= p_x, f"[0, p_x = {p_x}]")
     _require("p_z", p_z, 0 <= p_z <= 1, "[0, 1]")
-    low_x = _least_above((1 - epsilon) * k * p_x)
-    high_x = _greatest_below((1 + epsilon) * k * p_x)
-    low_y = _least_above((1 - epsilon) * k * p_y)
-    high_z = _greatest_below(k * p_z + epsilon * k * p_x)
+    low_x = least_above((1 - epsilon) * k * p_x)
+    high_x = greatest_below((1 + epsilon) * k * p_x)
+    low_y = least_above((1 - epsilon) * k * p_y)
+    high_z = greatest_below(k * p_z + epsilon * k * p_x)
     x = np.arange(low_x, high_x + 1)
     enough_y = stats.binom.sf(low_y - 1, x, p_y / p_x)
     honest = np.sum(stats.binom.pmf(x, k, p_x) * enough_y)
@@ -601,11 +601,13 @@ def _shaped(
     return float(capped) if np.ndim(like) == 0 else capped
 
 
-def _least_above(bound: Real) -> int:
+def least_above(bound: Real) -> int:
+    """The least whole number above a bound."""
     return math.floor(_snapped(bound)) + 1
 
 
-def _greatest_below(bound: Real) -> int:
+def greatest_below(bound: Real) -> int:
+    """The greatest whole number below a bound."""
     return math.ceil(_snapped(bound)) - 1
 
 

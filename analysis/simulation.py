@@ -45,12 +45,20 @@ class Network(NamedTuple):
         honest: n_h, honest provers.
         adversarial: n_a, corrupted provers, which share what they find at once.
         delay: Δ, steps.
+        adversary: Block-time law of a corrupted prover, which its attack may change;
+            None: the honest one.
     """
 
     law: BlockTimeLaw
     honest: float | Float[Array, ""]
     adversarial: float | Float[Array, ""]
     delay: float | Float[Array, ""]
+    adversary: BlockTimeLaw | None = None
+
+    @property
+    def private_law(self) -> BlockTimeLaw:
+        """Block-time law of a corrupted prover."""
+        return self.law if self.adversary is None else self.adversary
 
 
 class Levels(NamedTuple):
@@ -71,13 +79,25 @@ class Levels(NamedTuple):
     overflow: Bool[Array, "*replicas"]
 
 
-class _Early(NamedTuple):
+class Early(NamedTuple):
+    """Provers that found a block of the last level before they heard of the first.
+
+    Attributes:
+        start: When they started the next level, relative to the others; inf: no one.
+        overflow: Whether there were more of them than slots.
+    """
+
     start: Float[Array, " slots"]
     overflow: Bool[Array, ""]
 
 
 def network(
-    law: BlockTimeLaw, *, provers: int, beta: float, delay_steps: float
+    law: BlockTimeLaw,
+    *,
+    provers: int,
+    beta: float,
+    delay_steps: float,
+    adversary: BlockTimeLaw | None = None,
 ) -> Network:
     """A network of n equal provers of which the adversary holds βn.
 
@@ -86,6 +106,7 @@ def network(
         provers: n ≥ 1.
         beta: β in [0, 1); βn must be whole, the split of compute is by provers.
         delay_steps: Δ ≥ 0.
+        adversary: Law of a corrupted prover; None: the same.
 
     Raises:
         ValueError: If a parameter is out of range.
@@ -103,7 +124,7 @@ def network(
         )
     if not delay_steps >= 0:
         raise ValueError(f"delay_steps must be ≥ 0, got {delay_steps}")
-    return Network(law, provers - adversarial, adversarial, delay_steps)
+    return Network(law, provers - adversarial, adversarial, delay_steps, adversary)
 
 
 def simulate(
@@ -132,7 +153,7 @@ def simulate(
         Refused: If some honest block time is infinite (the law may never end), or
             more than 2048 provers find a block at one level.
     """
-    arguments = _traced(network)
+    arguments = traced(network)
     while True:
         drawn = _simulate(
             key,
@@ -178,21 +199,21 @@ def _replica(key, network: Network, *, levels, burn_in, slots) -> Levels:
         ),
         out_axes=-1,
     )(jnp.arange(slots))
-    early = _Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
+    early = Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
     early, (interval, blocks, lag) = lax.scan(
-        partial(_level, network=network), early, draws
+        partial(next_level, network=network), early, draws
     )
     alone = jax.random.exponential(private_key, (levels,))
     return Levels(
         interval=interval[burn_in:],
         blocks=blocks[burn_in:],
         lag=lag[burn_in:],
-        private=time_of_hazard(network.law, alone / network.adversarial),
+        private=time_of_hazard(network.private_law, alone / network.adversarial),
         overflow=early.overflow,
     )
 
 
-def _level(early: _Early, draws, *, network: Network):
+def next_level(early: Early, draws, *, network: Network):
     """One level, with times relative to the group's start t1 + Δ of the last one."""
     slots = early.start.shape[0]
     group = network.honest - jnp.isfinite(early.start).sum()
@@ -215,16 +236,18 @@ def _level(early: _Early, draws, *, network: Network):
     place = found[None, :] & (rank[None, :] == jnp.arange(slots)[:, None])
     mine = jnp.where(place, finish[None, :], jnp.inf).min(axis=1)
     info = (network.delay + first, found.sum(), mine - first)
-    return _Early(mine - known, early.overflow | overflow), info
+    return Early(mine - known, early.overflow | overflow), info
 
 
-def _traced(network: Network) -> Network:
+def traced(network: Network) -> Network:
+    """The network as compiled code takes it: two laws, always, in float32."""
     scalar = partial(jnp.asarray, dtype=jnp.float32)
     return Network(
         on_device(network.law),
         scalar(network.honest),
         scalar(network.adversarial),
         scalar(network.delay),
+        on_device(network.private_law),
     )
 
 
