@@ -1,0 +1,256 @@
+"""The private race on a grid: persistence by Fourier transforms, without sampling.
+
+Notation (the race, V, S_k, M, W, K, θ_0 and θ* are those of ``race.py``)
+    η           grid step, time
+    p̃_X         law of X = H − A on the grid under the tilt θ_0, transform φ̃
+    d_s         Σ_n (1/n) e^{nK(θ_0)} p̃_{S_n}(s) = −[ηs] ln(1 − e^{K(θ_0)} φ̃)
+
+With U = V + S_k + M the depth-k risk is
+    Pr[U ≥ 0] = E[e^{θ_0 U}] Σ_{u ≥ 0} e^{−θ_0 u} p̃_U(u),
+    E[e^{θ_0 U}] = e^{kK(θ_0)} E[e^{θ_0 V}] E[e^{θ_0 M}].
+Under the tilt the race is even: p̃_U has its mass around 0 and the sum is of order
+1/√k. A transform's rounding, 1e-16 of the mass, is therefore as small against a risk of
+2^-1000 as against one of ½ (without the tilt it would drown everything below 1e-16).
+
+The law of M comes from Spitzer's identity in one transform, no iteration:
+    E[e^{θ_0 M} z^M] = exp Σ_{s>0} d_s (z^s − e^{−θ_0 η s}),
+where |e^{K(θ_0)} φ̃| < 1 makes the logarithm single-valued. Pre-mined: M twice.
+
+A continuous law is put on the grid with its exact tilted mass and mean in each cell,
+and mass at 0 counts half: the error is O(η²), removed by Richardson extrapolation over
+three steps, and their disagreement is the error reported. Lattice laws that share a
+grid with each other and with Δ are exact, ties included.
+
+Reference: F. Spitzer, A combinatorial lemma and its application to probability theory,
+Trans. AMS 82 (1956); D. Siegmund, Ann. Statist. 4 (1976) for the tilts.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+from scipy import fft
+
+from .estimate import Estimate, Refused
+from .race import (
+    OUTGROWS,
+    TARGETS,
+    Race,
+    SafeDepth,
+    Tilt,
+    log_start,
+    outgrows,
+    tilts,
+)
+from .race_grid import Grid, finer, grid_for, on_grid, shift, transform
+
+_ROUNDING = 1e-14
+_TOLERANCE = 0.01
+
+
+class _Solved(NamedTuple):
+    """Everything but the depth.
+
+    Attributes:
+        size: ln |φ̃| at the transform's frequencies.
+        angle: Argument of φ̃.
+        rest: Transforms of V, M, W times that of the weights e^{−θ_0 u}, u ≥ 0.
+        log_scale: ln of what the tilt took out.
+        log_rate: K(θ_0).
+    """
+
+    size: Float[np.ndarray, " frequencies"]
+    angle: Float[np.ndarray, " frequencies"]
+    rest: Complex[np.ndarray, " frequencies"]
+    log_scale: float
+    log_rate: float
+
+
+def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
+    """Pr[violation at depth k] for each depth, with a bound on the numerical error.
+
+    Args:
+        race: The race (``race.py`` says which event).
+        depths: Depths k ≥ 1, blocks.
+
+    Returns:
+        One estimate a depth; low and high are value ∓ numerical error, count is the
+        number of grid points.
+
+    Raises:
+        Refused: As ``race.tilts``; if the race needs more than 2^22 points; or if the
+            steps disagree by more than 1 %.
+        ValueError: If a depth is below 1 or a field of the race is out of range.
+    """
+    logs, errors, points, method = _curve(race, depths)
+    values = np.exp(logs)
+    return [
+        Estimate(
+            float(v), float(v * (1 - e)), min(1.0, float(v * (1 + e))), points, method
+        )
+        for v, e in zip(values, errors, strict=True)
+    ]
+
+
+def log_persistence(
+    race: Race, depths: Sequence[int]
+) -> tuple[Float[np.ndarray, " depths"], Float[np.ndarray, " depths"]]:
+    """Logarithm of Pr[violation at depth k], also below 1e-308, and its error.
+
+    Raises:
+        As ``persistence``.
+    """
+    logs, errors, _, _ = _curve(race, depths)
+    return logs, errors
+
+
+def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[SafeDepth]:
+    """Smallest depth k with Pr[violation at depth k] ≤ target, for each target.
+
+    Args:
+        race: The race.
+        targets: Risks in (0, 1).
+
+    Raises:
+        Refused: As ``persistence``; if the adversary outgrows the public chain.
+        ValueError: If a target is not in (0, 1).
+    """
+    for target in targets:
+        if not 0 < target < 1:
+            raise ValueError(f"targets must be in (0, 1), got {target}")
+    tilt = tilts(race)
+    found = []
+    for target in targets:
+        deep = _deep_enough(race, tilt, target)
+        solved, _ = _solve(race, tilt, grid_for(race, tilt, deep))
+
+        def above(
+            depth: int, goal: float = math.log(target), solved: _Solved = solved
+        ) -> bool:
+            return _log_risk(solved, depth) > goal
+
+        guess = 1 + bisect_left(range(1, deep), True, key=lambda k: not above(k))
+        found.append(_settle(race, target, guess))
+    return found
+
+
+def _settle(race: Race, target: float, guess: int) -> SafeDepth:
+    """The smallest depth by the extrapolated grid, from one step's guess."""
+    margin = 1
+    while True:
+        near = list(range(max(1, guess - margin), guess + margin + 1))
+        risks = persistence(race, near)
+        if risks[-1].high <= target and (near[0] == 1 or risks[0].low > target):
+            break
+        margin *= 2
+
+    def first(values: list[float]) -> int:
+        return next(k for k, v in zip(near, values, strict=True) if v <= target)
+
+    depth = first([r.value for r in risks])
+    return SafeDepth(
+        target=target,
+        depth=depth,
+        low=first([r.low for r in risks]),
+        high=first([r.high for r in risks]),
+        risk=risks[near.index(depth)],
+    )
+
+
+def _curve(race: Race, depths: Sequence[int]):
+    """Of each depth: ln risk, relative error, grid points and method."""
+    if len(depths) == 0 or min(depths) < 1:
+        raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
+    if outgrows(race):
+        return np.zeros(len(depths)), np.zeros(len(depths)), 0, OUTGROWS
+    tilt = tilts(race)
+    grid = grid_for(race, tilt, max(depths))
+    grids = [grid] if grid.exact else [finer(grid, halvings) for halvings in range(3)]
+    logs, roundings = [], []
+    for each in grids:
+        solved, mass = _solve(race, tilt, each)
+        logs.append(np.array([_log_risk(solved, k) for k in depths]))
+        scale = solved.log_scale + solved.log_rate * np.asarray(depths)
+        roundings.append(_ROUNDING * mass * np.exp(scale - logs[-1]))
+    rounding = np.max(roundings, axis=0)
+    if grid.exact:
+        value, errors, method = logs[0], rounding, "grid, exact lattice"
+    else:
+        first, value = ((4 * b - a) / 3 for a, b in pairwise(logs))
+        errors = rounding + np.abs(np.expm1(value - first))
+        method = "grid, Richardson over three steps"
+    if errors.max() > _TOLERANCE:
+        worst = int(np.argmax(errors))
+        raise Refused(
+            f"persistence at depth {depths[worst]}: the grid's error is "
+            f"{errors[worst]:.1%} with steps of {grids[-1].step:.4g} (atoms of a "
+            "lattice law that share no grid with the delay, or one long interval "
+            "that outweighs the tilt)"
+        )
+    return np.minimum(value, 0.0), errors, grids[-1].points, method
+
+
+def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:
+    """A depth at which e^{kK(θ_0)} E[e^{θ_0 U}] ≤ target; Pr[M ≥ x] ≤ e^{−θ* x}."""
+    maxima = 2 if race.premined else 1
+    room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
+    start = log_start(race, tilt.theta_0) + maxima * room
+    return max(2, math.ceil((math.log(target) - start) / tilt.log_rate) + 1)
+
+
+def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
+    """All transforms of a race on a grid, and the mass that rounding is relative to."""
+    theta, step, n = tilt.theta_0, grid.step, grid.points
+    interval = on_grid(race.honest, theta, grid)
+    draw = np.conj(transform(on_grid(race.adversary, -theta, grid)))
+    early, late = float(race.honest.offset) + race.delay, float(race.adversary.offset)
+    walk = transform(interval) * draw * shift(early - late, grid)
+    # ln(1 − e^K φ̃) by Spitzer: its positive places make the maximum's law.
+    logarithm = np.asarray(
+        fft.irfft(np.log(1 - math.exp(tilt.log_rate) * walk), n)  # pyright: ignore
+    )
+    d = np.zeros(n)
+    ahead = np.arange(1, (n + 1) // 2)
+    d[ahead] = -logarithm[ahead]
+    log_untilted = float(d[ahead] @ np.exp(-theta * step * ahead))
+    maximum = np.exp(transform(d) - log_untilted)
+
+    if race.premined:
+        interval = on_grid(race.honest, theta, grid, longer_by=early)
+    start = transform(interval) * (1.0 if race.ties_win else draw)
+    grace = race.delay + early - (0.0 if race.ties_win else late)
+    place = step * np.arange(n // 2)
+    weights = np.zeros(n)
+    log_scale = log_start(race, theta)
+    if grid.exact:
+        # The grace need not lie on the grid: U + grace ≥ 0 from the first point on.
+        first = math.ceil(-grace / step - 1e-6)
+        log_scale -= theta * (grace + step * first)
+        start = start * shift(-step * first, grid)
+        weights[: n // 2] = np.exp(-theta * place)
+    else:
+        start = start * shift(grace, grid)
+        weights[: n // 2] = np.exp(-theta * place)
+        weights[0] = 0.5
+    total = start * maximum ** (2 if race.premined else 1)
+    rest = total * np.conj(transform(weights)) / n
+    # A real sequence: all frequencies but 0 and n/2 stand for two.
+    rest[1 : (n + 1) // 2] *= 2
+    size = np.log(np.maximum(np.abs(walk), 1e-300))
+    solved = _Solved(size, np.angle(walk), rest, log_scale, tilt.log_rate)
+    return solved, float(np.real(total[0]))
+
+
+def _log_risk(solved: _Solved, depth: int) -> float:
+    # |φ̃|^k leaves few frequencies where k is large.
+    counts = np.flatnonzero(solved.size > -45.0 / depth)
+    rest, angle = solved.rest[counts], depth * solved.angle[counts]
+    power = np.exp(depth * solved.size[counts])
+    turned = np.real(rest) * np.cos(angle) - np.imag(rest) * np.sin(angle)
+    # Rounding may leave a sum of nothing at −1e-17; the refusal follows from its size.
+    value = max(float(power @ turned), 1e-300)
+    return min(0.0, math.log(value) + solved.log_scale + depth * solved.log_rate)
