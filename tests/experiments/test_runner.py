@@ -618,7 +618,6 @@ def test_the_frozen_config_is_toml_with_every_default(smoke):
 def test_published_figures_stand_beside_ours(copy):
     published = "{mean_seconds = 2.0, variance = 9.0, source = 'a paper'}"
     result = copy.again(f"scheme.published={published}")
-    assert "curves" not in result.recomputed
     columns = summary.law_columns(result.tables)
     rows = summary.law_rows(result.tables)
     assert columns[-1] == "published: mean ± sd, s (CV)"

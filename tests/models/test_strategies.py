@@ -9,8 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from dpodl.models.architecture import Initialization
 from dpodl.models.checkpoints import detection_probability
 from dpodl.models.records import Block, Mtx, mtx_digest
+from dpodl.models.scheme import Training
+from dpodl.models.states import Look, model_digest
 from dpodl.models.strategies import (
     CrossSlotNew,
     CrossSlotOld,
@@ -22,12 +25,12 @@ from dpodl.models.strategies import (
     Relabel,
     WithheldMtx,
 )
+from dpodl.models.world import Clock
 from scipy import stats
 
 from .worlds import (
     ALWAYS,
     FAST,
-    HASHES_PER_STEP,
     LOOK,
     SEGMENT,
     SLOW,
@@ -77,7 +80,7 @@ def mean_steps(story: Story, *, adversarial: bool) -> float:
 
 
 def test_an_unbound_proof_is_relabelled():
-    story = attack(Honest(), Honest(), Honest(), Relabel(), binding="none", height=30)
+    story = attack(Honest(), Honest(), Honest(), Relabel(), binding="none", height=24)
     assert not story.reasons
     proofs = [each.record.proof for each in story.of_blocks()]
     stolen = [
@@ -112,7 +115,7 @@ def test_two_thieves_do_not_steal_from_each_other_for_ever():
 
 
 def test_an_unbound_proof_gives_two_blocks():
-    story = attack(Honest(), Honest(), Equivocate(), binding="none")
+    story = attack(Honest(), Honest(), Equivocate(), binding="none", height=12)
     assert not story.reasons
     twins = pairs(story)
     assert twins
@@ -133,7 +136,7 @@ def test_an_unbound_proof_gives_two_blocks():
         )
     ]
     assert len(split) > len(twins) / 2
-    control = attack(Honest(), Honest(), Rushing(), binding="none")
+    control = attack(Honest(), Honest(), Rushing(), binding="none", height=6)
     assert not pairs(control)
 
 
@@ -157,7 +160,7 @@ def test_a_bound_proof_gives_one_block():
 # Cross-time-slot attacks, scheme.md §5
 
 
-def cross_slot(attacker: Honest, height: int = 20, **rules) -> Story:
+def cross_slot(attacker: Honest, height: int = 12, **rules) -> Story:
     tasks = [task(0.85)]
     return attack(Honest(), Honest(), attacker, tasks=tasks, height=height, **rules)
 
@@ -177,7 +180,7 @@ def test_the_step_rule_refuses_new_blocks_of_old_models():
     story = cross_slot(CrossSlotNew())
     assert set(story.reasons) == {"step rule"}
     refused = {each.name for each in story.of("refused", "p0")}
-    assert len(refused) > 10
+    assert len(refused) > 5
     assert not exceeds(share([story]), 1 / 3)
 
 
@@ -185,9 +188,7 @@ def test_the_step_rule_refuses_new_blocks_of_old_models():
 def test_new_models_rewrite_old_blocks_without_the_reference_rule(step_rule):
     """The step rule alone does not stop it: a model's steps count for what it skips."""
     depth = 3
-    story = cross_slot(
-        CrossSlotOld(depth), step_rule=step_rule, reference_window=None, height=12
-    )
+    story = cross_slot(CrossSlotOld(depth), step_rule=step_rule, reference_window=None)
     assert not story.reasons
     assert story.reorganized >= depth
     published = story.world.ledger.published
@@ -201,14 +202,12 @@ def test_new_models_rewrite_old_blocks_without_the_reference_rule(step_rule):
     ]
     assert future
     assert exceeds(share([story]), 1 / 3)
-    control = cross_slot(
-        Rushing(), step_rule=step_rule, reference_window=None, height=12
-    )
+    control = cross_slot(Rushing(), step_rule=step_rule, reference_window=None)
     assert control.reorganized < depth
 
 
 def test_the_reference_rule_refuses_models_of_the_future():
-    story = cross_slot(CrossSlotOld(3), step_rule=False, height=12)
+    story = cross_slot(CrossSlotOld(3), step_rule=False)
     assert set(story.reasons) == {"reference rule"}
     assert story.reorganized < 3
     assert len({each.name for each in story.of("refused", "p0")}) > 5
@@ -223,57 +222,60 @@ def test_the_reference_rule_does_not_stop_the_other_attack():
 # Withheld mtx, scheme.md §6.6
 
 
-def relay(attacker: Honest, seed: int) -> Story:
-    """No training reaches T_acc within its horizon: it takes models of several.
+def relay(attacker: Honest, seed: int, tasks: int) -> Story:
+    """A strong prover among three, where it takes the models of several trainings.
 
-    A task a block. Once a task has a block, that block's model is better than any mtx,
-    and there is nothing left to withhold.
+    A training ends before it reaches T_acc, and there is a task a block: once a task
+    has a block, that block's model is better than any mtx, and there is nothing left
+    to withhold.
     """
-    tasks = [
-        task(0.87, name=f"{i}", slots=1, menu=menu_of(SLOW, 2 * SLOW))
-        for i in range(12)
-    ]
-    honest = Honest("most_accurate")
-    return attack(
-        honest,
-        Honest("most_accurate"),
-        attacker,
-        seed=seed,
-        tasks=tasks,
-        horizon_steps=4 * LOOK,
-        height=12,
-        t_2=one_in(2),
-    )
+    menu = menu_of(SLOW)
+    each = [task(0.8, name=f"{i}", slots=1, menu=menu) for i in range(tasks)]
+    provers = [*[Honest("most_accurate") for _ in range(3)], attacker]
+    rules = {"horizon_steps": 2 * LOOK, "challenges": 0, "speeds": [1.0, 1.0, 1.0, 2.0]}
+    return attack(*provers, seed=seed, tasks=each, height=tasks, **rules)
 
 
 @pytest.mark.slow
 def test_withheld_models_win_blocks():
-    seeds = range(4)
-    withheld = [relay(WithheldMtx(), seed) for seed in seeds]
-    shown = [relay(Rushing("most_accurate"), seed) for seed in seeds]
+    """Against the same prover that publishes; one-sided, at a level of 1e-2."""
+    seeds = range(3)
+    withheld = [relay(WithheldMtx(), seed, 9) for seed in seeds]
+    shown = [relay(Rushing("most_accurate"), seed, 9) for seed in seeds]
     assert not any(story.reasons for story in (*withheld, *shown))
-    print(share(withheld), share(shown))
-    own, blocks = share(withheld)
-    theirs, others = share(shown)
+    own, blocks = share(withheld, "p3")
+    theirs, others = share(shown, "p3")
     table = [[own, blocks - own], [theirs, others - theirs]]
-    assert stats.fisher_exact(table, alternative="greater")[1] < 0.05
+    assert stats.fisher_exact(table, alternative="greater")[1] < 1e-2
+
+
+def test_once_a_task_has_a_block_nothing_is_left_to_withhold():
+    """The best model is a block's then: who shows the mtxs makes no difference."""
+    rules = {"t_2": one_in(2), "step_rule": False, "height": 8}
+    first, second = (
+        attack(Honest("most_accurate"), Honest("most_accurate"), attacker, **rules)
+        for attacker in (WithheldMtx(), Rushing("most_accurate"))
+    )
+    assert first.of("mtx", "p2")
+    assert first.chain[0].miner == second.chain[0].miner
+    assert [each.name for each in first.chain] == [each.name for each in second.chain]
 
 
 def test_withheld_models_are_shown_by_the_block_that_needs_them():
-    story = relay(WithheldMtx(), 0)
+    story = relay(WithheldMtx(), 0, 3)
     honest = story.world.provers["p0"]
-    mine = {each.name for each in story.of("mtx", "p2")}
+    mine = {each.name for each in story.of("mtx", "p3")}
     brought = {
         mtx_digest(mtx)
         for each in story.of_blocks()
-        if each.miner == key_of(2)
+        if each.miner == key_of(3)
         for mtx in each.record.mtxs
     }
     assert mine & brought
     # Nobody else has heard of the others.
     assert set(honest.view.models) & mine == mine & brought
-    control = relay(Rushing("most_accurate"), 0)
-    shown = {each.name for each in control.of("mtx", "p2")}
+    control = relay(Rushing("most_accurate"), 0, 3)
+    shown = {each.name for each in control.of("mtx", "p3")}
     assert len(set(control.world.provers["p0"].view.models) & shown) > len(shown) / 2
 
 
@@ -290,29 +292,25 @@ def fast(hpp) -> bool:
 
 
 def test_cheap_hashes_are_spent_on_fast_models():
-    story = grinding(PreHashGrinding(fast), height=30)
+    story = grinding(PreHashGrinding(fast), height=24)
     assert not story.reasons
     mine = [each for each in story.chain if each.miner == key_of(2)]
     assert all(fast(each.model.hpp) for each in mine)
-    assert not all(
-        fast(each.model.hpp) for each in story.chain if each.miner != key_of(2)
-    )
     assert exceeds(share([story]), 1 / 3)
 
 
 def test_rare_hashes_eat_up_what_fast_models_save():
     """It hashes twice as long for a model: more than a slow one's training takes."""
-    inverse = 8192
-    rare = grinding(PreHashGrinding(fast), t_1=one_in(inverse), height=12)
+    rates = {"clock": Clock(0.5), "height": 12}
+    rare = grinding(PreHashGrinding(fast), t_1=one_in(512), **rates)
     assert not exceeds(share([rare]), 1 / 3)
     tries = [each.tries for each in rare.of("block", "p2")]
     steps = [each.steps for each in rare.chain]
-    # The clock: a pre-hash takes longer than a training.
-    assert inverse / HASHES_PER_STEP > 4 * np.mean(steps)
-    assert np.mean(tries) / HASHES_PER_STEP > 4 * np.mean(steps)
-    generous = grinding(PreHashGrinding(fast), height=12)
+    # The clock: what found the blocks took longer than all of the training.
+    assert np.mean(tries) / 0.5 > 2 * np.mean(steps)
+    generous = grinding(PreHashGrinding(fast), t_1=ALWAYS, **rates)
     assert rare.share("p2") < generous.share("p2")
-    assert rare.world.now > 10 * generous.world.now
+    assert rare.world.now > 3 * generous.world.now
 
 
 def test_tolerance_makes_tickets_of_hashes():
@@ -342,34 +340,18 @@ def test_a_nudge_beyond_the_tolerance_is_refused():
     assert set(story.reasons) == {"training"}
 
 
-@pytest.mark.parametrize("tries", [700, 3000])
-def test_every_hash_is_another_ticket(tries):
+def test_every_hash_is_another_ticket():
     """As many different models as hashes, however many there are."""
-    here = world([Honest()])
-    story = tell(here, height=1)
-    grinder = PostHashGrinding(1e-5, tries=tries)
-    instance = here.ledger.instance(here.ledger.name)
-    prover = here.provers["p0"]
-    job = prover.job
-    assert job is not None
-    training = grinder.begin(prover, instance, _trained(story))
-    digests = {
-        nudged.now.tensors[name].tobytes()
-        for nudged in grinder._nudged(training)
-        for name in ("lp/out/kernel",)
-        if name in nudged.now.tensors
-    }
-    assert len(digests) == tries
-
-
-def _trained(story: Story):
-    from dpodl.models.architecture import Initialization
-    from dpodl.models.scheme import Training
-    from dpodl.models.states import Look
-
-    block = story.chain[0]
+    block = tell(world([Honest()]), height=1).chain[0]
+    assert block.model is not None
+    look = Look(block.model.parameters, 200, block.steps)
     init = Initialization(block.model.hpp, bytes(8), bytes(32))
-    return Training(init, Look(block.model.parameters, 200, block.steps))
+    grinder = PostHashGrinding(1e-5, tries=3000)
+    nudged = list(grinder._nudged(Training(init, look)))
+    assert len({model_digest(each.model) for each in nudged}) == 3000
+    for name, values in look.tensors.items():
+        moved = max(np.abs(each.now.tensors[name] - values).max() for each in nudged)
+        assert moved < 1e-5
 
 
 # Forged checkpoints, scheme.md §3
@@ -424,7 +406,7 @@ def test_forgeries_are_found_as_often_as_the_formula_says(segments, q):
             break
     sizes = [
         -(-block.proof.steps // SEGMENT)
-        for block in forger.sent[1:]
+        for block in forger.sent[1:-1]
         if block.proof.steps > segments * SEGMENT
     ]
     chances = np.array([detection_probability(n, segments, q) for n in sizes])
@@ -432,16 +414,6 @@ def test_forgeries_are_found_as_often_as_the_formula_says(segments, q):
     expected, variance = chances.sum(), (chances * (1 - chances)).sum()
     sigmas = float(stats.norm.ppf(1 - ALARM / 2))
     assert abs(len(refused) - expected) < sigmas * np.sqrt(variance) + 1
-
-
-# Side conditions
-
-
-def test_attackers_that_do_nothing_wrong_are_honest():
-    """An attack whose mitigation is on wins no more than it could by mining."""
-    for attacker in (Relabel(), Equivocate(), WithheldMtx("fresh")):
-        story = attack(Honest(), Honest(), attacker, t_1=one_in(4096), height=12)
-        assert not exceeds(share([story]), 1 / 3)
 
 
 def test_forgers_steal_no_architecture_of_another_task():
