@@ -1,4 +1,4 @@
-"""The command line: run, configs, calibrate-clock; mine, verify, show.
+"""The command line: run and its kin; mine, verify, show, compare.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` answers at once.
 Exit codes: 0 done; 1 the work could not be done, or a chain is refused (the message
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -138,11 +139,11 @@ def calibrate_clock(config, overrides, output, quiet) -> None:
         import tomli_w
 
         from ..models.curves import training_set
-        from ..models.data import load_dataset
         from .clock import measure_clock
+        from .datasets import config_dataset
         from .store import write_atomically
 
-        dataset = load_dataset(settings.data.name, settings.data.path)
+        dataset = config_dataset(settings)
         data = training_set(dataset.x_train, dataset.y_train)
         with _progress(quiet) as progress:
             clock = measure_clock(settings, data, progress)
@@ -274,6 +275,89 @@ def show(chain, height, as_json) -> None:
             click.echo(json.dumps(described, indent=1))
         else:
             chain_text.write(described)
+
+
+@main.command("verification-cost")
+@click.argument("config", default="mining")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="S."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A CSV file for the table, all columns.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
+    """Measure what a proof costs to check, beside what it cost to make.
+
+    Trains one model of the CONFIG's menu, for several distances of checkpoints, and
+    verifies it with several numbers of challenges.
+    """
+    with _clear_errors():
+        from .config import load_config
+
+        settings = load_config(config, overrides)
+        _set_up_jax()
+        from . import verification_cost as costs
+        from .store import table_bytes, write_atomically
+
+        with _progress(quiet or as_json) as progress:
+            table = costs.config_costs(settings, steps, progress)
+        if output is not None:
+            write_atomically(output, table_bytes(table))
+        if as_json:
+            click.echo(table.to_json(orient="records", indent=1))
+            return
+        click.echo(table[list(costs.SHOWN)].to_string(index=False))
+        for name in costs.SHOWN:
+            click.echo(f"{name}: {costs.COLUMNS[name]}")
+
+
+@main.command()
+@click.argument("chain", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of all results; trained curves are shared in it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def compare(chain, output, as_json, quiet) -> None:
+    """Model against reality: a mined CHAIN beside what its own law predicts.
+
+    Trains other models of the chain's settings, makes the block-time law, simulates
+    the network, and compares intervals, their CV and the forks.
+
+    \b
+    Example:
+      dpodl mine reality && dpodl compare chains/reality-*
+    """
+    with _clear_errors():
+        _set_up_jax()
+        from . import reality
+
+        with _progress(quiet or as_json) as progress:
+            found = reality.compare(chain, output, progress)
+        folder = output / f"compare-{chain.resolve().name}"
+        command = shlex.join(["dpodl", "compare", str(chain)])
+        reality.write(found, folder, command=command)
+        rows: Any = found.tables["agreement"]
+        if as_json:
+            click.echo(rows.to_json(orient="records", indent=1))
+            return
+        click.echo(f"{found.levels} mined levels, a law from {found.runs} trainings")
+        for row in rows.to_dict("records"):
+            error = (row["mined_se"] ** 2 + row["predicted_se"] ** 2) ** 0.5
+            click.echo(
+                f"{row['quantity']:16} mined {row['mined']:10.4g}   predicted "
+                f"{row['predicted']:10.4g}   s.e. {error:8.2g}   p {row['p_value']:.3f}"
+            )
+        click.echo(f"tables and figure: {folder}")
 
 
 def _echo_json(result) -> None:

@@ -175,7 +175,7 @@ def estimate_tables(
     plan = _plan(config)
     security, net = config.security, config.network
     key = jax.random.key(config.seed)
-    lottery = _lottery(config, config.scheme)
+    lottery = lottery_of(config, config.scheme)
     law = empirical_law(curves, lottery, step_costs=costs)
     resamples = bootstrap_laws(
         config.seed, curves, lottery, security.bootstraps, step_costs=costs
@@ -255,7 +255,7 @@ def _plan(config: Config) -> Plan:
     )
 
 
-def _lottery(config: Config, setting: LotteryConfig) -> Lottery:
+def lottery_of(config: Config, setting: LotteryConfig) -> Lottery:
     """The setting's parameters with the scheme's policies."""
     scheme: SchemeConfig = config.scheme
     training = config.training
@@ -278,7 +278,7 @@ def _setting_law(config, curves, costs, setting, kind):
     if kind == "pow":
         rate = config.clock.hashes_per_step
         return proof_of_work(setting.p_1, hashes_per_step=rate), []
-    lottery = _lottery(config, setting)
+    lottery = lottery_of(config, setting)
     if kind == "dl":
         # Plain deep learning: no hash before or after, only the training.
         lottery = lottery._replace(p_1=1.0, p_2=1.0)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from ..models.build import this_build
 from ..models.curves import TrainingSet, training_set
-from ..models.data import Dataset, load_dataset
 from ..models.encoding import digest
 from ..models.ledger import Entry, Ledger
 from ..models.records import (
@@ -52,13 +51,16 @@ from ..models.world import (
 )
 from .chain_store import ChainError, ChainFolder, Logged
 from .config import Config, ConfigError, parse_config
-from .evaluation import bucket_costs
+from .datasets import config_dataset
+from .evaluation import bucket_costs, lottery_of
 from .store import exclusive
 
 _COINS = 1_000  # every prover's, to pay the others with
 _ATTACK_DEPTH = 3  # blocks that cross_slot_old rewrites
 _NUDGE = 1e-6  # of grind_posthash where Verify tolerates nothing
 _TEST_EXAMPLES = 2_000
+# Far behind where a prover gives up; the law knows no end of a training above T_acc.
+_LONGEST_PROOF = 1 << 24
 _PLAIN_ATTACKS = {
     "relabel": Relabel,
     "equivocate": Equivocate,
@@ -237,8 +239,8 @@ def verify_chain(
     files = folder.check_files()
     for logged in log:
         folder.require_complete(logged)
-    dataset = load_dataset(config.data.name, config.data.path)
-    data = [_training_data(config, dataset)] * len(genesis.tasks)
+    dataset = config_dataset(config)
+    data = [training_set(dataset.x_train, dataset.y_train)] * len(genesis.tasks)
     try:
         ledger = _ledger(genesis, data, folder, challenges)
     except ValueError as error:
@@ -319,8 +321,8 @@ def _hear_logged(view: View, logged: Logged, later: bytes) -> None:
 
 
 def _setting(config: Config, text: bytes) -> _Setting:
-    dataset = load_dataset(config.data.name, config.data.path)
-    data = _training_data(config, dataset)
+    dataset = config_dataset(config)
+    data = training_set(dataset.x_train, dataset.y_train)
     test = training_set(
         dataset.x_test[:_TEST_EXAMPLES], dataset.y_test[:_TEST_EXAMPLES]
     )
@@ -343,27 +345,11 @@ def _setting(config: Config, text: bytes) -> _Setting:
     return _Setting(genesis, [data] * len(tasks), [test] * len(tasks))
 
 
-def _training_data(config: Config, dataset: Dataset) -> TrainingSet:
-    count = len(dataset.x_train)
-    wanted = config.mining.examples
-    if isinstance(wanted, int):
-        if wanted > count:
-            raise ConfigError(
-                f"mining.examples must be at most the {count} training examples of "
-                f"{dataset.name}, got {wanted}"
-            )
-        count = wanted
-    return training_set(dataset.x_train[:count], dataset.y_train[:count])
-
-
 def _parameters(config: Config, examples: int) -> Parameters:
     mining, training, scheme = config.mining, config.training, config.scheme
     samples = training.eval_samples
     every = mining.checkpoint_every
-    horizon = scheme.abandon_steps
     top = (1 << 256) - 1
-    # A proof has a greatest length even where a model is never given up.
-    looks = training.horizon_steps // training.check_every
     return Parameters(
         t_1=min(scheme.t_1, top),
         t_2=min(scheme.t_2, top),
@@ -371,9 +357,7 @@ def _parameters(config: Config, examples: int) -> Parameters:
         check_every=training.check_every,
         checkpoint_every=training.check_every if every == "check_every" else every,
         challenges=mining.challenges,
-        horizon_steps=(
-            horizon if isinstance(horizon, int) else looks * training.check_every
-        ),
+        horizon_steps=_LONGEST_PROOF // training.check_every * training.check_every,
         eval_samples=examples if samples == "all" else samples,
         binding=mining.binding,
         chain_rule=mining.chain_rule,
@@ -468,6 +452,7 @@ def _strategy(config: Config, name: str) -> Honest:
         "policy": mining.reference,
         "way": mining.way,
         "retry": config.scheme.retry,
+        "abandon_steps": lottery_of(config, config.scheme).abandon_steps,
     }
     if name.startswith("honest"):
         return Honest(**policy)

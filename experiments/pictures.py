@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import pandas as pd
 
@@ -17,17 +18,24 @@ def drawn(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return [name for name in NAMES if name != "good_periods" or windows]
 
 
-def render(tables: Mapping[str, pd.DataFrame], *, command: str) -> dict[str, bytes]:
-    """The ``drawn`` figures as PNG and PDF: file name in the run folder → content.
+def render(
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    command: str,
+    figures: Mapping[str, ModuleType] | None = None,
+) -> dict[str, bytes]:
+    """Figures as PNG and PDF: file name in the run folder → content.
 
     Args:
         tables: Tidy tables by name.
         command: What reproduces them, written into the files' metadata.
+        figures: Their modules by name; None: those that ``drawn`` names.
     """
+    if figures is None:
+        figures = {name: FIGURES[name] for name in drawn(tables)}
     files = {}
     with TemporaryDirectory() as folder:
-        for name in drawn(tables):
-            figure = FIGURES[name]
+        for name, figure in figures.items():
             base = Path(folder) / name
             save(figure.draw(figure.data(tables)), base, command=command)
             for suffix in (".png", ".pdf"):

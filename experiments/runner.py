@@ -29,10 +29,11 @@ from ..models.curves import (
     train_chunk,
     training_set,
 )
-from ..models.data import SHA256, Dataset, load_dataset
+from ..models.data import SHA256, Dataset
 from ..models.training import Curve
 from . import evaluation, pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
+from .datasets import config_dataset
 from .store import (
     CurveStore,
     Progress,
@@ -216,7 +217,7 @@ class _Job:
     def _costs(self) -> np.ndarray | None:
         if self.config.clock.unit == "steps":
             return None
-        dataset = load_dataset(self.config.data.name, self.config.data.path)
+        dataset = config_dataset(self.config)
         height, width = dataset.x_train.shape[1:]
         return evaluation.step_costs(
             self.config, self.curves(), (height, width), dataset.n_classes
@@ -248,7 +249,7 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     Returns:
         The curves, ordered by run.
     """
-    dataset = load_dataset(config.data.name, config.data.path)
+    dataset = config_dataset(config)
     settings = curve_settings(config, dataset)
     runs = _initializations(config)
     store = CurveStore(root / "curves" / _curve_key(config, dataset), settings.looks)
@@ -327,7 +328,7 @@ def _own_data(config: Config) -> str | None:
     # What is pinned cannot change behind its name; a file of the user's can.
     if config.data.name in SHA256:
         return None
-    return load_dataset(config.data.name, config.data.path).sha256
+    return config_dataset(config).sha256
 
 
 def _curve_key(config: Config, dataset: Dataset) -> str:

@@ -101,6 +101,9 @@ class DataConfig(Section):
         default=None,
         description="npz file or folder of idx files; needed for other names",
     )
+    examples: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="training images, the first so many; none: all"
+    )
 
 
 class GridConfig(Section):
@@ -430,9 +433,6 @@ class MiningConfig(Section):
     """The chain that ``dpodl mine`` mines: its rules and who mines it."""
 
     blocks: Count = Field(default=12, description="height to mine to")
-    examples: Count | Literal["all"] = Field(
-        default="all", description="training images the tasks use, the first so many"
-    )
     tasks: tuple[TaskConfig, ...] = Field(
         default=(), description="tasks in their order; none: one with scheme.t_acc"
     )

@@ -85,6 +85,8 @@ class Honest:
             the horizon) are passed over.
         way: How a referenced model is used.
         retry: After a failed post-hash above T_acc.
+        abandon_steps: Steps after which a model that has never reached T_acc is given
+            up for a new nonce; None: at the longest proof there can be.
     """
 
     adversarial = False
@@ -95,10 +97,12 @@ class Honest:
         *,
         way: Way = "resume",
         retry: Retry = "continue",
+        abandon_steps: int | None = None,
     ):
         self.policy: ReferencePolicy = policy
         self.way: Way = way
         self.retry: Retry = retry
+        self.abandon_steps = abandon_steps
 
     def plan(self, me: "Prover") -> Plan:
         """Extend the selected chain's tip."""

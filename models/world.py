@@ -6,7 +6,7 @@ decided by the clock. A prover's hash takes 1/(hashes_per_step · v), a step of 
 c/v. Messages take Δ (scheme.md §1); a rushing adversary hears at once and is heard at
 once. What only some provers were sent, honest ones pass on: Δ after one of them all
 have it. Provers restart when the block they extend is no longer the one to extend, and
-at the horizon.
+where they give a model up.
 
 The looks of one moment are worked on before the messages of that moment: a block found
 when another one arrives is a fork, as in the analysis' network.
@@ -44,6 +44,7 @@ from .scheme import (
     initialize,
     prehash,
     prove,
+    reached,
 )
 from .states import Look, Tensors, count_correct, tensors_digest
 from .strategies import Drawn, Honest, Letter, Plan, Record, signed
@@ -193,6 +194,7 @@ class _Job:
         self.passed = PreHash(b"", b"", 0)
         self.tries = 0
         self.training: Any = None
+        self.reached = False
         self.due = 0
 
 
@@ -313,14 +315,22 @@ class World:
         self._train_on(me, job)
 
     def _train_on(self, me: Prover, job: _Job) -> None:
-        """On to the next look; begin anew at the horizon."""
-        if job.training.now.steps >= job.instance.parameters.horizon_steps:
+        """On to the next look, or to a new nonce where this model is given up."""
+        if self._given_up(me, job):
             self._begin(me)
             return
         hpp = job.training.initialization.hpp
         cost = self.clock.step_costs.get(Bucket(hpp.architecture, hpp.batch_size), 1.0)
         took = job.instance.parameters.check_every * cost / me.speed
         self._at(self.now + took, _WORK, self._looked, me, job)
+
+    def _given_up(self, me: Prover, job: _Job) -> bool:
+        now, instance = job.training.now, job.instance
+        if now.steps >= instance.parameters.horizon_steps:
+            return True
+        job.reached |= reached(instance.parameters, instance.task, now.correct)
+        patience = me.strategy.abandon_steps
+        return patience is not None and now.steps >= patience and not job.reached
 
     def _looked(self, me: Prover, job: _Job) -> None:
         """Train up to the look, and draw its ticket."""

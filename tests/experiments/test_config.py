@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 SPACE = 1 << 256
-SHIPPED = {"mining", "paper", "quickstart", "smoke"}
+SHIPPED = {"mining", "paper", "quickstart", "reality", "smoke"}
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
 # What the tests below count on, however [smoke] is tuned.
@@ -46,6 +46,32 @@ BASE = (
     "security.bootstrap_replicas=200",
 )
 # One change of every setting, each to another value that is allowed.
+PUBLISHED = '{mean_seconds = 1.0, variance = 2.0, source = "a paper"}'
+# What a chain is mined by, and no experiment depends on.
+MINING_CHANGES = (
+    "mining.blocks=3",
+    "mining.tasks=[{name='digits', t_acc=0.5}]",
+    "mining.s_min=1",
+    "mining.checkpoint_every=24",
+    "mining.challenges=0",
+    "mining.binding=none",
+    "mining.chain_rule=weight",
+    "mining.weight.family=linear",
+    "mining.weight.kappa=1",
+    "mining.tie_rule=random",
+    "mining.step_rule=false",
+    "mining.reference_window=off",
+    "mining.tolerance=1e-6",
+    "mining.reward=1",
+    "mining.reference=tip_model",
+    "mining.way=transplant",
+    "mining.speeds=[1, 2, 3, 4]",
+    "mining.attack=relabel",
+    "mining.delay_model=random",
+    "mining.score_depth=2",
+    "mining.transfers=0",
+)
+
 CHANGES = (
     "name=other",
     "description=other",
@@ -88,6 +114,9 @@ CHANGES = (
     "security.bootstraps=5",
     "security.bootstrap_replicas=300",
     "comparisons=[]",
+    f"scheme.published={PUBLISHED}",
+    "data.examples=500",
+    *MINING_CHANGES,
 )
 
 
@@ -135,7 +164,9 @@ def test_the_shipped_configs_are_these():
 def test_every_setting_reads_back_and_changes_the_digest(change, tmp_path):
     plain, changed = (load_config("smoke", [*BASE, *x]) for x in ((), (change,)))
     assert changed != plain
-    assert changed.digest() != plain.digest()
+    # An experiment's results do not depend on how a chain is mined.
+    assert (changed.digest() == plain.digest()) == (change in MINING_CHANGES)
+    assert changed.chain_digest() != plain.chain_digest()
     again = load_config(written(tmp_path, changed.to_toml()))
     assert again == changed
     assert again.digest() == changed.digest()
@@ -213,6 +244,10 @@ def test_the_digest_sees_values_and_not_the_way_they_are_written(tmp_path):
 # ------------------------------------------------------------------ what a section is
 
 
+NEEDED = {"low": 1, "high": 2, "count": 3, "mean_seconds": 1, "variance": 1}
+NEEDED |= {"t_acc": 0.5}
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_setting_is_documented_and_every_default_allowed(section):
     assert section.__doc__
@@ -223,7 +258,7 @@ def test_every_setting_is_documented_and_every_default_allowed(section):
         )
         assert field.description or inner, f"{section.__name__}.{name}"
         if field.is_required():
-            required[name] = {"low": 1, "high": 2, "count": 3}.get(name, "sgd")
+            required[name] = NEEDED.get(name, "sgd")
     if "learning_rates" in required:
         required["learning_rates"] = [0.1]
     built = section.model_validate(required)
@@ -550,7 +585,7 @@ def test_missing_files_and_unknown_names(tmp_path, monkeypatch):
     for name in ("quickstar", "", "a/b"):
         told = refusal(source=name)
         assert f"no config is called {name!r}" in told
-        assert "paper, quickstart, smoke" in told
+        assert "paper, quickstart, reality, smoke" in told
 
 
 def test_a_folder_does_not_hide_the_shipped_config_of_its_name(tmp_path, monkeypatch):

@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import mining
+from dpodl.experiments import mining, reality
 from dpodl.experiments.chain_store import ChainError, ChainFolder, TornError
 from dpodl.experiments.cli import main
 from dpodl.experiments.config import ConfigError, load_config
@@ -134,7 +135,7 @@ def test_a_missing_file_is_refused_even_if_nobody_challenges_it(copy):
 
 
 def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
-    monkeypatch.setattr(mining, "load_dataset", None)
+    monkeypatch.setattr(mining, "config_dataset", None)
     monkeypatch.setattr("dpodl.models.ledger.verify", None)
     chain = mining.read_chain(mined.folder)
     assert [entry.height for entry in chain.entries] == [1, 2, 3, 4, 5]
@@ -148,7 +149,7 @@ def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("mining.examples=99999", "mining.examples must be at most the 10000"),
+        ("data.examples=99999", "data.examples must be at most the 10000"),
         ("training.eval_samples=2000", "eval_samples must be from 1 to 1500, got 2000"),
         ("mining.checkpoint_every=30", "mining.checkpoint_every must be a multiple"),
         ("mining.speeds=[1.0]", "mining.speeds must have one speed for each of the 4"),
@@ -173,9 +174,8 @@ def test_another_build_cannot_judge_and_accuses_nobody(copy, monkeypatch):
     ["relabel", "equivocate", "grind_posthash", "forged_checkpoints", "cross_slot_old"],
 )
 def test_attacks_are_conducted_and_refused_by_the_default_rules(tmp_path, attack):
-    settings = [f"mining.attack={attack}", "mining.challenges=50"]
-    if attack == "cross_slot_old":
-        settings += ["mining.blocks=8", "mining.reference_window=1"]
+    settings = [f"mining.attack={attack}", "mining.challenges=50", "network.beta=0.5"]
+    settings += ["mining.blocks=8", "mining.reference_window=1"]
     result = mine(tmp_path, *settings)
     expected = {
         "relabel": "pre-hash",
@@ -232,6 +232,48 @@ class TestCommandLine:
 
 
 VERIFIER = "from dpodl.experiments.cli import main; main()"
+
+
+@pytest.mark.slow
+def test_a_mined_chain_is_compared_with_its_law(tmp_path):
+    settings = [
+        "data.examples=1500",
+        "training.eval_samples=300",
+        "training.horizon_steps=400",
+        "training.runs=60",
+        "scheme.t_acc=0.8",
+        "mining.blocks=50",
+    ]
+    chain = mining.mine(load_config("reality", settings), tmp_path, lambda _: None)
+    found = reality.compare(chain.folder, tmp_path, lambda *_: None)
+    assert found.levels >= 45
+    assert found.worst > 1e-3
+    reality.write(found, tmp_path / "compared", command="dpodl compare")
+    written = {path.name for path in (tmp_path / "compared").rglob("*.*")}
+    assert {"agreement.csv", "mined_intervals.csv"} <= written
+    assert {"model_against_reality.png", "model_against_reality.pdf"} <= written
+
+
+def test_a_chain_of_other_rules_is_not_compared(mined, tmp_path):
+    with pytest.raises(ChainError, match=r"mining\.reference must be 'fresh'"):
+        reality.compare(mined.folder, tmp_path, lambda *_: None)
+
+
+def test_verification_cost_from_the_command_line(tmp_path):
+    settings = [*SETTINGS, "training.check_every=20"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    table = tmp_path / "costs.csv"
+    result = CliRunner().invoke(
+        main,
+        ["verification-cost", *words, "--steps=70", "--output", str(table), "--quiet"],
+    )
+    assert result.exit_code == 0, result.output
+    assert "verification_seconds / training_seconds" in result.output
+    costs = pd.read_csv(table)
+    assert set(costs.checkpoint_every) == {20, 40, 80}
+    assert (costs.steps == 80).all()
+    assert (costs.detection_one <= 1).all()
+
 
 MINER = """
 import sys
