@@ -565,3 +565,24 @@ def test_two_processes_on_one_store_end_with_the_same_bytes(
     shutil.rmtree(root / "curves")
     assert script(*whole_run(root), env=environment(cache)).returncode == 0
     assert not (root / "curves").exists()
+
+
+def test_validate_lists_runs_and_judges(monkeypatch):
+    invoke = CliRunner().invoke
+    listed = invoke(main, ["validate", "--list"])
+    assert listed.exit_code == 0
+    assert "private_race" in listed.output
+    done = invoke(main, ["validate", "domination", "nakamoto", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert {row["case"] for row in rows} == {"domination", "nakamoto"}
+    assert {row["passed"] for row in rows} == {True, None}
+    unknown = invoke(main, ["validate", "dominoes"])
+    assert unknown.exit_code == 2
+    assert "dominoes" in unknown.output
+    from dpodl.analysis import bounds
+
+    monkeypatch.setattr(bounds, "domination", lambda *_, **__: 0.5)
+    broken = invoke(main, ["validate", "domination", "--quiet"])
+    assert broken.exit_code == 1
+    assert "FAILED" in broken.output
