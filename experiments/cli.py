@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -414,7 +414,7 @@ def compare(chain, output, as_json, quiet) -> None:
 
 
 def _echo_json(result) -> None:
-    def plain(value):
+    def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return None
         if isinstance(value, list | dict):
@@ -561,7 +561,7 @@ def _exit_code(error: Exception) -> int | None:
     return None
 
 
-def _fail(message: str, code: int = _FAILED) -> None:
+def _fail(message: str, code: int = _FAILED) -> NoReturn:
     click.echo(f"dpodl: {message}", err=True)
     sys.exit(code)
 
