@@ -421,8 +421,9 @@ def _echo_json(result) -> None:
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             found = {key: plain(each) for key, each in pairs}
             return found if isinstance(value, dict) else list(found.values())
-        if hasattr(value, "_asdict"):
-            return {name: plain(each) for name, each in value._asdict().items()}
+        fields = getattr(value, "_asdict", None)
+        if fields is not None:
+            return {name: plain(each) for name, each in fields().items()}
         return str(value) if isinstance(value, Path) else value
 
     click.echo(json.dumps(plain(result), indent=1))
