@@ -17,6 +17,7 @@ from ..analysis.block_time import (
     quantile,
     survival,
 )
+from ..analysis.deep_persistence import safe_depths
 from ..analysis.empirical import (
     EmpiricalLaw,
     Lottery,
@@ -26,7 +27,7 @@ from ..analysis.empirical import (
 )
 from ..analysis.estimate import Refused
 from ..analysis.measurement import Measurement, with_training_error
-from ..analysis.simulation import network
+from ..analysis.simulation import Network, network
 from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
 from .config import Config
@@ -184,16 +185,7 @@ def estimate_tables(
     progress("estimating security", 0, total)
 
     def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
-        return assess(
-            key,
-            network(
-                one_law,
-                provers=net.provers,
-                beta=net.beta,
-                delay_steps=net.delay_steps,
-            ),
-            one_plan,
-        )
+        return assess(key, network_of(config, one_law), one_plan)
 
     adversarial = round(net.beta * net.provers)
     groups = {"honest": net.provers - adversarial}
@@ -214,12 +206,46 @@ def estimate_tables(
             failed += 1
         progress("estimating security", 2 + done, total)
     measurements = with_training_error(assessment.measurements, replicates)
+    if adversarial:
+        deep, refusals = _deep_measurements(config, law, resamples, progress)
+        measurements += deep
+        assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
     return {
         "estimates": measurement_table(measurements),
         "references": _references(config, law, assessment),
         "notes": notes,
     }
+
+
+def network_of(config: Config, law: BlockTimeLaw) -> Network:
+    """The config's network under a law."""
+    net = config.network
+    return network(law, provers=net.provers, beta=net.beta, delay_steps=net.delay_steps)
+
+
+def _deep_measurements(
+    config: Config,
+    law: EmpiricalLaw,
+    resamples: list[BlockTimeLaw],
+    progress: Progress,
+) -> tuple[list[Measurement], list[str]]:
+    """Confirmations for 1e-9 … 2^-128, with and without a head start."""
+    found, refusals = [], []
+    for premined in (False, True):
+        what = "confirmations, " + ("head start" if premined else "no head start")
+        try:
+            found += safe_depths(
+                law.law,
+                resamples,
+                lambda one: network_of(config, one),
+                premined=premined,
+                known_until=law.known_until,
+                progress=lambda done, total, what=what: progress(what, done, total),
+            )
+        except Refused as refusal:
+            refusals.append(f"{what}: {refusal}")
+    return found, refusals
 
 
 def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterato
     yield (
         "private race from the tip: the adversary starts from the parent of the "
         "transaction's block when that parent is found; a head start (pre-mining) is "
-        "not included"
+        "in the confirmations that say so, not in the rest"
     )
     yield (
         "liveness: a transaction reaches every prover at once and can enter the block "

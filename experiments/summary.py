@@ -17,6 +17,8 @@ _NAMES = {
     "stale_rate": "stale blocks, share",
     "chain_quality": "chain quality under withholding",
     "persistence_violation": "Pr[{at:g} deep is replaced]",
+    "safe_depth": "confirmations for risk {risk}",
+    "safe_depth_premined": "with a head start, risk {risk}",
     "liveness_quantile": "steps until {k} deep, {at:.0%} quantile",
     "good_period": "Pr[window of {at:g} blocks is good]",
     "good_period_all": "Pr[all windows ≥ {at:g} blocks good]",
@@ -81,7 +83,9 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
             continue
         if row.at not in shown_at.get(row.quantity, {row.at}) and row.at == row.at:
             continue
-        name = _NAMES[row.quantity].format(at=row.at, k=config.security.confirmations)
+        name = _NAMES[row.quantity].format(
+            at=row.at, k=config.security.confirmations, risk=risk_name(row.at)
+        )
         value = number(row.value)
         if row.unit == "steps":
             value += f"  ({number(row.value * seconds)} s)"
@@ -89,6 +93,14 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
             value = f"< {number(row.high)}"
         rows.append((name, value, f"{number(row.low)} … {number(row.high)}"))
     return rows
+
+
+def risk_name(risk: float) -> str:
+    """A risk as people write it: 2^-128, 1e-09."""
+    power = -math.log2(risk) if risk > 0 else 0.5
+    if power >= 20 and power == round(power):
+        return f"2^-{power:.0f}"
+    return f"{risk:g}"
 
 
 def law_columns(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:

@@ -1,0 +1,196 @@
+"""How deep is deep enough, down to 2^-128, and up to which adversary.
+
+Notation (``race.py`` says which event; security.md §4, §6)
+    k*(ε)       smallest k with Pr[violation at depth k] ≤ ε       ``safe_depths``
+    β*(k, ε)    largest β with Pr[violation at depth k] ≤ ε        ``depth_threshold``
+
+Both are of the private race against the slowest public chain that the delay allows,
+which bounds the simulated network's risk from above, and come from the grid
+(``lattice_race.py``): deterministic, so their error is that of the law. The interval is
+1.96 standard deviations over the laws of resampled training runs.
+
+β* is a root in the number of corrupted provers, which need not be whole here: S^{βn} is
+a law for every βn > 0.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import optimize
+
+from .block_time import BlockTimeLaw, Real
+from .estimate import Estimate, Refused
+from .lattice_race import log_persistence, smallest_depths
+from .measurement import Measurement
+from .race import TARGETS, race
+from .simulation import Network
+from .thresholds import race_threshold
+
+_Z = 1.96
+_SCAN = 24
+_METHOD = "Fourier grid of the private race (an upper bound of the network's risk)"
+
+
+def safe_depths(
+    law: BlockTimeLaw,
+    resamples: Sequence[BlockTimeLaw],
+    networks: Callable[[BlockTimeLaw], Network],
+    *,
+    targets: Sequence[float] = TARGETS,
+    premined: bool = False,
+    known_until: Real = math.inf,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Measurement]:
+    """k*(ε) for each target, with the training's error.
+
+    Args:
+        law: Block-time law of one prover.
+        resamples: Laws of resampled training runs.
+        networks: The network under a law.
+        targets: ε.
+        premined: Whether the adversary starts with its stationary lead.
+        known_until: As ``race.Race``.
+        progress: Told (laws done, laws).
+
+    Returns:
+        ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
+        resampled law has no safe depth, the interval has no upper end.
+
+    Raises:
+        Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
+    """
+    total = 1 + len(resamples)
+    quantity = "safe_depth_premined" if premined else "safe_depth"
+
+    def depths(one: BlockTimeLaw) -> list[float]:
+        found = smallest_depths(
+            race(networks(one), premined=premined, known_until=known_until), targets
+        )
+        return [float(each.depth) for each in found]
+
+    values = depths(law)
+    spread = []
+    for done, one in enumerate(resamples):
+        if progress is not None:
+            progress(1 + done, total)
+        try:
+            spread.append(depths(one))
+        except Refused:
+            spread.append([math.inf] * len(targets))
+    if progress is not None:
+        progress(total, total)
+    return [
+        Measurement(
+            quantity, target, "target", _depth_estimate(value, each), unit="blocks"
+        )
+        for target, value, each in zip(
+            targets, values, _columns(spread, len(targets)), strict=True
+        )
+    ]
+
+
+def depth_threshold(
+    law: BlockTimeLaw,
+    *,
+    provers: int,
+    delay_steps: Real,
+    depth: int,
+    target: Real,
+    premined: bool = False,
+    known_until: Real = math.inf,
+) -> float:
+    """β*(k, ε): the largest corrupted share at which depth k still holds.
+
+    Args:
+        law: Block-time law of one prover.
+        provers: n ≥ 2.
+        delay_steps: Δ.
+        depth: k.
+        target: ε in (0, 1).
+        premined: Whether the adversary starts with its stationary lead.
+        known_until: As ``race.Race``.
+
+    Returns:
+        β*, found to 1e-6; a share of n that need not be whole. Where the grid refuses
+        shares near the even race, the largest one that it judges to hold.
+
+    Raises:
+        Refused: If no share is known to be small enough; says what the grid refused.
+        ValueError: If a parameter is out of range.
+    """
+    if not 0 < target < 1:
+        raise ValueError(f"target must be in (0, 1), got {target}")
+    if provers < 2:
+        raise ValueError(f"provers must be ≥ 2, got {provers}")
+
+    def excess(beta: float) -> float:
+        net = Network(law, (1 - beta) * provers, beta * provers, float(delay_steps))
+        one = race(net, premined=premined, known_until=known_until)
+        logs, _ = log_persistence(one, [depth])
+        return float(logs[0]) - math.log(target)
+
+    # From above, where the private chain outgrows the public one: of small adversaries
+    # the grid may refuse to speak, and it need not.
+    ever = race_threshold(law, provers=provers, delay_steps=delay_steps).beta
+    low = high = ever
+    reason = ""
+    for share in np.linspace(1.0, 0.0, _SCAN, endpoint=False)[1:]:
+        low = float(ever * share)
+        try:
+            if excess(low) <= 0:
+                break
+        except Refused as refusal:
+            reason = str(refusal)
+            continue
+        high, reason = low, ""
+    else:
+        raise Refused(
+            f"threshold: depth {depth} is not known to hold {target:g} for any share "
+            f"that the grid can judge, down to {low:.3g}"
+            + (f" ({reason})" if reason else "")
+        )
+
+    def judged(beta: float) -> float:
+        try:
+            return excess(beta)
+        except Refused:  # too near the even race: not known to hold
+            return 1.0
+
+    return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
+
+
+def share_estimate(value: float, spread: Sequence[float]) -> Estimate:
+    """β* with the interval of its resamples.
+
+    Args:
+        value: Under the law of all runs.
+        spread: Under each resampled law; NaN where it was refused.
+    """
+    known = np.array([each for each in spread if math.isfinite(each)])
+    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    return Estimate(
+        value,
+        max(0.0, value - half),
+        min(1.0, value + half),
+        len(known),
+        _method(known),
+    )
+
+
+def _depth_estimate(value: float, spread: Sequence[float]) -> Estimate:
+    known = np.array([each for each in spread if math.isfinite(each)])
+    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    high = math.ceil(value + half) if len(known) == len(spread) else math.inf
+    low = max(1, math.floor(value - half))
+    return Estimate(value, low, high, len(known), _method(known))
+
+
+def _method(known: np.ndarray) -> str:
+    if len(known) < 2:
+        return f"{_METHOD}; no error of the training runs"
+    return f"{_METHOD}; bootstrap over training runs"
+
+
+def _columns(rows: list[list[float]], width: int) -> list[list[float]]:
+    return [[row[i] for row in rows] for i in range(width)]

@@ -1,0 +1,119 @@
+"""``dpodl threshold``: the largest adversary at which the target still holds."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from ..analysis.deep_persistence import depth_threshold, share_estimate
+from ..analysis.empirical import bootstrap_laws, empirical_law
+from ..analysis.estimate import Estimate, Refused
+from ..analysis.thresholds import race_threshold
+from ..models.curves import CurveSet
+from . import evaluation, runner
+from .config import Config
+from .datasets import config_dataset
+from .store import Progress
+
+
+def threshold_table(
+    config: Config, root: Path, depths: tuple[int, ...], progress: Progress
+) -> pd.DataFrame:
+    """β* of the config's law: at each depth, with and without a head start, and ever.
+
+    Args:
+        config: The experiment; its ``security.target`` is the risk allowed.
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        depths: k.
+        progress: Told how far it is.
+
+    Returns:
+        Columns rule (``no head start``, ``head start``, ``any depth``), depth (NaN for
+        the last), target, beta, low, high, count (resampled laws), method; refusals
+        have beta NaN and the reason as method.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        Refused: If the runs cannot support a law.
+    """
+    curves = runner.train(config, root, progress)
+    lottery = evaluation.lottery_of(config, config.scheme)
+    costs = _costs(config, curves)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    resamples = bootstrap_laws(
+        config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
+    )
+    net, target = config.network, config.security.target
+
+    def at_depth(one, depth: int, premined: bool) -> float:
+        return depth_threshold(
+            one,
+            provers=net.provers,
+            delay_steps=net.delay_steps,
+            depth=depth,
+            target=target,
+            premined=premined,
+            known_until=law.known_until,
+        )
+
+    def ever(one) -> float:
+        return race_threshold(
+            one, provers=net.provers, delay_steps=net.delay_steps
+        ).beta
+
+    cases = [("any depth", None, ever)]
+    cases += [
+        (
+            "head start" if premined else "no head start",
+            depth,
+            lambda one, depth=depth, premined=premined: at_depth(one, depth, premined),
+        )
+        for depth in depths
+        for premined in (False, True)
+    ]
+    rows = []
+    total = len(cases) * (1 + len(resamples))
+    for place, (rule, depth, threshold) in enumerate(cases):
+
+        def report(done: int, place: int = place) -> None:
+            progress("thresholds", place * (1 + len(resamples)) + done, total)
+
+        estimate = _with_spread(threshold, law.law, resamples, report)
+        rows.append(
+            {
+                "rule": rule,
+                "depth": math.nan if depth is None else depth,
+                "target": math.nan if depth is None else target,
+                "beta": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "count": estimate.count,
+                "method": estimate.method,
+            }
+        )
+    progress("thresholds", total, total)
+    return pd.DataFrame(rows)
+
+
+def _with_spread(threshold, law, resamples, report) -> Estimate:
+    report(0)
+    try:
+        value = threshold(law)
+    except Refused as refusal:
+        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
+    spread = []
+    for done, one in enumerate(resamples):
+        report(1 + done)
+        try:
+            spread.append(threshold(one))
+        except Refused:
+            spread.append(math.nan)
+    return share_estimate(value, spread)
+
+
+def _costs(config: Config, curves: CurveSet):
+    if config.clock.unit == "steps":
+        return None
+    dataset = config_dataset(config)
+    height, width = dataset.x_train.shape[1:]
+    return evaluation.step_costs(config, curves, (height, width), dataset.n_classes)
