@@ -1,0 +1,396 @@
+"""The table attack × mitigation: depth, rates, quality, verdict, with their intervals.
+
+Notation (security.md §3–5):
+    k(ε)         smallest depth with Pr[violation at depth k] ≤ ε   ``Row.depths``
+    n_a, n_h     corrupted and honest provers
+    A, H         fastest of n_a under the attack; fastest of n_h
+    1/E[A]       the private chain's growth, blocks per unit of time
+    1/(E[H]+Δ)   the public chain's, where every level waits for Δ
+
+A depth is infinite where the private chain outgrows the public one. What a row holds
+and how its verdict comes about is in ``attack_rows.py``.
+"""
+
+import contextlib
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from . import attacks, warm_attacks
+from .attack_rows import Effort, Row, interval, judge, refused_row
+from .attack_setting import Setting, plain, resampled
+from .attacks import Attack
+from .balance import Balance, balance
+from .block_time import fastest_of, mean
+from .estimate import Estimate, Refused
+from .lattice_race import smallest_depths
+from .race import Race, outgrows, race, tilts
+from .security import chain_measurements, follow
+from .simulation import Network, simulate
+from .sm1 import sm1_revenue
+from .thresholds import race_threshold
+from .tilted_law import log_moment
+
+TARGETS = (1e-3, 1e-9, 2.0**-40)
+_EFFORT = Effort()
+Build = Callable[[Setting], Attack]
+
+
+class _Figures(NamedTuple):
+    """What one law of the runs gives: k by ε, why others are missing, and rates."""
+
+    depths: dict[float, float]
+    refusal: str
+    attacker_rate: float
+    public_rate: float
+
+
+class _Job(NamedTuple):
+    """What all rows share; many rows are the same race, which is solved once."""
+
+    key: Key[Array, ""]
+    at: Setting
+    others: list[Setting]
+    targets: tuple[float, ...]
+    effort: Effort
+    figures: dict[bytes, _Figures]
+    qualities: dict[bytes, Estimate | None]
+
+
+def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
+    return {on: functools.partial(build, on=on, **options) for on in (False, True)}
+
+
+def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
+    """Every attack that is a block-time law, by name: mitigation off, then on.
+
+    Args:
+        rarer_prehash: Factor on p_1 that stands for the mitigation of its grinding.
+    """
+    switched = {
+        "grind_posthash": _switched(attacks.grind_posthash),
+        "cross_slot_new (mtx)": _switched(warm_attacks.cross_slot_new, kind="mtx"),
+        "cross_slot_new (block)": _switched(warm_attacks.cross_slot_new, kind="block"),
+        "cross_slot_old": _switched(warm_attacks.cross_slot_old),
+        "reference_relay": _switched(warm_attacks.reference_relay),
+        "surplus_reference": _switched(warm_attacks.surplus_reference),
+        "withheld_mtx": _switched(warm_attacks.withheld_mtx),
+        "forged_checkpoints": _switched(warm_attacks.forged_checkpoints),
+        "relabel": _switched(attacks.relabel),
+        "equivocate": _switched(attacks.equivocate),
+    }
+    return {
+        "private": [attacks.private],
+        "private, pre-mined": [functools.partial(attacks.private, premined=True)],
+        "grind_prehash": [
+            attacks.grind_prehash,
+            functools.partial(attacks.grind_prehash, rarer=rarer_prehash),
+        ],
+        **{name: list(both.values()) for name, both in switched.items()},
+    }
+
+
+def attack_table(
+    key: Key[Array, ""],
+    at: Setting,
+    *,
+    targets: Sequence[float] = TARGETS,
+    effort: Effort = _EFFORT,
+    seed: int = 0,
+    rarer_prehash: float = 1 / 16,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> list[Row]:
+    """All attacks on a setting, each with its mitigation off and on.
+
+    Args:
+        key: Fixes the simulations (quality, SM1); all rows share it.
+        at: Curves, lottery, network, rules' numbers, measured warm starts.
+        targets: ε; the first decides the verdict.
+        effort: Resamples and replicas.
+        seed: Fixes the resamples.
+        rarer_prehash: As ``attack_builders``.
+        progress: Told how many rows are done.
+
+    Raises:
+        ValueError: If a target is not in (0, 1).
+        Refused: If the runs cannot support the honest law itself.
+    """
+    if not targets or not all(0 < each < 1 for each in targets):
+        raise ValueError(f"targets must be in (0, 1), got {list(targets)}")
+    plain(at)
+    others = [resampled(at, seed + i) for i in range(effort.resamples)]
+    job = _Job(key, at, others, tuple(targets), effort, {}, {})
+    builders = attack_builders(rarer_prehash=rarer_prehash)
+    total = sum(map(len, builders.values())) + 2
+    rows: list[Row] = []
+
+    def add(row: Row) -> None:
+        rows.append(row)
+        progress("attacking", len(rows), total)
+
+    for name, builds in builders.items():
+        for place, build in enumerate(builds):
+            add(_law_row(job, name, place == 1, build))
+    add(_selfish_row(job))
+    add(_balance_row(job))
+    return rows
+
+
+def depths_of(
+    attack: Attack, at: Setting, targets: Sequence[float], *, ties_win: bool = True
+) -> tuple[float, ...]:
+    """k(ε) of an attack for each target; inf where its chain outgrows the public one.
+
+    A free block at the start is one draw A less in the race. Where equal length does
+    not revert, the race is then the one where it does, exactly. Otherwise it is worth a
+    factor 1/E[e^{−θ_0 A}] on the risk to leading order under the tilt θ_0, which errs
+    towards deeper: under the tilt the race has drifted by E[A] more.
+
+    Raises:
+        Refused: As ``lattice_race.smallest_depths``.
+    """
+    free = attack.free_blocks
+    if free and not ties_win:
+        free, ties_win = free - 1, True
+    running = _race(attack, at, ties_win)
+    if outgrows(running):
+        return (math.inf,) * len(targets)
+    if free:
+        saved = log_moment(running.adversary, -tilts(running).theta_0)[0]
+        targets = [each * math.exp(free * saved) for each in targets]
+    return tuple(float(d.depth) for d in smallest_depths(running, targets))
+
+
+def _race(attack: Attack, at: Setting, ties_win: bool) -> Race:
+    return race(
+        _network(attack, at),
+        ties_win=ties_win,
+        premined=attack.premined,
+        known_until=attack.known_until,
+    )
+
+
+def _network(attack: Attack, at: Setting) -> Network:
+    return Network(
+        attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary
+    )
+
+
+def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
+    try:
+        attack = build(job.at)
+    except Refused as refusal:
+        return refused_row(name, on, str(refusal))
+    value = _figures(job, attack, job.at)
+    spread, failed = _each(lambda here: _figures(job, build(here), here), job.others)
+    depths = _depth_estimates(value.depths, [each.depths for each in spread])
+    rates = [
+        interval(getattr(value, each), [getattr(x, each) for x in spread])
+        for each in ("attacker_rate", "public_rate")
+    ]
+    quality, revenue = _quality(job, attack), None
+    if attack.takes_all:
+        every = "every public block is relabelled"
+        quality, revenue = (Estimate(x, x, x, 0, every) for x in (0.0, 1.0))
+        verdict, reason = "fails", "no block of the chain is an honest prover's"
+    elif job.targets[0] not in value.depths:
+        verdict, reason = "refused", value.refusal
+    else:
+        failed += sum(job.targets[0] not in each.depths for each in spread)
+        verdict, reason = judge(depths[0][1], failed, job.effort)
+    return Row(
+        attack.name,
+        attack.mitigation,
+        attack.on,
+        depths,
+        verdict,
+        reason,
+        attack.assumptions,
+        *rates,
+        quality=quality,
+        revenue=revenue,
+        figures=(*attack.figures, *_threshold(attack, job.at)),
+    )
+
+
+def _threshold(attack: Attack, at: Setting) -> tuple[tuple[str, float], ...]:
+    """β*: the share of provers at which this attack's private chain keeps up."""
+    try:
+        found = race_threshold(
+            attack.honest,
+            provers=at.provers,
+            delay_steps=at.delay_steps,
+            adversary=attack.adversary,
+        )
+    except Refused:
+        return ()
+    return (("beta_star", found.beta),)
+
+
+def _selfish_row(job: _Job) -> Row:
+    at, effort = job.at, job.effort
+    assumptions = (
+        f"SM1, no delay, γ = {effort.gamma:g}, all provers of one law; compared with β"
+    )
+    try:
+        if at.beta >= 0.5:
+            raise Refused(f"selfish: SM1 needs β < ½, got {at.beta:g}")
+
+        def revenue(here: Setting) -> Estimate:
+            return sm1_revenue(
+                job.key,
+                plain(here).law,
+                provers=here.provers,
+                beta=here.beta,
+                gamma=effort.gamma,
+                events=2048,
+                replicas=256,
+            )
+
+        found = revenue(at)
+        spread = _each(lambda here: revenue(here).value, job.others)[0]
+    except Refused as refusal:
+        return refused_row("selfish", False, str(refusal), assumptions)
+    if len(spread) > 1:
+        found = found.widened(float(np.std(spread, ddof=1)), "resampled runs")
+        found = found.clipped(0, 1)
+    if found.low > at.beta:
+        verdict, reason = "fails", f"SM1 earns more than its share {at.beta:g}"
+    elif found.high <= at.beta:
+        verdict, reason = "holds", f"SM1 earns no more than its share {at.beta:g}"
+    else:
+        verdict, reason = "undecided", "the interval holds the adversary's share"
+    quality = found._replace(
+        value=1 - found.value, low=1 - found.high, high=1 - found.low
+    )
+    return Row(
+        "selfish",
+        "",
+        False,
+        (),
+        verdict,
+        reason,
+        assumptions,
+        quality=quality,
+        revenue=found,
+    )
+
+
+def _balance_row(job: _Job) -> Row:
+    at = job.at
+    assumptions = (
+        "one strategy: halves cut off by Δ, all corrupted provers on the lagging "
+        "branch, nothing saved up, a fork to begin with; better ones may exist"
+    )
+
+    def found(here: Setting) -> Balance:
+        law = plain(here).law
+        return balance(
+            law,
+            law,
+            provers=here.honest,
+            adversarial=here.adversarial,
+            delay_steps=here.delay_steps,
+        )
+
+    def depth(each: Balance) -> dict[float, float]:
+        return {target: each.depth(target) for target in job.targets}
+
+    try:
+        if at.honest < 2:
+            raise Refused("balance: fewer than two honest provers cannot be split")
+        value = found(at)
+    except Refused as refusal:
+        return refused_row("balance", False, str(refusal), assumptions)
+    spread, failed = _each(found, job.others)
+    depths = _depth_estimates(depth(value), [depth(each) for each in spread])
+    verdict, reason = judge(depths[0][1], failed, job.effort)
+    return Row(
+        "balance",
+        "",
+        False,
+        depths,
+        verdict,
+        reason,
+        assumptions,
+        figures=(("level_survival", value.ratio),),
+    )
+
+
+def _figures(job: _Job, attack: Attack, at: Setting) -> _Figures:
+    name = _fingerprint(attack)
+    if name not in job.figures:
+        honest = mean(fastest_of(attack.honest, at.honest)) + at.delay_steps
+        private = mean(fastest_of(attack.adversary, at.adversarial))
+        depths, refusal = {}, ""
+        for target in job.targets:
+            # One by one: a target that is out of reach leaves the others.
+            try:
+                (depths[target],) = depths_of(
+                    attack, at, [target], ties_win=job.effort.ties_win
+                )
+            except Refused as refused:
+                refusal = str(refused)
+                break
+        job.figures[name] = _Figures(depths, refusal, 1 / private, 1 / honest)
+    return job.figures[name]
+
+
+def _depth_estimates(
+    value: dict[float, float], spread: Sequence[dict[float, float]]
+) -> tuple[tuple[float, Estimate], ...]:
+    return tuple(
+        (target, interval(depth, [each[target] for each in spread if target in each]))
+        for target, depth in value.items()
+    )
+
+
+def _fingerprint(attack: Attack) -> bytes:
+    """The same for attacks that are the same race."""
+    laws = b"".join(
+        np.asarray(part, float).tobytes()
+        for law in (attack.honest, attack.adversary)
+        for part in law
+    )
+    flags = (attack.known_until, attack.premined, attack.free_blocks)
+    return hashlib.sha256(laws + repr(flags).encode()).digest()
+
+
+def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
+    """A figure of each resample, and how many refused it."""
+    found = []
+    for here in others:
+        try:
+            found.append(figure(here))
+        except Refused:
+            continue
+    return found, len(others) - len(found)
+
+
+def _quality(job: _Job, attack: Attack) -> Estimate | None:
+    effort, at = job.effort, job.at
+    name = _fingerprint(attack._replace(premined=False, free_blocks=0))
+    if effort.replicas and name not in job.qualities:
+        run_key, moment_key = jax.random.split(job.key)
+        job.qualities[name] = None
+        with contextlib.suppress(Refused):
+            drawn = simulate(
+                run_key,
+                _network(attack, at),
+                levels=effort.levels,
+                replicas=effort.replicas,
+            )
+            paths = follow(
+                moment_key, drawn, delay_steps=at.delay_steps, confirmations=1
+            )
+            measured = chain_measurements(paths, levels=effort.levels)
+            job.qualities[name] = next(
+                m.estimate for m in measured if m.quantity == "chain_quality"
+            )
+    return job.qualities.get(name)
