@@ -243,8 +243,8 @@ def verify_chain(
     data = [training_set(dataset.x_train, dataset.y_train)] * len(genesis.tasks)
     try:
         ledger = _ledger(genesis, data, folder, challenges)
-    except ValueError as error:
-        raise ChainError(f"{path}: {error}") from error
+    except ConfigError as error:
+        raise ChainError(f"{path} cannot be verified with this data: {error}") from None
     blocks = [logged.block for logged in log if logged.block is not None]
     salt = block_digest(blocks[-1]) if later and blocks else b""
     view = View(ledger)

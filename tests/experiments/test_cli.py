@@ -398,10 +398,10 @@ def test_programs_are_kept_for_the_next_process(tmp_path):
     """A second process finds the first one's programs in the cache."""
     program = (
         "import jax\n"
-        "from dpodl.experiments.cli import _set_up_jax\n"
+        "from dpodl.experiments.terminal import set_up_jax\n"
         "seen = []\n"
         "jax.monitoring.register_event_listener(lambda e, **_: seen.append(e))\n"
-        "_set_up_jax()\n"
+        "set_up_jax()\n"
         "jax.jit(lambda x: x + 41)(1)\n"
         "print(sum('cache_hits' in e for e in seen))\n"
     )

@@ -134,6 +134,18 @@ def test_a_missing_file_is_refused_even_if_nobody_challenges_it(copy):
         path.write_bytes(data)
 
 
+def test_another_data_set_is_no_forgery(copy, monkeypatch):
+    load = mining.config_dataset
+
+    def other(config):
+        dataset = load(config)
+        return dataset._replace(x_train=255 - dataset.x_train)
+
+    monkeypatch.setattr(mining, "config_dataset", other)
+    with pytest.raises(ChainError, match="cannot be verified with this data"):
+        verify(copy)
+
+
 def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
     monkeypatch.setattr(mining, "config_dataset", None)
     monkeypatch.setattr("dpodl.models.ledger.verify", None)
@@ -279,13 +291,13 @@ MINER = """
 import sys
 from pathlib import Path
 from dpodl.experiments import mining
-from dpodl.experiments.cli import _set_up_jax
+from dpodl.experiments.terminal import set_up_jax
 from dpodl.experiments.config import load_config
 
 def report(status):
     print(status.height + status.forks + status.mtxs, flush=True)
 
-_set_up_jax()
+set_up_jax()
 config = load_config("mining", sys.argv[2:])
 print("mining", flush=True)
 mining.mine(config, Path(sys.argv[1]), report)

@@ -1,0 +1,226 @@
+"""Commands about chains: mine, verify, show, compare, verification-cost."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .terminal import (
+    chain_argument,
+    clear_errors,
+    echo_json,
+    json_option,
+    overrides_option,
+    progress_bars,
+    quiet_option,
+    results_option,
+    set_up_jax,
+)
+
+
+@click.command()
+@click.argument("config", default="mining")
+@overrides_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("chains"),
+    show_default=True,
+    help="Folder of all chains; the chain gets a folder of its own in it.",
+)
+@json_option
+@click.option("--quiet", is_flag=True, help="No live status.")
+def mine(config, overrides, output, as_json, quiet) -> None:
+    """Mine a chain for real: hashes, training, proofs, blocks.
+
+    Provers run on a virtual clock in this process; the chain is written as it grows.
+    After an interruption the same command goes on from the last record.
+    """
+    with clear_errors():
+        from .config import load_config
+
+        settings = load_config(config, overrides)
+        set_up_jax()
+        from . import mining
+
+        with _live_status(quiet or as_json) as report:
+            result = mining.mine(settings, output, report)
+        if as_json:
+            echo_json(result)
+            return
+        status = result.status
+        click.echo(
+            f"height {status.height}, {status.forks} forks, {status.mtxs} model "
+            f"transactions, {status.time:,.0f} steps of virtual time"
+        )
+        for reason, times in result.refusals.items():
+            click.echo(f"refused {times} times: {reason}")
+        click.echo(f"mined {result.mined} blocks in {result.seconds:.1f} s")
+        click.echo(f"chain: {result.folder}")
+
+
+@click.command()
+@chain_argument
+@click.option(
+    "--challenges",
+    type=click.IntRange(min=0),
+    help="q, segments re-run besides the last; the chain's own number unless given.",
+)
+@click.option(
+    "--later",
+    is_flag=True,
+    help="Draw challenges from the last block too, which no prover could foresee.",
+)
+@json_option
+@quiet_option
+def verify(chain, challenges, later, as_json, quiet) -> None:
+    """Check a CHAIN folder as a stranger would, training included.
+
+    Every file is compared with its name, every record with the rules, and challenged
+    training segments are run again and compared bit for bit.
+
+    \b
+    Exit codes: 0 valid; 1 refused, with the reason; 3 mined on another build, whose
+    bits this one need not reproduce.
+    """
+    with clear_errors():
+        set_up_jax()
+        from . import mining
+
+        with progress_bars(quiet or as_json) as progress:
+            report = mining.verify_chain(
+                chain,
+                challenges=challenges,
+                later=later,
+                report=lambda done, total: progress("verifying records", done, total),
+            )
+        if as_json:
+            echo_json(report)
+            return
+        click.echo(
+            f"valid: height {report.height}, {report.blocks} blocks, {report.mtxs} "
+            f"model transactions, {report.files} files; {report.challenges} challenges "
+            f"a proof; {report.seconds:.1f} s"
+        )
+        click.echo(f"tip {report.tip}")
+
+
+@click.command()
+@chain_argument
+@click.argument("height", type=click.IntRange(min=1), required=False)
+@json_option
+def show(chain, height, as_json) -> None:
+    """Show a CHAIN folder, or its block at HEIGHT: references, rewards, transactions.
+
+    All rules are checked but the training; `dpodl verify` runs that again.
+    """
+    with clear_errors():
+        from . import chain_text
+
+        described = chain_text.describe(chain, height)
+        if as_json:
+            click.echo(json.dumps(described, indent=1))
+        else:
+            chain_text.write(described)
+
+
+@click.command("verification-cost")
+@click.argument("config", default="mining")
+@overrides_option
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="S."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A CSV file for the table, all columns.",
+)
+@json_option
+@quiet_option
+def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
+    """Measure what a proof costs to check, beside what it cost to make.
+
+    Trains one model of the CONFIG's menu, for several distances of checkpoints, and
+    verifies it with several numbers of challenges.
+    """
+    with clear_errors():
+        from .config import load_config
+
+        settings = load_config(config, overrides)
+        set_up_jax()
+        from . import verification_cost as costs
+        from .store import table_bytes, write_atomically
+
+        with progress_bars(quiet or as_json) as progress:
+            table = costs.config_costs(settings, steps, progress)
+        if output is not None:
+            write_atomically(output, table_bytes(table))
+        if as_json:
+            click.echo(table.to_json(orient="records", indent=1))
+            return
+        click.echo(table[list(costs.SHOWN)].to_string(index=False))
+        for name in costs.SHOWN:
+            click.echo(f"{name}: {costs.COLUMNS[name]}")
+
+
+@click.command()
+@chain_argument
+@results_option
+@json_option
+@quiet_option
+def compare(chain, output, as_json, quiet) -> None:
+    """Model against reality: a mined CHAIN beside what its own law predicts.
+
+    Trains other models of the chain's settings, makes the block-time law, simulates
+    the network, and compares intervals, their CV and the forks.
+
+    \b
+    Example:
+      dpodl mine reality && dpodl compare chains/reality-*
+    """
+    with clear_errors():
+        set_up_jax()
+        from . import reality
+
+        with progress_bars(quiet or as_json) as progress:
+            found = reality.compare(chain, output, progress)
+        folder = output / f"compare-{chain.resolve().name}"
+        command = shlex.join(["dpodl", "compare", str(chain)])
+        reality.write(found, folder, command=command)
+        rows: Any = found.tables["agreement"]
+        if as_json:
+            click.echo(rows.to_json(orient="records", indent=1))
+            return
+        click.echo(f"{found.levels} mined levels, a law from {found.runs} trainings")
+        for row in rows.to_dict("records"):
+            error = (row["mined_se"] ** 2 + row["predicted_se"] ** 2) ** 0.5
+            click.echo(
+                f"{row['quantity']:16} mined {row['mined']:10.4g}   predicted "
+                f"{row['predicted']:10.4g}   s.e. {error:8.2g}   p {row['p_value']:.3f}"
+            )
+        click.echo(f"tables and figure: {folder}")
+
+
+@contextmanager
+def _live_status(quiet: bool) -> Iterator:
+    """One line on standard error that says how far the chain is."""
+    from rich.console import Console
+
+    if quiet:
+        yield lambda status: None
+        return
+
+    with Console(stderr=True).status("mining") as line:
+
+        def report(status) -> None:
+            line.update(
+                f"height {status.height}/{status.target}  forks {status.forks}  "
+                f"mtx {status.mtxs}  refused {status.refused}  "
+                f"latest accuracy {status.accuracy:.3f}  t = {status.time:,.0f} steps"
+            )
+
+        yield report
