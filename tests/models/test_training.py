@@ -340,8 +340,11 @@ def segment():
         train_step, network=build_network("softmax", CLASSES), batch_size=BATCH
     )
 
+    # Before anything is traced: what is made and cached in there would be a tracer.
+    data = mnist()
+
     def run(state, settings, steps):
-        return lax.fori_loop(0, steps, lambda _, s: step(s, settings, *mnist()), state)
+        return lax.fori_loop(0, steps, lambda _, s: step(s, settings, *data), state)
 
     return jax.jit(run)
 
