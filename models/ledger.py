@@ -322,6 +322,7 @@ class Ledger:
         verify_hashes(self.genesis.parameters, header, proof)
         for mtx in block.mtxs:
             self.add_mtx(mtx)
+        self._require_known(proof.reference)
         self._check_brought(parent, block)
         parameters = self.genesis.parameters
         if not self.makes_block(parent.name, proof.correct):
@@ -413,21 +414,18 @@ class Ledger:
             f"{window} ancestors of the extended block, or itself",
         )
 
-    def _check_steps(self, header: Header, proof: Proof) -> None:
-        if proof.reference is not None and (
-            proof.reference.digest not in self.published
-        ):
+    def _require_known(self, reference: Reference | None) -> None:
+        if reference is not None and reference.digest not in self.published:
             raise Rejected("reference", "the referenced model is not known")
+
+    def _check_steps(self, header: Header, proof: Proof) -> None:
         debt = self.step_debt(header.prev_block, proof.reference)
         if proof.steps < debt:
             rule = "step rule" if self.genesis.parameters.step_rule else "s_min"
             raise Rejected(rule, f"at least {debt} steps are due, got {proof.steps}")
 
     def _check_brought(self, parent: Entry, block: Block) -> None:
-        reference = block.proof.reference
-        if reference is not None and reference.digest not in self.published:
-            raise Rejected("reference", "the referenced model is not known")
-        expected = self.expected_mtxs(parent.name, reference)
+        expected = self.expected_mtxs(parent.name, block.proof.reference)
         if list(map(mtx_digest, block.mtxs)) != list(map(mtx_digest, expected)):
             raise Rejected(
                 "mtxs",
