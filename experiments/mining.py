@@ -9,13 +9,14 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..models.build import this_build
 from ..models.curves import TrainingSet, training_set
 from ..models.encoding import digest
-from ..models.ledger import Entry, Ledger
+from ..models.ledger import Entry, Ledger, Published
 from ..models.records import (
     Allocation,
     Block,
@@ -43,7 +44,6 @@ from ..models.transactions import Key, transfer
 from ..models.view import View
 from ..models.world import (
     Clock,
-    Happening,
     Prover,
     Publisher,
     World,
@@ -174,10 +174,13 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
         before = len(observer.known)
         with folder.writer() as writer:
             status = _status(config, observer, world.now, refusals, 0.0)
-            sent = 0
+            sent, logged = 0, len(ledger.published)
             for happening in world.run() if status.height < status.target else ():
-                record = _record_of(ledger, happening)
-                if record is not None:
+                # All that the ledger has accepted, in its order: attackers' copies too,
+                # which nobody found.
+                for published in _since(ledger, logged):
+                    record = published.record
+                    logged += 1
                     is_block = isinstance(record, Block)
                     writer.append(
                         Logged(
@@ -467,12 +470,11 @@ def _strategy(config: Config, name: str) -> Honest:
     return _PLAIN_ATTACKS[mining.attack](**policy)
 
 
-def _record_of(ledger: Ledger, happening: Happening) -> Block | Mtx | None:
-    """The record that was found, if it is valid."""
-    if happening.what not in ("block", "mtx"):
-        return None
-    published = ledger.published.get(happening.name)
-    return published.record if published else None
+def _since(ledger: Ledger, count: int) -> list[Published]:
+    """What the ledger has accepted after its first ``count`` records."""
+    if len(ledger.published) == count:
+        return []
+    return list(islice(ledger.published.values(), count, None))
 
 
 def _send_transfers(config: Config, world: World, observer: View, sent: int) -> int:

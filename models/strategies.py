@@ -460,9 +460,12 @@ def choose_reference(policy: ReferencePolicy, me: "Prover") -> Published | None:
         models = [each for each in reversed(models) if isinstance(each.record, Mtx)]
     else:
         models = [each for each in models if each.name == me.view.tip]
-    horizon = me.ledger.genesis.parameters.horizon_steps
+    # What owes more steps than a prover trains a model for is no help.
+    most = me.ledger.genesis.parameters.horizon_steps
+    if me.strategy.abandon_steps is not None:
+        most = min(most, me.strategy.abandon_steps)
     return next(
-        (each for each in models if _debt(me, Plan(me.view.tip, each)) <= horizon), None
+        (each for each in models if _debt(me, Plan(me.view.tip, each)) <= most), None
     )
 
 

@@ -266,6 +266,17 @@ def test_a_mined_chain_is_compared_with_its_law(tmp_path):
     assert {"model_against_reality.png", "model_against_reality.pdf"} <= written
 
 
+@pytest.mark.parametrize("attack", ["relabel", "equivocate"])
+def test_blocks_that_nobody_found_are_in_the_log(tmp_path, attack):
+    """Unbound proofs: what an attacker makes of one proof is mined on by others."""
+    result = mine(tmp_path, f"mining.attack={attack}", "mining.binding=none")
+    assert result.status.height == 5
+    assert verify(result.folder).height == 5
+    records = [logged.block for logged in ChainFolder(result.folder).records()]
+    blocks = [block for block in records if block is not None]
+    assert len({block.proof for block in blocks}) < len(blocks)
+
+
 def test_a_chain_of_other_rules_is_not_compared(mined, tmp_path):
     with pytest.raises(ChainError, match=r"mining\.reference must be 'fresh'"):
         reality.compare(mined.folder, tmp_path, lambda *_: None)
