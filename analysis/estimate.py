@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy import special, stats
 
 COVERAGE = 0.95
 _Z = float(stats.norm.ppf(0.5 + COVERAGE / 2))
@@ -118,14 +118,20 @@ def estimate_probability(successes: int, count: int, what: str) -> Estimate:
         Refused: Below 10 trials.
     """
     _require(count, what)
-    interval = stats.binomtest(int(successes), int(count)).proportion_ci(
-        COVERAGE, method="exact"
-    )
+    successes, count = int(successes), int(count)
+    if not 0 <= successes <= count:
+        raise ValueError(
+            f"{what}: successes k must be from 0 to {count}, got {successes}"
+        )
+    # Quantiles of the beta distributions, which SciPy's exact test finds by search.
+    tail, misses = (1 - COVERAGE) / 2, count - successes
+    low = special.betaincinv(successes, misses + 1, tail) if successes else 0.0
+    high = special.betaincinv(successes + 1, misses, 1 - tail) if misses else 1.0
     return Estimate(
         successes / count,
-        float(interval.low),
-        float(interval.high),
-        int(count),
+        float(low),
+        float(high),
+        count,
         "share, Clopper–Pearson",
     )
 

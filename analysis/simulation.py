@@ -24,15 +24,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from . import level_kernel
 from .block_time import BlockTimeLaw, on_device, time_of_hazard
+from .counter_draws import words_of
 from .estimate import Refused
 
 # Replicas that run side by side inside one call: wide enough for vector units and
 # small enough that a batch's random numbers stay in the cache of a CPU core.
 BATCH = 1024
+# Replicas that are simulated again together, where so few are.
+_AGAIN = (32, 256)
 # Beyond that many finders a level, draws would fill the memory.
 MAXIMUM_SLOTS = 2048
 
@@ -154,17 +159,22 @@ def simulate(
             more than 2048 provers find a block at one level.
     """
     arguments = traced(network)
-    while True:
-        drawn = _simulate(
-            key,
+    lattice = bool(network.law.lattice), bool(network.private_law.lattice)
+    words = words_of(key)
+
+    def run(numbers: Int[np.ndarray, " n"], slots: int) -> Levels:
+        return _simulate(
+            words,
+            jnp.asarray(numbers, jnp.int32),
             arguments,
             levels=levels,
-            replicas=replicas,
             burn_in=burn_in,
             slots=slots,
+            lattice=lattice,
         )
-        if not bool(drawn.overflow.any()):
-            break
+
+    drawn = run(np.arange(replicas), slots)
+    while len(again := np.flatnonzero(np.asarray(drawn.overflow))):
         slots *= 2
         if slots > MAXIMUM_SLOTS:
             raise Refused(
@@ -172,6 +182,9 @@ def simulate(
                 "one level; with so many forks there is no chain to speak of (fewer "
                 "provers, a shorter delay_steps or a rarer post-hash)"
             )
+        # Padded to few different lengths, each of which is a program of its own.
+        length = next((n for n in _AGAIN if len(again) <= n < replicas), replicas)
+        drawn = _replaced(drawn, again, run(np.resize(again, length), slots))
     if not bool(jnp.isfinite(drawn.interval).all()):
         raise Refused(
             "block intervals: some level never got a block, since the law leaves mass "
@@ -180,36 +193,50 @@ def simulate(
     return drawn
 
 
-@partial(jax.jit, static_argnames=("levels", "replicas", "burn_in", "slots"))
-def _simulate(key, network: Network, *, levels, replicas, burn_in, slots) -> Levels:
+@partial(jax.jit, static_argnames=("levels", "burn_in", "slots", "lattice"))
+def _simulate(
+    words, numbers, network: Network, *, levels, burn_in, slots, lattice
+) -> Levels:
+    rules = level_kernel.rules(
+        network.law,
+        network.private_law,
+        network.honest,
+        network.adversarial,
+        network.delay,
+    )
+    count, width = len(numbers), batch_of(len(numbers))
+    numbers = jnp.pad(numbers, (0, -count % width))
     one = partial(
-        _replica, network=network, levels=levels, burn_in=burn_in, slots=slots
+        level_kernel.run,
+        words,
+        network=rules,
+        levels=levels,
+        burn_in=burn_in,
+        slots=slots,
+        lattice=lattice,
     )
-    keys = jax.random.split(key, replicas)
-    return lax.map(one, keys, batch_size=batch_of(replicas))
+
+    def batch(some) -> Levels:
+        found = one(some)
+        return Levels(
+            interval=found.interval.T,
+            blocks=found.blocks.T,
+            lag=jnp.moveaxis(found.lag, -1, 0),
+            private=found.private.T,
+            overflow=found.overflow,
+        )
+
+    whole = lax.map(batch, numbers.reshape(-1, width))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], whole)
 
 
-def _replica(key, network: Network, *, levels, burn_in, slots) -> Levels:
-    honest_key, private_key = jax.random.split(key)
-    # A slot's draws are its own: widening adds slots and changes no other draw, so
-    # the replicas that needed it are not replaced by luckier ones.
-    draws = jax.vmap(
-        lambda slot: jax.random.exponential(
-            jax.random.fold_in(honest_key, slot), (burn_in + levels, 2)
-        ),
-        out_axes=-1,
-    )(jnp.arange(slots))
-    early = Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
-    early, (interval, blocks, lag) = lax.scan(
-        partial(next_level, network=network), early, draws
-    )
-    alone = jax.random.exponential(private_key, (levels,))
-    return Levels(
-        interval=interval[burn_in:],
-        blocks=blocks[burn_in:],
-        lag=lag[burn_in:],
-        private=time_of_hazard(network.private_law, alone / network.adversarial),
-        overflow=early.overflow,
+def _replaced(drawn: Levels, which: Int[np.ndarray, " n"], wider: Levels) -> Levels:
+    """The same replicas, some of them from a wider run."""
+    missing = wider.lag.shape[-1] - drawn.lag.shape[-1]
+    padding = ((0, 0), (0, 0), (0, missing))
+    drawn = drawn._replace(lag=jnp.pad(drawn.lag, padding, constant_values=jnp.inf))
+    return jax.tree.map(
+        lambda old, new: old.at[which].set(new[: len(which)]), drawn, wider
     )
 
 
@@ -232,9 +259,12 @@ def next_level(early: Early, draws, *, network: Network):
     found = (finish <= known + slack) & jnp.isfinite(finish)
     overflow = (found.sum() > slots) | (found[-1] & (left[-1] > 1))
 
-    rank = jnp.cumsum(found) - 1
-    place = found[None, :] & (rank[None, :] == jnp.arange(slots)[:, None])
-    mine = jnp.where(place, finish[None, :], jnp.inf).min(axis=1)
+    # The group's finders are its first; they go to the slots that are free, in order.
+    finish = jnp.where(found, finish, jnp.inf)
+    own, others = finish[:slots], finish[slots:]
+    free = jnp.isinf(own)
+    rank = jnp.maximum(jnp.cumsum(free) - 1, 0)
+    mine = jnp.where(free, others[rank], own)
     info = (network.delay + first, found.sum(), mine - first)
     return Early(mine - known, early.overflow | overflow), info
 
