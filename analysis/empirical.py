@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import signal, stats
+from scipy import fft, stats
 
 from ..models.curves import CurveSet
 from .block_time import HAZARD_CAP, KNOTS, BlockTimeLaw, fastest_of, mean
@@ -313,17 +313,22 @@ def _late_ends(left, per_look, look_cells, looks: int) -> np.ndarray:
     for cells in np.unique(look_cells):
         mine = look_cells == cells
         hit, which = np.unique(per_look[mine], return_inverse=True)
-        mass, hit = np.bincount(which, left[mine]), hit[:, None]
-        log_miss = np.log1p(-np.minimum(hit, 1.0 - 1e-16))
+        mass = np.bincount(which, left[mine])
         done = np.maximum(np.floor(knots / cells + 1e-9) - looks, 0.0)
-        alive = np.exp(done * log_miss)
         here, after = done[:-1], done[1:]
+        # Whole looks between a knot's first and its last: none where looks are longer.
+        until = np.maximum(after - 1.0, here)
+        count, place = np.arange(done[-1] + 1.0), np.array([here, after, until], int)
+        if done[-1] > KNOTS:
+            count, place = np.unique([here, after, until], return_inverse=True)
+        alive = np.exp(count * np.log1p(-np.minimum(hit, 1.0 - 1e-16))[:, None])
+        left_here, left_after, _ = (mass @ alive)[place]
+        late, _, later = ((mass * (1.0 - hit) / hit) @ alive)[place]
         before_next = cells * (looks + here + 1.0) - knots[:-1]
         behind_last = knots[1:] - cells * (looks + after)
-        whole = np.maximum(after - here - 1.0, 0.0)
-        between = cells * (1.0 - hit) * -np.expm1(whole * log_miss) / hit
-        stairs = (before_next + between) * alive[:, :-1] + behind_last * alive[:, 1:]
-        total += mass @ (1.0 - np.where(after > here, stairs, alive[:, :-1]))
+        stairs = before_next * left_here + cells * (late - later)
+        stairs += behind_last * left_after
+        total += mass.sum() - np.where(after > here, stairs, left_here)
     return np.maximum(np.diff(total, prepend=0.0), 0.0)
 
 
@@ -385,15 +390,25 @@ def _renewals(lost: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     power = lost
     # An attempt takes at least a cell, so 2^13 of them leave the table.
     while power.sum() > 1e-15:
-        total = total + _convolve(total, power)
-        power = _convolve(power, power)
+        spectrum = _spectrum(power)
+        total = total + _of_spectrum(_spectrum(total) * spectrum)
+        power = _of_spectrum(spectrum * spectrum)
     return total
 
 
 def _convolve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if not a.any() or not b.any():
         return np.zeros_like(a)
-    return np.maximum(signal.fftconvolve(a, b)[: len(a)], 0.0)
+    return _of_spectrum(_spectrum(a) * _spectrum(b))
+
+
+def _spectrum(mass: Float[np.ndarray, " knots"]) -> np.ndarray:
+    """Padded so that a product of two wraps nothing into the table."""
+    return np.asarray(fft.rfft(mass, 2 * KNOTS))
+
+
+def _of_spectrum(spectrum: np.ndarray) -> Float[np.ndarray, " knots"]:
+    return np.maximum(np.asarray(fft.irfft(spectrum, 2 * KNOTS))[:KNOTS], 0.0)
 
 
 def _prehash_mass(p_1: float, hash_time: float, spacing: float) -> np.ndarray:
