@@ -15,8 +15,11 @@ from .good_period import (
     rate_measurements,
     round_rates,
     rounds_of,
+    window_shares,
 )
+from .independence import independence_measurements
 from .measurement import Measurement
+from .period_figures import decay_figures, follow_tails, tail_measurements
 from .security import (
     chain_measurements,
     follow,
@@ -34,12 +37,14 @@ class Plan(NamedTuple):
     Attributes:
         levels: Blocks a replica.
         replicas: Independent replicas.
-        good_period_replicas: Replicas whose windows are checked, in whole blocks.
+        good_period_replicas: Replicas whose rounds are looked at one by one.
         depths: Persistence depths k.
         confirmations: k of the liveness figure.
         windows: Good-period windows as expected successful rounds kp.
         epsilon: ε of Def. 3.
         round_steps: Steps a round.
+        detail: Also tails of growth and quality, isolated blocks, the dependence of
+            rounds and the decay of bad periods.
     """
 
     levels: int
@@ -50,6 +55,7 @@ class Plan(NamedTuple):
     windows: Sequence[float]
     epsilon: float
     round_steps: float
+    detail: bool = True
 
 
 class Assessment(NamedTuple):
@@ -83,18 +89,21 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
     # smaller runs use the same compiled program.
     size = min(plan.replicas, BLOCK)
     window_key, *keys = jax.random.split(key, 1 + 2 * -(-plan.replicas // size))
-    paths, seen = [], []
+    delay = float(network.delay)
+    paths, seen, tails = [], [], []
     for simulate_key, moment_key in zip(keys[::2], keys[1::2], strict=True):
         levels = simulate(simulate_key, network, levels=plan.levels, replicas=size)
         path = follow(
-            moment_key,
-            levels,
-            delay_steps=float(network.delay),
-            confirmations=plan.confirmations,
+            moment_key, levels, delay_steps=delay, confirmations=plan.confirmations
         )
         paths.append(jax.tree.map(np.asarray, path))
-        if len(seen) * size < plan.good_period_replicas:
-            seen.append(rounds_of(levels, round_steps=plan.round_steps))
+        wanted = min(plan.good_period_replicas - len(seen) * size, size)
+        if wanted > 0:
+            some = jax.tree.map(lambda x, n=wanted: x[:n], levels)
+            seen.append(rounds_of(some, round_steps=plan.round_steps))
+            if plan.detail:
+                tail_key = jax.random.fold_in(moment_key, 1)
+                tails.append(follow_tails(tail_key, some, network, plan.epsilon))
     joined = jax.tree.map(lambda *x: np.concatenate(x)[: plan.replicas], *paths)
     refusals: list[str] = []
     measurements = chain_measurements(joined, levels=plan.levels)
@@ -103,17 +112,28 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
         measurements += liveness_measurements(joined)
     except Refused as refusal:
         refusals.append(str(refusal))
+    if tails:
+        found, refused = tail_measurements(tails)
+        measurements += found
+        refusals += refused
     windows: dict[float, int] = {}
     rates = None
     try:
         rounds = join_rounds(seen)
         rates = round_rates(rounds, private=float(network.adversarial) > 0)
         measurements += rate_measurements(rounds, rates)
-        good = good_period_measurements(
+        shares = window_shares(
             window_key, rounds, rates, plan.windows, epsilon=plan.epsilon
         )
-        windows = {m.at: rates.window(m.at) for m in good if m.at is not None}
-        measurements += good
+        measurements += good_period_measurements(shares)
+        windows = dict(zip(shares.blocks, map(int, shares.rounds), strict=True))
+        if plan.detail:
+            found, refused = decay_figures(window_key, rounds, rates, plan.epsilon)
+            measurements += found
+            refusals += refused
+            measurements += independence_measurements(
+                window_key, rounds, rates, shares.blocks
+            )
     except Refused as refusal:
         refusals.append(str(refusal))
     return Assessment(measurements, refusals, windows, rates)

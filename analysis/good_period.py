@@ -29,19 +29,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from .estimate import Estimate, Refused, estimate_mean, estimate_share
 from .measurement import Measurement
+from .shares import estimate_mean_share
 from .simulation import Levels, batch_of
 
 # Window places looked at in each replica; they share a path, so a replica counts as
 # one sample.
 _STARTS = 16
 _BATCH = 256
-# Replicas with a bad (or a good) window below which normal intervals are not used.
-_FEW = 20
-_FEW_METHOD = "mean, Clopper–Pearson over replicas"
 # Rounds are int32; sums of rounds and windows must stay below 2^31.
 _ROUND_LIMIT = 2**29
 
@@ -145,26 +143,39 @@ def round_rates(rounds: Rounds, *, private: bool) -> RoundRates:
     return RoundRates(x / total, y / total, z / total, begin, end, replicas)
 
 
-def good_period_measurements(
+class WindowShares(NamedTuple):
+    """Which windows of each replica are bad, by window length.
+
+    Attributes:
+        blocks: Window lengths kp as they were asked for.
+        rounds: k of each.
+        single: Share of a replica's single windows that are bad.
+        every: Whether some window of at least k rounds is bad.
+    """
+
+    blocks: tuple[float, ...]
+    rounds: Int[np.ndarray, " windows"]
+    single: Float[np.ndarray, "replicas windows"]
+    every: Bool[np.ndarray, "replicas windows"]
+
+
+def window_shares(
     key: Key[Array, ""],
     rounds: Rounds,
     rates: RoundRates,
     window_blocks: Sequence[float],
     *,
     epsilon: float,
-) -> list[Measurement]:
-    """Pr[window good] and Pr[every window of at least that length good].
+) -> WindowShares:
+    """Judge single windows and all windows of each replica.
 
     Args:
         key: Draws the places of the single windows.
         rounds: Success rounds of all replicas.
         rates: Their expectations per round.
-        window_blocks: Window lengths as expected successful rounds kp.
+        window_blocks: Window lengths as expected successful rounds kp; those longer
+            than half the horizon are left out.
         epsilon: ε in (0, 1).
-
-    Returns:
-        ``good_period`` and ``good_period_all`` at each kp; windows longer than half
-        the horizon are left out.
 
     Raises:
         ValueError: If ε is out of range.
@@ -180,15 +191,36 @@ def good_period_measurements(
             f"successful ones; the shortest window ({min(window_blocks):g} of them) "
             "needs twice its length: simulate more levels"
         )
+    # All windows are judged, also those too long: their number is part of the shape.
+    lengths = np.array([rates.window(blocks) for blocks in window_blocks])
     floats = jnp.array([rates.x, rates.y, rates.z, epsilon], jnp.float32)
     bounds = jnp.array([rates.begin, rates.end], jnp.int32)
-    singles, everys = [], []
-    for blocks in fitting:
-        window = jnp.int32(rates.window(blocks))
-        single, every = _good(key, rounds, floats, bounds, window)
-        singles.append(_measurement("good_period", blocks, _mean_share(single)))
-        every_estimate = estimate_share(np.asarray(every), "good periods")
-        everys.append(_measurement("good_period_all", blocks, every_estimate))
+    windows = jnp.asarray(np.minimum(lengths, span), jnp.int32)
+    good, every = map(np.asarray, _good(key, rounds, floats, bounds, windows))
+    kept = np.isin(window_blocks, fitting)
+    return WindowShares(
+        tuple(fitting),
+        lengths[kept],
+        1.0 - good[:, kept].astype(np.float64),
+        ~every[:, kept],
+    )
+
+
+def good_period_measurements(shares: WindowShares) -> list[Measurement]:
+    """Pr[window good] and Pr[every window of at least that length good].
+
+    Returns:
+        ``good_period`` and ``good_period_all`` at each kp.
+    """
+    what = "good periods"
+    singles = [
+        _measurement("good_period", kp, estimate_mean_share(1.0 - column, what))
+        for kp, column in zip(shares.blocks, shares.single.T, strict=True)
+    ]
+    everys = [
+        _measurement("good_period_all", kp, estimate_share(~column, what))
+        for kp, column in zip(shares.blocks, shares.every.T, strict=True)
+    ]
     return singles + everys
 
 
@@ -257,7 +289,7 @@ def _marks(rounds: Int[Array, " n"]):
 
 
 @jax.jit
-def _good(key, rounds: Rounds, floats, bounds, window):
+def _good(key, rounds: Rounds, floats, bounds, windows):
     x, y, z, epsilon = floats
     begin, end = bounds
     keys = jax.random.split(key, rounds.honest.shape[0])
@@ -265,87 +297,130 @@ def _good(key, rounds: Rounds, floats, bounds, window):
     def one(replica):
         key, own = replica
         first, only = _marks(own.honest)
+        all_ = jnp.ones_like(own.adversarial)
         # The same sorted rounds carry X (first of its round) and Y (only one).
-        count_x = _Counter.of(own.honest, first)
-        count_y = _Counter.of(own.honest, only)
-        count_z = _Counter.of(own.adversarial, jnp.ones_like(own.adversarial))
+        count_x, count_y = _count(first), _count(only)
+        places = jax.random.uniform(key, (_STARTS,))
         limits = (
-            (count_x, (1 + epsilon) * x, 1),
-            (count_x, (1 - epsilon) * x, -1),
-            (count_y, (1 - epsilon) * y, -1),
-            (count_z, z + epsilon * x, 1),
+            _Limit.of(own.honest, (count_x,), ((1 + epsilon) * x,), 1, begin, end),
+            _Limit.of(
+                own.honest,
+                (count_x, count_y),
+                ((1 - epsilon) * x, (1 - epsilon) * y),
+                -1,
+                begin,
+                end,
+            ),
+            _Limit.of(
+                own.adversarial, (_count(all_),), (z + epsilon * x,), 1, begin, end
+            ),
         )
-        starts = jax.random.randint(key, (_STARTS,), begin, end - window + 1)
-        good = jnp.ones(_STARTS, bool)
-        every = jnp.asarray(True)
-        for counter, slope, sign in limits:
-            gained = counter.before(starts + window) - counter.before(starts)
-            good &= sign * (gained - slope * window) < 0
-            every &= ~_some_window_bad(counter, slope, sign, window, begin, end)
-        return good.mean(), every
+
+        def at(window):
+            last = end - window - begin
+            starts = begin + jnp.floor(places * (last + 1)).astype(jnp.int32)
+            starts = jnp.minimum(starts, begin + last)
+            good = jnp.ones(_STARTS, bool)
+            every = jnp.asarray(True)
+            for limit in limits:
+                good &= ~limit.broken(starts, window)
+                every &= ~limit.ever_broken(window, begin, end)
+            return good.mean(), every
+
+        return lax.map(at, windows)
 
     return lax.map(
         one, (keys, rounds), batch_size=batch_of(rounds.honest.shape[0], _BATCH)
     )
 
 
-class _Counter(NamedTuple):
-    """Sorted success rounds, and how many marked ones come before the i-th."""
+def _count(marks: Bool[Array, " n"] | Int[Array, " n"]) -> Int[Array, " n+1"]:
+    """How many marked ones come before the i-th."""
+    zero = jnp.zeros(1, jnp.int32)
+    return jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)])
+
+
+class _Limit(NamedTuple):
+    """Conditions sign·(N(a, b) − slope·(b − a)) < 0 on successes of the same rounds.
+
+    With F(t) = sign·(N(before t) − slope·t) one is broken on [a, b) iff F(b) ≥ F(a).
+    Too many successes: the worst window starts with one and ends with one. Too few: it
+    starts just after one and ends just before one. Or it has exactly the least length,
+    and then sliding it to the nearest such end loses nothing. So b runs over the
+    successes' edges, a over the other edges up to b − k and b − k itself.
+
+    Attributes:
+        rounds: Sorted rounds of the successes.
+        counts: For each condition, marked successes before the i-th.
+        slopes: For each condition, its slope.
+        sign: +1: too many, −1: too few.
+        origin: Round at which levels are 0: float32 holds slope·(t − origin) to 1e-7 of
+            the horizon's count.
+        closes: Edges at which a window may end.
+        closing: F there, for each condition.
+        lowest: Least F of the edges at which a window may start, up to the i-th.
+    """
 
     rounds: Int[Array, " n"]
-    total: Int[Array, " n+1"]
+    counts: tuple[Int[Array, " n+1"], ...]
+    slopes: tuple[Float[Array, ""], ...]
+    sign: int
+    origin: Int[Array, ""]
+    closes: Int[Array, " n+1"]
+    closing: tuple[Float[Array, " n+1"], ...]
+    lowest: tuple[Float[Array, " n+1"], ...]
 
     @classmethod
-    def of(cls, rounds, marks) -> "_Counter":
-        zero = jnp.zeros(1, jnp.int32)
-        return cls(rounds, jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)]))
+    def of(cls, rounds, counts, slopes, sign, begin, end) -> "_Limit":
+        up = sign > 0
+        opens = jnp.concatenate([begin[None], rounds + (0 if up else 1)])
+        closes = jnp.concatenate([rounds + (1 if up else 0), end[None]])
+        opens, closes = (jnp.clip(edges, begin, end) for edges in (opens, closes))
+        limit = cls(rounds, counts, slopes, sign, begin, closes, (), ())
+        return limit._replace(
+            closing=limit._levels(closes),
+            lowest=tuple(lax.cummin(each) for each in limit._levels(opens)),
+        )
 
-    def before(self, round_: Int[Array, " m"]) -> Int[Array, " m"]:
-        """Marked successes in rounds < round_."""
-        place = jnp.searchsorted(self.rounds, round_, side="left")
-        return self.total[place]
+    def _before(self, rounds_: Int[Array, " m"]) -> Int[Array, " m"]:
+        return jnp.searchsorted(self.rounds, rounds_, side="left")
 
+    def _levels(self, rounds_, before=None) -> tuple[Float[Array, " m"], ...]:
+        before = self._before(rounds_) if before is None else before
+        since = (rounds_ - self.origin).astype(jnp.float32)
+        return tuple(
+            self.sign * (count[before].astype(jnp.float32) - slope * since)
+            for count, slope in zip(self.counts, self.slopes, strict=True)
+        )
 
-def _some_window_bad(counter: _Counter, slope, sign, window, begin, end):
-    """Whether sign·(N(a, b) − slope·(b − a)) ≥ 0 for some b − a ≥ window.
+    def broken(self, starts: Int[Array, " m"], window) -> Bool[Array, " m"]:
+        """Whether a condition is broken on windows of exactly that length."""
+        before, after = self._before(starts), self._before(starts + window)
+        bad = jnp.zeros(starts.shape, bool)
+        for count, slope in zip(self.counts, self.slopes, strict=True):
+            gained = count[after] - count[before]
+            bad |= self.sign * (gained - slope * window) >= 0
+        return bad
 
-    With F(t) = sign·(N(before t) − slope·t) that is max F(b) − F(a) ≥ 0. Too many
-    successes: the worst window starts with one and ends with one. Too few: it starts
-    just after one and ends just before one. Or it has exactly the least length, and
-    then sliding it to the nearest such end loses nothing. So b runs over the
-    successes' edges, a over the other edges up to b − window and b − window itself.
-    """
-    up = sign > 0
-    opens = jnp.concatenate([begin[None], counter.rounds + (0 if up else 1)])
-    closes = jnp.concatenate([counter.rounds + (1 if up else 0), end[None]])
-    opens = jnp.clip(opens, begin, end)
-    closes = jnp.clip(closes, begin + window, end)
-
-    def level(places):
-        # Relative to begin: float32 holds the product to 1e-7 of the horizon's count.
-        count = counter.before(places).astype(jnp.float32)
-        return sign * (count - slope * (places - begin).astype(jnp.float32))
-
-    lowest = lax.cummin(level(opens))
-    latest = closes - window
-    partner = jnp.searchsorted(opens, latest, side="right") - 1
-    earlier = jnp.minimum(lowest[jnp.maximum(partner, 0)], level(latest))
-    return (level(closes) - earlier >= 0).any()
-
-
-def _mean_share(shares) -> Estimate:
-    shares = np.asarray(shares, np.float64)
-    estimate = estimate_mean(shares, "good periods")
-    # Near certainty the t interval is far too sure of itself. A replica counts once,
-    # however many of its windows failed: conservative, and exact.
-    whole = estimate_share(shares == 1.0, "good periods")
-    partly = estimate_share(shares > 0.0, "good periods")
-    count = len(shares)
-    if (1.0 - whole.value) * count < _FEW:
-        estimate = estimate._replace(low=whole.low, high=1.0, method=_FEW_METHOD)
-    elif partly.value * count < _FEW:
-        estimate = estimate._replace(low=0.0, high=partly.high, method=_FEW_METHOD)
-    return estimate.clipped(0.0, 1.0)
+    def ever_broken(self, window, begin, end) -> Bool[Array, ""]:
+        """Whether a condition is broken on some window of at least that length."""
+        shortest = begin + window
+        early = self.closes < shortest
+        latest = jnp.maximum(self.closes, shortest) - window
+        # Edges up to b − k: one that is b − k itself is there as b − k.
+        before = self._before(latest)
+        bad = jnp.asarray(False)
+        levels = zip(
+            self.closing,
+            self.lowest,
+            self._levels(latest, before),
+            self._levels(shortest[None]),
+            strict=True,
+        )
+        for closing, lowest, start, at_shortest in levels:
+            closing = jnp.where(early, at_shortest, closing)
+            bad |= (closing >= jnp.minimum(lowest[before], start)).any()
+        return bad
 
 
 def _measurement(quantity: str, blocks: float, estimate: Estimate) -> Measurement:

@@ -19,7 +19,14 @@ import numpy as np
 from .estimate import Estimate
 
 # Probabilities that fall over orders of magnitude along their curve.
-_RARE = ("persistence_violation", "persistence_violation_strict")
+_RARE = (
+    "persistence_violation",
+    "persistence_violation_strict",
+    "any_block_violation",
+    "time_rule_violation",
+)
+# A p-value is not a figure of the chain.
+_FIXED = ("decay_fit_p_value", "decay_fit_p_value_all")
 _MINIMUM_EVENTS = 20
 _SPREAD_METHOD = "bootstrap over training runs"
 
@@ -71,6 +78,8 @@ def with_training_error(
 
 def _widened(measurement, resampled, curves) -> Measurement:
     estimate = measurement.estimate
+    if measurement.quantity in _FIXED:
+        return measurement
     if measurement.quantity in _RARE and measurement.at is not None:
         logs = [
             curve[measurement.quantity](measurement.at)

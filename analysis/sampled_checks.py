@@ -194,9 +194,10 @@ def _typical_windows(key: Key[Array, ""]) -> list[Check]:
     for epsilon in (0.2, 0.3):
         # The limits of ε are whole numbers, which float32 may miss; half a success
         # inside them is the same event.
-        (window, _) = good_period.good_period_measurements(
+        shares = good_period.window_shares(
             window_key, rounds, rates, [k * p], epsilon=epsilon - 0.005
         )
+        (window, _) = good_period.good_period_measurements(shares)
         bad = window.estimate._replace(
             value=1 - window.estimate.value,
             low=1 - 2 * window.estimate.value + window.estimate.low,

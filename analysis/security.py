@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from .estimate import (
     Estimate,
@@ -111,7 +111,7 @@ def chain_measurements(paths: Paths, *, levels: int) -> list[Measurement]:
             "steps",
         ),
         _single(
-            "block_interval_cv", _interval_cv(mean_interval, host.square / levels), ""
+            "block_interval_cv", interval_cv(mean_interval, host.square / levels), ""
         ),
         _single(
             "chain_growth",
@@ -199,6 +199,19 @@ def liveness_measurements(
 
 
 @jax.jit
+def taken_levels(levels: Levels) -> Bool[Array, "replicas levels"]:
+    """Which levels of each replica the withholding adversary takes.
+
+    Its lead starts at zero; only the later levels have its stationary law.
+    """
+    return lax.map(
+        lambda replica: _taken(*replica),
+        (levels.interval, levels.private),
+        batch_size=batch_of(levels.interval.shape[0]),
+    )
+
+
+@jax.jit
 def _follow(key, levels: Levels, delay, confirmations) -> Paths:
     count = levels.interval.shape[1]
     # Every replica's transaction comes in the same stretch of time, so that long
@@ -215,7 +228,7 @@ def _follow(key, levels: Levels, delay, confirmations) -> Paths:
         deadline = interval[1:] + delay
         tie = behind[:-1] <= deadline
         strict = behind <= delay
-        taken = _withhold(interval, private)
+        taken = _taken(interval, private)
         # The transaction enters the first level after its moment that is honest.
         open_ = (times > moment) & ~taken
         entered = jnp.argmax(open_)
@@ -240,7 +253,7 @@ def _follow(key, levels: Levels, delay, confirmations) -> Paths:
     )
 
 
-def _withhold(
+def _taken(
     interval: Float[Array, " levels"], private: Float[Array, " levels"]
 ) -> Array:
     def level(behind, gaps):
@@ -252,7 +265,9 @@ def _withhold(
     return taken
 
 
-def _interval_cv(first: np.ndarray, second: np.ndarray) -> Estimate:
+def interval_cv(
+    first: Float[np.ndarray, " replicas"], second: Float[np.ndarray, " replicas"]
+) -> Estimate:
     """CV = √(m_2/m_1² − 1) of pooled moments, delta-method interval over replicas."""
     m1, m2 = float(first.mean()), float(second.mean())
     value = math.sqrt(max(m2 / m1**2 - 1, 0.0))
