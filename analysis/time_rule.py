@@ -1,0 +1,538 @@
+"""Confirmation by age: the risk of a block that all honest provers saw t steps ago.
+
+Notation (the race, A, H, τ, α, V, W, M, θ* are those of ``race.py``)
+    t           age of the block at τ_1 when it is trusted: the moment is τ_1 + Δ + t
+    R_j         H_1 + ... + H_j, the public chain's time from τ_1 to τ_{j+1}
+    k(t)        min{j ≥ 1: R_j ≥ t}, its depth at that moment
+    O           R_{k(t)} − t
+    y           Σ_{j ≤ k(t)} (A_j − H_j) − V, by how much the adversary is behind
+
+The block is violated at age t if the private chain wins a race that is still open then:
+the rule of depth with the public chain's own, random depth k(t),
+    ties win:   ∃ j ≥ k(t): α_j     ≤ τ_{j+1} + Δ,     strict:   α_{j+1} in its place.
+A path's last crossing j therefore answers all ages: violated up to age R_j.
+
+Exponential laws without delay: at that moment the public chain has 1 + Pois(pt) blocks
+since the start, the private one Geom_0(p) + Pois(qt) and, pre-mined, Geom_0(ρ) more;
+a deficit of d blocks is made good with probability ρ^d (``memoryless_time_risk``).
+
+Other laws, rare risks: k(t) depends on the public intervals alone, so that H and A are
+tilted apart, with parameters for which a level weighs 1:
+    M_H(s) M_A(−θ) = 1,     E_s[H] = E_{−θ}[A]      (the race is even),
+which minimises θ − s (concave s(θ), 0 < θ < s < θ*). Wald's identity at k(t) and θ*
+after it give, Z ≥ y being where the catch-up ends (Z = 0 and f = 1 for y ≤ 0),
+    Pr = E[e^{θV}] e^{−(s−θ)t} E_{s,θ}[e^{−(s−θ)O + θy} f],   f = e^{−θ* Z} ≤ e^{−θ* y}:
+weights without a tail. Pre-mined, f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
+with p_+ = E*[e^{−θ* Z(0+)}] from paths of its own. Batches are independent; the
+interval is Student's t over them. t is traced: a curve compiles once.
+
+Reference: D. Siegmund, Sequential Analysis (1985) VIII; S. Asmussen, Applied
+Probability and Queues (2003) XIII for the two tilts and the ladder heights.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Key
+from scipy import optimize, stats
+
+from .block_time import mean
+from .estimate import COVERAGE, Estimate, Refused, estimate_probability
+from .measurement import Measurement
+from .race import OUTGROWS, TARGETS, Race, RareEstimate, log_start, outgrows, tilts
+from .security import LOWER_BOUND
+from .simulation import Levels, batch_of
+from .tilted_law import draw, draw_in_cell, log_moment, sampler
+from .tilted_paths import Stages, stages_of
+
+PATHS = 16_384
+_LANES = 512
+_BATCHES = 8
+_UNDECIDED = 0.02
+_MINIMUM_EFFECTIVE = 200.0
+# Steps of Newton's method with few paths, before the estimate that counts.
+_STEPS = 3
+
+
+class Ages(NamedTuple):
+    """Until which age a block is violated (arrays over replicas; ties win, strict).
+
+    Attributes:
+        age: Largest violated age, steps; −inf if none.
+        late: Whether it comes from the last quarter of the race's levels.
+    """
+
+    age: Float[Array, "replicas rules"]
+    late: Bool[Array, "replicas rules"]
+
+
+class AgeTilt(NamedTuple):
+    """The tilts of a race that is judged at a given age.
+
+    Attributes:
+        theta: θ, on the adversary's blocks (as −θ) and on what precedes the walk.
+        s: s, on the public intervals.
+        decay: s − θ: a further step of age multiplies the risk by e^{−(s−θ)}.
+    """
+
+    theta: float
+    s: float
+    decay: float
+
+
+def follow_age(
+    key: Key[Array, ""], levels: Levels, *, delay_steps: float, premined: bool = False
+) -> Ages:
+    """The largest violated age along each replica, by plain Monte Carlo.
+
+    Classic, the race starts from a tip at time 0. Pre-mined, the transaction comes at a
+    random moment after half the levels, until when the adversary forked anew whenever
+    it fell behind; from then on it never gives up.
+
+    Args:
+        key: Draws the moments; classic races need none.
+        levels: Replicas of the network.
+        delay_steps: Δ.
+        premined: Whether the adversary starts with the lead it has by then.
+    """
+    return _follow(
+        key,
+        levels.interval,
+        levels.private,
+        jnp.float32(delay_steps),
+        jnp.asarray(premined),
+    )
+
+
+def time_rule_measurements(
+    ages: Ages, times: Sequence[float | int], *, premined: bool = False
+) -> list[Measurement]:
+    """Pr[a block of age t is replaced], both tie rules, for each t.
+
+    As in ``security.persistence_measurements`` the share of replicas that still crossed
+    in the last quarter of the levels raises the interval.
+
+    Args:
+        ages: Followed replicas.
+        times: Ages t ≥ 0, steps.
+        premined: Names the figures.
+
+    Raises:
+        ValueError: If an age is negative or infinite.
+    """
+    _check_times(times)
+    measured = []
+    suffix = "_premined" if premined else ""
+    for rule, name in enumerate(("time_rule_violation", "time_rule_violation_strict")):
+        age = np.asarray(ages.age)[:, rule]
+        late = float(np.mean(np.asarray(ages.late)[:, rule]))
+        for t in times:
+            count = int((age >= t).sum())
+            estimate = estimate_probability(count, len(age), name)
+            raised = estimate._replace(high=min(1.0, estimate.high + late))
+            if late > _UNDECIDED * estimate.value > 0:
+                raised = raised._replace(method=f"{raised.method}; {LOWER_BOUND}")
+            measured.append(
+                Measurement(name + suffix, float(t), "steps", raised, "probability")
+            )
+    return measured
+
+
+def memoryless_time_risk(
+    q: float | int,
+    time: float | int,
+    *,
+    ties_win: bool = True,
+    premined: bool = False,
+) -> float:
+    """Exact Pr[violation at age t] of exponential laws without delay.
+
+    With P ~ Pois(pt), Q ~ Pois(qt), G ~ Geom_0(p) (and L ~ Geom_0(ρ) if pre-mined) it
+    is E[ρ^{(1 + P − Q − G − L)⁺}] (strict: 2 in place of 1); all terms are positive.
+
+    Args:
+        q: The adversary's share, in [0, 1]; from ½ on the answer is 1.
+        time: t ≥ 0 in mean block intervals of everybody.
+        ties_win: Whether a private chain of equal length reverts.
+        premined: Whether the adversary has its stationary lead.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"q must lie in [0, 1], got {q}")
+    _check_times([time])
+    if q >= 0.5:
+        return 1.0
+    if q == 0:
+        return 0.0
+    p, ratio = 1 - q, q / (1 - q)
+    # Pois(pt) ρ^n is Pois(qt) but for a factor: neither sum reaches beyond pt.
+    most = math.ceil(p * time + 12 * math.sqrt(p * time) + 60)
+    blocks = np.arange(most + 1)
+    public = stats.poisson.pmf(blocks, p * time)
+    private = stats.poisson.pmf(blocks, q * time)
+    # h(d) = E[ρ^{(d − G − L)⁺}] for a deficit of d blocks, by the law of G + L.
+    deficit = blocks[:, None] - blocks[None, :] + (1 if ties_win else 2)
+    lead = np.arange(int(deficit.max()) + 1)
+    law = p * q ** lead.astype(float)
+    if premined:
+        law = np.convolve(law, (1 - ratio) * ratio ** lead.astype(float))[: len(lead)]
+    d = np.arange(1, int(deficit.max()) + 1)
+    beyond = np.concatenate([[1.0], _beyond(q, ratio, len(lead), premined)])
+    made = np.array(
+        [beyond[n] + law[:n] @ ratio ** (n - np.arange(n, dtype=float)) for n in d]
+    )
+    chance = np.concatenate([[1.0], made])[np.maximum(deficit, 0)]
+    return min(1.0, float(public @ chance @ private))
+
+
+def time_risk(
+    key: Key[Array, ""],
+    race: Race,
+    times: Sequence[float | int],
+    *,
+    paths: int = PATHS,
+) -> list[RareEstimate]:
+    """Pr[violation at age t] for each age, however rare, by importance sampling.
+
+    Args:
+        key: Fixes every draw. Estimates of different ages share random numbers.
+        race: The race: the slowest public chain that Δ allows.
+        times: Ages t ≥ 0, steps.
+        paths: Paths, rounded up to whole calls of 4096.
+
+    Raises:
+        Refused: As ``race.tilts``; or if fewer than 200 effective paths remain.
+        ValueError: If an age is negative or infinite.
+    """
+    _check_times(times)
+    if outgrows(race):
+        sure = Estimate(1.0, 1.0, 1.0, 0, OUTGROWS)
+        return [RareEstimate(sure, 0.0, math.inf) for _ in times]
+    tilt, stages, unit = _prepared(race)
+    return [_risk(key, race, tilt, stages, unit, float(t), paths) for t in times]
+
+
+def time_rule_rare(
+    key: Key[Array, ""],
+    race: Race,
+    times: Sequence[float | int],
+    *,
+    paths: int = PATHS,
+) -> list[Measurement]:
+    """``time_risk`` as measurements named as those of ``time_rule_measurements``."""
+    return [
+        Measurement(
+            _named("time_rule_violation", race),
+            float(t),
+            "steps",
+            risk.estimate,
+            "probability",
+        )
+        for t, risk in zip(times, time_risk(key, race, times, paths=paths), strict=True)
+    ]
+
+
+def safe_time(
+    key: Key[Array, ""],
+    race: Race,
+    targets: Sequence[float] = TARGETS,
+    *,
+    paths: int = PATHS,
+) -> list[Measurement]:
+    """Smallest age t with Pr[violation at age t] ≤ ε, for each target ε.
+
+    Newton's method on ln Pr, whose slope is −(s−θ) but for a slow factor: a few steps
+    with few paths, and one from the estimate that counts. Between the atoms of a
+    lattice law the risk is constant: the age is then good to a step of the lattice.
+
+    Args:
+        key: Fixes every draw.
+        race: The race.
+        targets: ε in (0, 1).
+        paths: Paths of each estimate.
+
+    Returns:
+        ``safe_time`` (``safe_time_premined``, ``..._strict``) at each target, steps;
+        the ends of the interval are where the risk's ends meet the target.
+
+    Raises:
+        Refused: As ``time_risk``; if the private chain outgrows the public one.
+        ValueError: If a target is not in (0, 1).
+    """
+    for target in targets:
+        if not 0 < target < 1:
+            raise ValueError(f"targets must be in (0, 1), got {target}")
+    if outgrows(race):
+        raise Refused(f"safe time: {OUTGROWS}; no age is safe")
+    tilt, stages, unit = _prepared(race)
+    estimate = partial(_risk, key, race, tilt, stages, unit, paths=paths)
+    return [
+        Measurement(
+            _named("safe_time", race),
+            target,
+            "target",
+            _crossing(estimate, target, tilt, log_start(race, tilt.theta)),
+            unit="steps",
+        )
+        for target in targets
+    ]
+
+
+def age_tilt(race: Race) -> AgeTilt:
+    """θ and s of a race that the adversary loses in the long run.
+
+    Raises:
+        Refused: As ``race.tilts``.
+        ValueError: If a field of the race is out of range.
+    """
+    star = tilts(race).theta_star
+
+    def balance(theta: float) -> float:
+        return math.log(_private_mean(race, theta) / _public_mean(race, _s(theta)))
+
+    def _s(theta: float) -> float:
+        goal = log_moment(race.adversary, -theta)[0]
+
+        def total(s: float) -> float:
+            return log_moment(race.honest, s)[0] + s * race.delay + goal
+
+        return _root(total, theta, star)
+
+    theta = _root(balance, 1e-6 * star, (1 - 1e-6) * star)
+    s = _s(theta)
+    return AgeTilt(theta, s, s - theta)
+
+
+def compilations() -> int:
+    """How many distinct programs the paths have been compiled to so far."""
+    return _sample._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _beyond(q: float, ratio: float, most: int, premined: bool) -> np.ndarray:
+    """Pr[G ≥ n] or Pr[G + L ≥ n] for n = 1 ... most."""
+    n = np.arange(1, most + 1, dtype=float)
+    if not premined:
+        return q**n
+    # Geom_0 of ratios q < ρ: (ρ^{n+1}(1 − q) − q^{n+1}(1 − ρ)) / (ρ − q), as a sum of
+    # positive terms: Pr[L ≥ n] + Σ_{l<n} Pr[L = l] q^{n−l}.
+    powers = (1 - ratio) * ratio ** np.arange(most, dtype=float)
+    return ratio**n + np.convolve(powers, q**n)[:most]
+
+
+def _crossing(
+    risk: Callable[..., RareEstimate], target: float, tilt: AgeTilt, start: float
+) -> Estimate:
+    """Where the risk meets the target, in steps."""
+    goal, time = math.log(target), 0.0
+    found = start
+    for _ in range(_STEPS):
+        time = max(0.0, time + (found - goal) / tilt.decay)
+        found = risk(time=time, paths=1, minimum=0.0).log_value
+    time = max(0.0, time + (found - goal) / tilt.decay)
+    last = risk(time=time)
+    value = last.estimate.value
+    places = [
+        max(0.0, time + (last.log_value + math.log(end) - goal) / tilt.decay)
+        for end in (
+            1.0,
+            max(last.estimate.low / value, 1e-9),
+            last.estimate.high / value,
+        )
+    ]
+    method = f"{last.estimate.method}, inverted"
+    return Estimate(places[0], places[1], places[2], last.estimate.count, method)
+
+
+def _prepared(race: Race) -> tuple[AgeTilt, Stages, float]:
+    tilt = age_tilt(race)
+    unit = mean(race.honest) + race.delay
+    stages = stages_of(race, tilts(race)._replace(theta_0=tilt.theta))
+    public = sampler(race.honest, tilt.s, unit=unit)
+    return tilt, stages._replace(early=(public, stages.early[1])), unit
+
+
+def _risk(
+    key,
+    race: Race,
+    tilt: AgeTilt,
+    stages: Stages,
+    unit: float,
+    time: float,
+    paths: int,
+    minimum: float = _MINIMUM_EFFECTIVE,
+) -> RareEstimate:
+    calls = jax.random.split(key, math.ceil(paths / (_BATCHES * _LANES)))
+    age, decay = jnp.float32(time / unit), jnp.float32(tilt.decay * unit)
+    drawn = [_sample(call, stages, age, decay) for call in calls]
+    first = np.concatenate([np.asarray(each[0], float) for each in drawn])
+    second = np.concatenate([np.asarray(each[1], float) for each in drawn])
+    value, count = float(first.mean()), len(first) * _LANES
+    effective = count * value**2 / max(float(second.mean()), 1e-300)
+    if effective < minimum:
+        raise Refused(
+            f"time rule at {time:.6g} steps: {effective:.0f} effective of {count} "
+            f"paths, at least {minimum:.0f} are needed (more paths)"
+        )
+    t = float(stats.t.ppf(0.5 + COVERAGE / 2, len(first) - 1))
+    half = t * float(first.std(ddof=1)) / math.sqrt(len(first))
+    log_scale = log_start(race, tilt.theta) - tilt.decay * time
+    log_value = min(0.0, log_scale + math.log(value))
+    ends = (value, max(value - half, 0.0), value + half)
+    value, low, high = (min(1.0, x * math.exp(log_scale)) for x in ends)
+    method = "tilted renewals, t interval over batches"
+    return RareEstimate(
+        Estimate(value, low, high, count, method),
+        log_value,
+        effective,
+    )
+
+
+@jax.jit
+def _sample(key, stages: Stages, age, decay):
+    """Of eight independent batches of 512 paths: mean weight and mean square."""
+
+    def batch(one):
+        start_key, walk_key, climb_key, record_key = jax.random.split(one, 4)
+        words = jax.random.bits(start_key, (2, _LANES, 2), jnp.uint32)
+        interval, centre = draw_in_cell(stages.first, words[0])
+        against = jnp.where(stages.strict, draw(stages.early[1], words[1]), 0.0)
+        lead = stages.grace + interval - against
+        weight = jnp.where(
+            stages.premined,
+            (stages.public + interval) / (stages.public + centre),
+            1.0,
+        )
+        behind, over = _renewals(walk_key, stages, age)
+        behind = behind - lead
+        height, records = _climb(climb_key, stages, behind)
+        above_zero = jnp.full(_LANES, 2 * stages.slack + 1e-12)
+        first, _ = _climb(record_key, stages, above_zero)
+        ever = jnp.exp(-stages.theta_star * first).mean()
+        more = jnp.where(stages.premined, 1 + records * (1 - ever), 1.0)
+        exponent = stages.theta_0 * behind - stages.theta_star * height - decay * over
+        f = weight * more * jnp.exp(exponent)
+        return f.mean(), (f**2).mean()
+
+    return lax.map(batch, jax.random.split(key, _BATCHES))
+
+
+def _renewals(key, stages: Stages, age):
+    """Σ (A − H) and the overshoot O at the first public block of at least that age."""
+
+    def going(state):
+        return (state[1] < age - stages.slack).any() | (state[0] == 0)
+
+    def level(state):
+        step, public, behind = state
+        words = _words(key, step)
+        gap = draw(stages.early[0], words[:, 0])
+        gain = gap - draw(stages.early[1], words[:, 1]) + stages.shift
+        open_ = (public < age - stages.slack) | (step == 0)
+        public = jnp.where(open_, public + gap + stages.public, public)
+        return step + 1, public, jnp.where(open_, behind - gain, behind)
+
+    start = (jnp.int32(0), jnp.zeros(_LANES), jnp.zeros(_LANES))
+    _, public, behind = lax.while_loop(going, level, start)
+    return behind, public - age
+
+
+def _climb(key, stages: Stages, goal):
+    """Height and number of records at the first one of at least the goal, under θ*."""
+
+    def going(state):
+        return (state[2] < goal - stages.slack).any()
+
+    def level(state):
+        step, walk, top, count = state
+        words = _words(key, step)
+        gain = draw(stages.late[0], words[:, 0]) - draw(stages.late[1], words[:, 1])
+        walk = walk + gain + stages.shift
+        new = (walk > top + stages.slack) & (top < goal - stages.slack)
+        return step + 1, walk, jnp.where(new, walk, top), count + new
+
+    zero = jnp.zeros(_LANES)
+    _, _, top, count = lax.while_loop(
+        going, level, (jnp.int32(0), zero, zero, jnp.zeros(_LANES, jnp.int32))
+    )
+    return top, count
+
+
+def _words(key, step):
+    # As in ``tilted_paths.py``: Threefry as XLA writes it out, a key of its own a step.
+    fresh = jax.random.key_data(jax.random.fold_in(key, step))
+    state = jnp.concatenate([fresh, jnp.zeros(2, jnp.uint32)])
+    algorithm = lax.RandomAlgorithm.RNG_THREE_FRY
+    return lax.rng_bit_generator(state, (_LANES, 2, 2), algorithm=algorithm)[1]
+
+
+@jax.jit
+def _follow(key, intervals, privates, delay, premined) -> Ages:
+    count = intervals.shape[1]
+    mean_interval = intervals.mean()
+    uniform = jax.random.uniform(key, (intervals.shape[0],))
+    # All come in one stretch of time: long intervals as often as they last.
+    moments = mean_interval * (count // 2 + (count // 8) * uniform)
+    place = jnp.arange(count)
+
+    def one(replica):
+        interval, private, moment = replica
+        private = jnp.minimum(private, 1e30)
+        times = jnp.cumsum(interval)
+
+        def withhold(behind, gaps):
+            behind = jnp.minimum(behind, 0.0) + gaps[1] - gaps[0]
+            return behind, behind
+
+        # Block b is the last before the moment; 0: the race of a tip.
+        b = jnp.where(premined, (times <= moment).sum(), 0)
+        _, behind = lax.scan(withhold, jnp.float32(0), (interval, private))
+        done = jnp.maximum(b - 1, 0)
+        lead = jnp.where(b > 0, jnp.minimum(behind[done], 0.0), 0.0)
+        racing = place >= b
+        walk = lead + jnp.cumsum(jnp.where(racing, private - interval, 0.0))
+        # walk[i] = α − τ after block i + 1, the (i + 1 − b)-th of the race; a crossing
+        # there violates ages up to the public block after it.
+        tie = racing[:-1] & (walk[:-1] <= interval[1:] + delay)
+        strict = (place > b) & (walk <= delay)
+        last = jnp.stack(
+            [
+                jnp.max(jnp.where(tie, place[1:], -1)),
+                jnp.max(jnp.where(strict, place, -1)),
+            ]
+        )
+        begun = times[jnp.minimum(b, count - 1)]
+        age = jnp.where(last > 0, times[last] - begun, -jnp.inf)
+        return Ages(age=age, late=last >= b + 3 * (count - b) // 4)
+
+    batch = batch_of(intervals.shape[0])
+    return lax.map(one, (intervals, privates, moments), batch_size=batch)
+
+
+def _named(name: str, race: Race) -> str:
+    strict = "" if race.ties_win else "_strict"
+    return name + strict + ("_premined" if race.premined else "")
+
+
+def _public_mean(race: Race, s: float) -> float:
+    return log_moment(race.honest, s)[1] + race.delay
+
+
+def _private_mean(race: Race, theta: float) -> float:
+    return log_moment(race.adversary, -theta)[1]
+
+
+def _root(f: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.brentq(f, low, high, xtol=1e-300, rtol=1e-13))  # pyright: ignore
+
+
+def _check_times(times: Sequence[float | int]) -> None:
+    if len(times) == 0 or not all(0 <= t < math.inf for t in times):
+        raise ValueError(f"times must be ≥ 0 and finite, got {list(times)}")
