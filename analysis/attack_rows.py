@@ -29,10 +29,12 @@ class Effort(NamedTuple):
     Attributes:
         resamples: Resamples of the training runs; 0: no intervals.
         levels: Blocks a replica, for chain quality.
-        replicas: Replicas; 0: no chain quality.
+        replicas: Replicas; 0: no chain quality, no good periods.
         ties_win: Whether a private chain of equal length reverts.
         gamma: Honest share that extends SM1's block in a tie.
         limit: Deepest confirmation that is still of use; None: any finite one.
+        window: Good-period window, as expected successful rounds kp.
+        epsilon: ε of Def. 3.
     """
 
     resamples: int = 12
@@ -41,6 +43,8 @@ class Effort(NamedTuple):
     ties_win: bool = True
     gamma: float = 1.0
     limit: int | None = None
+    window: float = 10.0
+    epsilon: float = 0.5
 
 
 class Row(NamedTuple):
@@ -58,6 +62,8 @@ class Row(NamedTuple):
         public_rate: 1/(E[H] + Δ).
         quality: Honest share of the chain under a withholding adversary; its interval
             is that of the simulation alone.
+        good_period: Pr[a window is good] where expectations are those without the
+            attack; its interval is that of the simulation alone.
         revenue: The adversary's share of the rewards, where the attack is about them.
         figures: The attack's own numbers.
     """
@@ -72,6 +78,7 @@ class Row(NamedTuple):
     attacker_rate: Estimate | None = None
     public_rate: Estimate | None = None
     quality: Estimate | None = None
+    good_period: Estimate | None = None
     revenue: Estimate | None = None
     figures: tuple[tuple[str, float], ...] = ()
 
@@ -90,7 +97,7 @@ def _flat(row: Row) -> dict[str, object]:
         "reason": row.reason,
     }
     columns = [(f"depth_{target:.3g}", found) for target, found in row.depths]
-    for name in ("attacker_rate", "public_rate", "quality", "revenue"):
+    for name in ("attacker_rate", "public_rate", "quality", "good_period", "revenue"):
         columns.append((name, getattr(row, name)))
     for name, found in columns:
         value = (math.nan,) * 3 if found is None else found[:3]

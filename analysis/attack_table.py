@@ -11,28 +11,28 @@ A depth is infinite where the private chain outgrows the public one. What a row 
 and how its verdict comes about is in ``attack_rows.py``.
 """
 
-import contextlib
 import functools
 import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 
 from . import attacks, warm_attacks
+from .attack_chains import ChainFigures, chain_figures, expected_rates
 from .attack_rows import Effort, Row, interval, judge, refused_row
 from .attack_setting import Setting, plain, resampled
 from .attacks import Attack
 from .balance import Balance, balance
 from .block_time import fastest_of, mean
 from .estimate import Estimate, Refused
+from .good_period import RoundRates
 from .lattice_race import smallest_depths
 from .race import Race, outgrows, race, tilts
-from .security import chain_measurements, follow
-from .simulation import Network, simulate
+from .reference_policy import POLICIES, reference_policy
+from .simulation import Network
 from .sm1 import sm1_revenue
 from .thresholds import race_threshold
 from .tilted_law import log_moment
@@ -60,7 +60,8 @@ class _Job(NamedTuple):
     targets: tuple[float, ...]
     effort: Effort
     figures: dict[bytes, _Figures]
-    qualities: dict[bytes, Estimate | None]
+    chains: dict[bytes, ChainFigures]
+    expected: RoundRates | None = None
 
 
 def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
@@ -85,6 +86,10 @@ def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
         "relabel": _switched(attacks.relabel),
         "equivocate": _switched(attacks.equivocate),
     }
+    policies = {
+        f"reference_policy ({policy})": _switched(reference_policy, policy=policy)
+        for policy in POLICIES
+    }
     return {
         "private": [attacks.private],
         "private, pre-mined": [functools.partial(attacks.private, premined=True)],
@@ -92,7 +97,7 @@ def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
             attacks.grind_prehash,
             functools.partial(attacks.grind_prehash, rarer=rarer_prehash),
         ],
-        **{name: list(both.values()) for name, both in switched.items()},
+        **{name: list(both.values()) for name, both in (switched | policies).items()},
     }
 
 
@@ -126,6 +131,10 @@ def attack_table(
     plain(at)
     others = [resampled(at, seed + i) for i in range(effort.resamples)]
     job = _Job(key, at, others, tuple(targets), effort, {}, {})
+    usual = _network(attacks.private(at), at)
+    rounds = float(at.check_every)
+    expected = expected_rates(key, usual, effort=effort, round_steps=rounds)
+    job = job._replace(expected=expected)
     builders = attack_builders(rarer_prehash=rarer_prehash)
     total = sum(map(len, builders.values())) + 2
     rows: list[Row] = []
@@ -194,7 +203,7 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
         interval(getattr(value, each), [getattr(x, each) for x in spread])
         for each in ("attacker_rate", "public_rate")
     ]
-    quality, revenue = _quality(job, attack), None
+    (quality, good_period), revenue = _chain(job, attack), None
     if attack.takes_all:
         every = "every public block is relabelled"
         quality, revenue = (Estimate(x, x, x, 0, every) for x in (0.0, 1.0))
@@ -214,6 +223,7 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
         attack.assumptions,
         *rates,
         quality=quality,
+        good_period=good_period,
         revenue=revenue,
         figures=(*attack.figures, *_threshold(attack, job.at)),
     )
@@ -373,24 +383,14 @@ def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
     return found, len(others) - len(found)
 
 
-def _quality(job: _Job, attack: Attack) -> Estimate | None:
-    effort, at = job.effort, job.at
+def _chain(job: _Job, attack: Attack) -> ChainFigures:
     name = _fingerprint(attack._replace(premined=False, free_blocks=0))
-    if effort.replicas and name not in job.qualities:
-        run_key, moment_key = jax.random.split(job.key)
-        job.qualities[name] = None
-        with contextlib.suppress(Refused):
-            drawn = simulate(
-                run_key,
-                _network(attack, at),
-                levels=effort.levels,
-                replicas=effort.replicas,
-            )
-            paths = follow(
-                moment_key, drawn, delay_steps=at.delay_steps, confirmations=1
-            )
-            measured = chain_measurements(paths, levels=effort.levels)
-            job.qualities[name] = next(
-                m.estimate for m in measured if m.quantity == "chain_quality"
-            )
-    return job.qualities.get(name)
+    if name not in job.chains:
+        job.chains[name] = chain_figures(
+            job.key,
+            _network(attack, job.at),
+            job.expected,
+            effort=job.effort,
+            round_steps=float(job.at.check_every),
+        )
+    return job.chains[name]

@@ -109,7 +109,7 @@ def cross_slot_new(at: Setting, on: bool, *, kind: str = "mtx", gap: int = 1) ->
     chain = block_steps(at, gap, len(steps), seed=1) if on else 0
     due = step_debt(steps, chain, at.s_min)
     how = f"an {kind} {gap} block(s) old" if kind == "mtx" else "the tip's own model"
-    return _warm_attack(
+    return warm_attack(
         at,
         warm,
         due,
@@ -151,7 +151,7 @@ def cross_slot_old(at: Setting, on: bool) -> Attack:
     if at.warm is not None:
         model = at.warm.reference_steps
     due = np.maximum((earlier + at.s_min - model) // 2, 1)
-    return _warm_attack(
+    return warm_attack(
         at,
         at.warm,
         due,
@@ -250,7 +250,7 @@ def _lineage_attack(at: Setting, on: bool, due: int, *, name, assumptions) -> At
     if on:
         at = at._replace(s_min=max(at.s_min, _late_passage(at)))
         due = max(due, at.s_min)
-    attack = _warm_attack(
+    attack = warm_attack(
         at,
         at.warm,
         np.full(count, max(due, 1)),
@@ -269,9 +269,15 @@ def _late_passage(at: Setting) -> int:
     return int(np.quantile(first, 0.9, method="inverted_cdf"))
 
 
-def _warm_attack(
-    at: Setting, warm: Branches | None, due: np.ndarray, **words
-) -> Attack:
+def warm_attack(at: Setting, warm: Branches | None, due: np.ndarray, **words) -> Attack:
+    """The private attack from referenced models with ``due`` steps left to each.
+
+    Args:
+        at: The setting.
+        warm: As ``warm_law``.
+        due: As ``warm_law``.
+        words: Name, mitigation, whether it is on, assumptions.
+    """
     law = plain(at)
     try:
         adversary = choose_faster(at, law, warm_law(at, warm, due).law)

@@ -124,6 +124,9 @@ def rows(**others) -> dict[tuple[str, bool], Any]:
     return {(row.attack, row.on): row for row in found}
 
 
+POLICY = "reference_policy"
+
+
 class TestTable:
     def test_every_attack_of_the_specification_has_a_row(self):
         names = {name for name, _ in rows()}
@@ -131,7 +134,7 @@ class TestTable:
             "private", "private, pre-mined", "grind_prehash", "grind_posthash",
             "cross_slot_new (mtx)", "cross_slot_new (block)", "cross_slot_old",
             "withheld_mtx", "relabel", "equivocate", "forged_checkpoints", "selfish",
-            "balance",
+            "balance", "reference_policy (latest_mtx)", "reference_policy (tip_model)",
         }  # fmt: skip
         for row in rows().values():
             assert row.assumptions
@@ -139,6 +142,8 @@ class TestTable:
 
     def test_a_mitigation_never_lowers_depth_or_quality(self):
         for name in {name for name, on in rows() if on}:
+            if name.startswith(POLICY):
+                continue  # the rule slows honest provers as well
             off, on = rows()[name, False], rows()[name, True]
             assert on.mitigation == off.mitigation != ""
             for (target, before), (same, after) in zip(
@@ -152,7 +157,7 @@ class TestTable:
         private = rows()["private", False]
         for (name, on), row in rows().items():
             # Own steps and rarer hashes change the honest law as well.
-            if row.depths and name != "balance" and not on:
+            if row.depths and name != "balance" and not on | name.startswith(POLICY):
                 assert row.depths[0][1].value >= private.depths[0][1].value, name
 
     def test_depth_grows_as_the_target_falls(self):
@@ -179,6 +184,21 @@ class TestTable:
                 outgrown = row.attacker_rate.value >= row.public_rate.value
                 assert outgrown == (beta_star <= 0.2), name
 
+    def test_a_policy_of_all_provers_is_faster_and_the_private_race_stays_one(self):
+        private = rows()["private", False]
+        for policy in ("latest_mtx", "tip_model"):
+            row = rows()[f"{POLICY} ({policy})", False]
+            assert row.public_rate.value > private.public_rate.value
+            assert row.attacker_rate.value > private.attacker_rate.value
+            assert row.attacker_rate.value < row.public_rate.value
+
+    def test_good_periods_are_measured_against_what_was_expected(self):
+        """The private attack alone changes no rate; a fast attacker does."""
+        private = rows()["private", False].good_period
+        fast = rows()["surplus_reference", False].good_period
+        assert fast.high < private.low
+        assert rows()["relabel", True].good_period.value == private.value
+
     def test_what_the_rules_leave_open_fails(self):
         assert rows()["surplus_reference", False].verdict == "fails"
         assert rows()["relabel", False].verdict == "fails"
@@ -191,7 +211,9 @@ class TestTable:
         effort = Effort(resamples=0, replicas=0)
         found = attack_table(jax.random.key(0), at, targets=(0.1,), effort=effort)
         refused = {row.attack for row in found if row.verdict == "refused"}
-        assert refused == {"cross_slot_new (mtx)", "withheld_mtx"}
+        assert refused == {
+            "cross_slot_new (mtx)", "withheld_mtx", "reference_policy (latest_mtx)",
+        }  # fmt: skip
         assert all(row.quality is None for row in found if row.verdict == "refused")
 
     def test_tidy(self):
