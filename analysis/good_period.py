@@ -16,9 +16,8 @@ Two probabilities are estimated: that a window of exactly k rounds at a random p
 good, and that every window of at least k rounds within the horizon is (Def. 3).
 
 A replica is a list of success times, never an array of rounds: the cost is linear in
-blocks and no shape depends on the length of a round. A condition of Def. 3 over all
-windows is sup over b − a ≥ k of F(b) − F(a) with a piecewise linear F that jumps at
-successes, so its extremes lie at successes, or k rounds before one.
+blocks and no shape depends on the length of a round. All windows of at least k rounds
+are good iff the longest bad one is shorter: one search a success answers every k.
 """
 
 from collections.abc import Sequence
@@ -196,13 +195,13 @@ def window_shares(
     floats = jnp.array([rates.x, rates.y, rates.z, epsilon], jnp.float32)
     bounds = jnp.array([rates.begin, rates.end], jnp.int32)
     windows = jnp.asarray(np.minimum(lengths, span), jnp.int32)
-    good, every = map(np.asarray, _good(key, rounds, floats, bounds, windows))
+    good, longest = map(np.asarray, _good(key, rounds, floats, bounds, windows))
     kept = np.isin(window_blocks, fitting)
     return WindowShares(
         tuple(fitting),
         lengths[kept],
         1.0 - good[:, kept].astype(np.float64),
-        ~every[:, kept],
+        longest[:, None] >= lengths[kept],
     )
 
 
@@ -290,6 +289,7 @@ def _marks(rounds: Int[Array, " n"]):
 
 @jax.jit
 def _good(key, rounds: Rounds, floats, bounds, windows):
+    """Share of a replica's single windows that are good, and its longest bad window."""
     x, y, z, epsilon = floats
     begin, end = bounds
     keys = jax.random.split(key, rounds.honest.shape[0])
@@ -297,37 +297,26 @@ def _good(key, rounds: Rounds, floats, bounds, windows):
     def one(replica):
         key, own = replica
         first, only = _marks(own.honest)
-        all_ = jnp.ones_like(own.adversarial)
         # The same sorted rounds carry X (first of its round) and Y (only one).
-        count_x, count_y = _count(first), _count(only)
-        places = jax.random.uniform(key, (_STARTS,))
-        limits = (
-            _Limit.of(own.honest, (count_x,), ((1 + epsilon) * x,), 1, begin, end),
-            _Limit.of(
-                own.honest,
-                (count_x, count_y),
-                ((1 - epsilon) * x, (1 - epsilon) * y),
-                -1,
-                begin,
-                end,
-            ),
-            _Limit.of(
-                own.adversarial, (_count(all_),), (z + epsilon * x,), 1, begin, end
+        conditions = (
+            _Condition(own.honest, _count(first), (1 + epsilon) * x, 1),
+            _Condition(own.honest, _count(first), (1 - epsilon) * x, -1),
+            _Condition(own.honest, _count(only), (1 - epsilon) * y, -1),
+            _Condition(
+                own.adversarial,
+                _count(jnp.ones_like(own.adversarial)),
+                z + epsilon * x,
+                1,
             ),
         )
-
-        def at(window):
-            last = end - window - begin
-            starts = begin + jnp.floor(places * (last + 1)).astype(jnp.int32)
-            starts = jnp.minimum(starts, begin + last)
-            good = jnp.ones(_STARTS, bool)
-            every = jnp.asarray(True)
-            for limit in limits:
-                good &= ~limit.broken(starts, window)
-                every &= ~limit.ever_broken(window, begin, end)
-            return good.mean(), every
-
-        return lax.map(at, windows)
+        places = jax.random.uniform(key, (len(windows), _STARTS))
+        last = (end - begin - windows)[:, None]
+        starts = jnp.floor(places * (last + 1)).astype(jnp.int32)
+        starts = begin + jnp.minimum(starts, last)
+        bad = [each.broken(starts, windows[:, None]) for each in conditions]
+        longest = [each.longest(begin, end) for each in conditions]
+        good = ~jnp.stack(bad).any(axis=0)
+        return good.mean(axis=1), jnp.stack(longest).max()
 
     return lax.map(
         one, (keys, rounds), batch_size=batch_of(rounds.honest.shape[0], _BATCH)
@@ -340,87 +329,72 @@ def _count(marks: Bool[Array, " n"] | Int[Array, " n"]) -> Int[Array, " n+1"]:
     return jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)])
 
 
-class _Limit(NamedTuple):
-    """Conditions sign·(N(a, b) − slope·(b − a)) < 0 on successes of the same rounds.
+class _Condition(NamedTuple):
+    """sign·(N(a, b) − slope·(b − a)) < 0 for the successes N of a window [a, b).
 
-    With F(t) = sign·(N(before t) − slope·t) one is broken on [a, b) iff F(b) ≥ F(a).
-    Too many successes: the worst window starts with one and ends with one. Too few: it
-    starts just after one and ends just before one. Or it has exactly the least length,
-    and then sliding it to the nearest such end loses nothing. So b runs over the
-    successes' edges, a over the other edges up to b − k and b − k itself.
+    With F(t) = sign·(N(before t) − slope·t) it is broken on [a, b) iff F(b) ≥ F(a).
 
     Attributes:
-        rounds: Sorted rounds of the successes.
-        counts: For each condition, marked successes before the i-th.
-        slopes: For each condition, its slope.
-        sign: +1: too many, −1: too few.
-        origin: Round at which levels are 0: float32 holds slope·(t − origin) to 1e-7 of
-            the horizon's count.
-        closes: Edges at which a window may end.
-        closing: F there, for each condition.
-        lowest: Least F of the edges at which a window may start, up to the i-th.
+        rounds: Sorted rounds of the successes, marked ones among them.
+        count: Marked successes before the i-th.
+        slope: Most (sign +1) or least (−1) successes a round.
+        sign: +1: too many break it, −1: too few.
     """
 
     rounds: Int[Array, " n"]
-    counts: tuple[Int[Array, " n+1"], ...]
-    slopes: tuple[Float[Array, ""], ...]
+    count: Int[Array, " n+1"]
+    slope: Float[Array, ""]
     sign: int
-    origin: Int[Array, ""]
-    closes: Int[Array, " n+1"]
-    closing: tuple[Float[Array, " n+1"], ...]
-    lowest: tuple[Float[Array, " n+1"], ...]
 
-    @classmethod
-    def of(cls, rounds, counts, slopes, sign, begin, end) -> "_Limit":
-        up = sign > 0
-        opens = jnp.concatenate([begin[None], rounds + (0 if up else 1)])
-        closes = jnp.concatenate([rounds + (1 if up else 0), end[None]])
-        opens, closes = (jnp.clip(edges, begin, end) for edges in (opens, closes))
-        limit = cls(rounds, counts, slopes, sign, begin, closes, (), ())
-        return limit._replace(
-            closing=limit._levels(closes),
-            lowest=tuple(lax.cummin(each) for each in limit._levels(opens)),
-        )
+    def broken(
+        self, starts: Int[Array, "w s"], windows: Int[Array, "w 1"]
+    ) -> Bool[Array, "w s"]:
+        """Whether it is broken on windows of exactly that length."""
+        gained = self._before(starts + windows) - self._before(starts)
+        return self.sign * (gained - self.slope * windows) >= 0
 
-    def _before(self, rounds_: Int[Array, " m"]) -> Int[Array, " m"]:
-        return jnp.searchsorted(self.rounds, rounds_, side="left")
+    def longest(self, begin, end) -> Int[Array, ""]:
+        """Rounds of the longest window that breaks it, 0 if none does.
 
-    def _levels(self, rounds_, before=None) -> tuple[Float[Array, " m"], ...]:
-        before = self._before(rounds_) if before is None else before
-        since = (rounds_ - self.origin).astype(jnp.float32)
-        return tuple(
-            self.sign * (count[before].astype(jnp.float32) - slope * since)
-            for count, slope in zip(self.counts, self.slopes, strict=True)
-        )
+        A longest window can be slid, towards its end if too few successes break it and
+        towards its start if too many do, until it ends at a success's edge or at the
+        horizon's: F falls, or rises, by as much at both ends, or by less at the start.
+        So for each end b the earliest start with F(a) ≤ F(b) decides. Behind a success
+        F(a) is least at once, where too few break; before one, at the success itself,
+        where too many do: from there F(a) rises backwards by the slope a round.
+        """
+        up = self.sign > 0
+        within = (self.rounds >= begin) & (self.rounds < end)
+        opens = self.rounds + (0 if up else 1)
+        closes = self.rounds + (1 if up else 0)
+        # Of successes in one round the last has the round's full count, the first what
+        # was before it: the others are too strict with themselves, and harmless.
+        before, through = self.count[:-1], self.count[1:]
+        opening = self._level(opens, before if up else through, begin)
+        closing = self._level(closes, through if up else before, begin)
+        edges = jnp.stack([begin, end])
+        first, final = self._level(edges, self._before(edges), begin)
+        opens = jnp.concatenate([begin[None], opens])
+        closes = jnp.concatenate([closes, end[None]])
+        opening = jnp.concatenate([first[None], jnp.where(within, opening, jnp.inf)])
+        closing = jnp.concatenate([jnp.where(within, closing, -jnp.inf), final[None]])
+        lowest = lax.cummin(opening)
+        place = jnp.searchsorted(-lowest, -closing, side="left")
+        start = jnp.minimum(place, len(opens) - 1)
+        length = closes - opens[start]
+        if up:
+            spare = jnp.floor((closing - opening[start]) / self.slope)
+            length += jnp.where(start > 0, spare, 0.0).astype(jnp.int32)
+        found = (place < len(opens)) & jnp.isfinite(closing)
+        return jnp.where(found, jnp.clip(length, 0, end - begin), 0).max()
 
-    def broken(self, starts: Int[Array, " m"], window) -> Bool[Array, " m"]:
-        """Whether a condition is broken on windows of exactly that length."""
-        before, after = self._before(starts), self._before(starts + window)
-        bad = jnp.zeros(starts.shape, bool)
-        for count, slope in zip(self.counts, self.slopes, strict=True):
-            gained = count[after] - count[before]
-            bad |= self.sign * (gained - slope * window) >= 0
-        return bad
+    def _before(self, rounds_: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
+        return self.count[jnp.searchsorted(self.rounds, rounds_, side="left")]
 
-    def ever_broken(self, window, begin, end) -> Bool[Array, ""]:
-        """Whether a condition is broken on some window of at least that length."""
-        shortest = begin + window
-        early = self.closes < shortest
-        latest = jnp.maximum(self.closes, shortest) - window
-        # Edges up to b − k: one that is b − k itself is there as b − k.
-        before = self._before(latest)
-        bad = jnp.asarray(False)
-        levels = zip(
-            self.closing,
-            self.lowest,
-            self._levels(latest, before),
-            self._levels(shortest[None]),
-            strict=True,
-        )
-        for closing, lowest, start, at_shortest in levels:
-            closing = jnp.where(early, at_shortest, closing)
-            bad |= (closing >= jnp.minimum(lowest[before], start)).any()
-        return bad
+    def _level(self, rounds_, count, origin):
+        # Relative to the origin: float32 holds slope·t to 1e-7 of the horizon's count.
+        since = (rounds_ - origin).astype(jnp.float32)
+        return self.sign * (count.astype(jnp.float32) - self.slope * since)
 
 
 def _measurement(quantity: str, blocks: float, estimate: Estimate) -> Measurement:
