@@ -30,7 +30,7 @@ from jaxtyping import Float
 from scipy import fft, stats
 
 from ..models.curves import CurveSet
-from .block_time import HAZARD_CAP, KNOTS, BlockTimeLaw, fastest_of, mean
+from .block_time import HAZARD_CAP, KNOTS, BlockTimeLaw, Real, fastest_of, mean
 from .estimate import Refused
 
 Plateau = Literal["central", "slowest", "fastest"]
@@ -40,6 +40,8 @@ Plateau = Literal["central", "slowest", "fastest"]
 _TABLE_HORIZONS = 8
 MAXIMUM_LOOKS = KNOTS // 2
 _MINIMUM_REACHED = 5
+# Share of the mean behind the table, and difference of hazards, that do not matter.
+_BEHIND, _DIFFER = 0.01, 0.05
 
 
 class Lottery(NamedTuple):
@@ -124,7 +126,7 @@ def empirical_law(
     """
     _check(lottery, curves)
     reached = _require_reached(curves, lottery.t_acc, lottery.abandon_steps)
-    costs = _costs(curves, step_costs)
+    costs = run_costs(curves, step_costs)
     laws = {
         plateau: _law(curves.accuracy, lottery, curves, costs, plateau)
         for plateau in ("central", "slowest", "fastest")
@@ -169,7 +171,7 @@ def bootstrap_laws(
     generator = np.random.default_rng(seed)
     runs = len(curves.initializations)
     noise = accuracy_error(curves, lottery.t_acc)
-    costs = _costs(curves, step_costs)
+    costs = run_costs(curves, step_costs)
     laws = []
     for _ in range(count):
         drawn = generator.integers(runs, size=runs)
@@ -209,11 +211,12 @@ def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
 
     Raises:
         Refused: If they differ by more than 10 % of the central mean: the runs are
-            too short for this T_acc, T_2 and n.
+            too short for this T_acc, T_2 and n; or as ``require_shape``.
     """
     low = mean(fastest_of(law.fastest, provers))
     high = mean(fastest_of(law.slowest, provers))
     centre = mean(fastest_of(law.law, provers))
+    require_shape(law.law, provers)
     # Where a run may never end, high is infinite, and so may the centre be.
     if not (math.isfinite(high) and high - low <= 0.1 * centre):
         raise Refused(
@@ -224,19 +227,55 @@ def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
     return low, high
 
 
+def require_shape(law: BlockTimeLaw, provers: Real) -> None:
+    """Refuse a law whose tail decides, where the tail is not what the table ends with.
+
+    Args:
+        law: Block-time law of one prover.
+        provers: n > 0, of the smaller group that races.
+
+    Raises:
+        Refused: If more than 1 % of the mean lies behind the table, and the hazards
+            differ by more than 5 %.
+    """
+    knots, hazard = np.asarray(law.cumulative_hazard), float(law.tail_hazard)
+    if hazard <= 0:
+        return
+    behind = math.exp(-provers * float(knots[-1])) / (provers * hazard)
+    part = len(knots) // 8
+    ends_with = float(knots[-1] - knots[-1 - part]) / (part * float(law.spacing))
+    differ = abs(ends_with / hazard - 1)
+    if behind > _BEHIND * mean(fastest_of(law, provers)) and differ > _DIFFER:
+        length = float(law.spacing) * (len(knots) - 1)
+        raise Refused(
+            f"the law: behind {length:.4g} steps, where many blocks come, its hazard "
+            "is not yet constant; horizon_steps must be longer, or t_1 or t_2 larger"
+        )
+
+
 def _law(accuracy, lottery, curves, costs, plateau: Plateau) -> BlockTimeLaw:
     looks = accuracy.shape[1]
     check_every = float(curves.steps[0])
     # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
     lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
+    look = check_every * float(costs.max())
     cells = 1 if lattice else max(1, KNOTS // (_TABLE_HORIZONS * looks))
-    spacing = check_every * float(costs.max()) / cells
+    spacing = look / cells
+    if not lattice:
+        # Behind the table the hazard is constant. It still rises where hashing and
+        # waiting for a ticket both go on: the table must be longer than the shorter.
+        hashing = 1.0 / (lottery.p_1 * lottery.hashes_per_step)
+        both = min(hashing, look / lottery.p_2)
+        spacing = max(spacing, _TABLE_HORIZONS * both / KNOTS)
     look_cells = costs * check_every / spacing
-    attempts = _attempts(accuracy, lottery, check_every, look_cells, plateau)
+    attempts = attempts_of(accuracy, lottery, check_every, look_cells, plateau)
     return _table(attempts, lottery, spacing, lattice)
 
 
-def _costs(curves: CurveSet, step_costs: np.ndarray | None) -> np.ndarray:
+def run_costs(
+    curves: CurveSet, step_costs: np.ndarray | None
+) -> Float[np.ndarray, " runs"]:
+    """c_i of each run; 1 where none are given."""
     runs = len(curves.initializations)
     if step_costs is None:
         return np.ones(runs)
@@ -246,7 +285,8 @@ def _costs(curves: CurveSet, step_costs: np.ndarray | None) -> np.ndarray:
     return costs
 
 
-def _attempts(accuracy, lottery, check_every, look_cells, plateau) -> _Attempts:
+def attempts_of(accuracy, lottery, check_every, look_cells, plateau) -> _Attempts:
+    """What one attempt of each run comes to, look by look and behind the horizon."""
     runs, looks = accuracy.shape
     tickets = accuracy >= lottery.t_acc
     reached = tickets.any(axis=1)
@@ -346,12 +386,12 @@ def _table(attempts: _Attempts, lottery: Lottery, spacing, lattice) -> BlockTime
     if lottery.p_1 < 1:
         misses = np.floor(grid / hash_time + 1e-9) + 1
         prehash_cdf = -np.expm1(misses * np.log1p(-lottery.p_1))
-    prehash_mass = _prehash_mass(lottery.p_1, hash_time, spacing)
-    renewals = _renewals(_convolve(prehash_mass, attempts.retry))
-    trained = _convolve(renewals, attempts.success)
-    cdf = _convolve(trained, prehash_cdf)
+    prehash_mass = prehash_masses(lottery.p_1, hash_time, spacing)
+    renewals = renewals_of(convolve(prehash_mass, attempts.retry))
+    trained = convolve(renewals, attempts.success)
+    cdf = convolve(trained, prehash_cdf)
     # The transform's rounding must not put a block before the first possible one.
-    cdf[: np.argmax(attempts.success > 0)] = 0.0
+    cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
     alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
     hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
     law = BlockTimeLaw(hazard, spacing, 0.0, hash_time, lattice)
@@ -360,7 +400,7 @@ def _table(attempts: _Attempts, lottery: Lottery, spacing, lattice) -> BlockTime
     attempt = hash_time / lottery.p_1 + spacing * attempts.duration
     exact = attempt / attempts.success_total
     # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
-    excess = _excess(lottery.p_1, hash_time, grid + hash_time)
+    excess = prehash_excess(lottery.p_1, hash_time, grid + hash_time)
     spared = grid - hash_time * (1.0 / lottery.p_1 - 1.0) + excess
     on_table = grid[-1] - float(trained @ spared[::-1])
     law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
@@ -383,7 +423,7 @@ def _tail_hazard(law: BlockTimeLaw, rest: float) -> float:
     return float(alive / rest)
 
 
-def _renewals(lost: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def renewals_of(lost: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Σ_j lost^{∗j} on the grid, by doubling: Π_i (δ + lost^{∗2^i})."""
     total = np.zeros_like(lost)
     total[0] = 1.0
@@ -396,7 +436,10 @@ def _renewals(lost: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return total
 
 
-def _convolve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def convolve(
+    a: Float[np.ndarray, " knots"], b: Float[np.ndarray, " knots"]
+) -> Float[np.ndarray, " knots"]:
+    """The law of a sum on the grid; what leaves the table is dropped."""
     if not a.any() or not b.any():
         return np.zeros_like(a)
     return _of_spectrum(_spectrum(a) * _spectrum(b))
@@ -411,14 +454,14 @@ def _of_spectrum(spectrum: np.ndarray) -> Float[np.ndarray, " knots"]:
     return np.maximum(np.asarray(fft.irfft(spectrum, 2 * KNOTS))[:KNOTS], 0.0)
 
 
-def _prehash_mass(p_1: float, hash_time: float, spacing: float) -> np.ndarray:
+def prehash_masses(p_1: float, hash_time: float, spacing: float) -> np.ndarray:
     """Masses of P on the grid that keep its mean (second differences of E[(P−x)⁺])."""
-    excess = _excess(p_1, hash_time, spacing * np.arange(KNOTS + 1))
+    excess = prehash_excess(p_1, hash_time, spacing * np.arange(KNOTS + 1))
     excess = np.concatenate([excess[:1] + spacing, excess])
     return np.maximum(np.diff(excess, 2) / spacing, 0.0)
 
 
-def _excess(p_1: float, hash_time: float, x: np.ndarray) -> np.ndarray:
+def prehash_excess(p_1: float, hash_time: float, x: np.ndarray) -> np.ndarray:
     """E[(P−x)⁺] for x ≥ 0."""
     hashes = x / hash_time
     k = np.floor(hashes)
