@@ -28,6 +28,7 @@ from .sections import (
     SchemeConfig,
     Section,
     SecurityConfig,
+    SweepConfig,
     TrainingConfig,
     Whole,
 )
@@ -60,6 +61,7 @@ class Config(Section):
     network: NetworkConfig = NetworkConfig()
     security: SecurityConfig = SecurityConfig()
     mining: MiningConfig = MiningConfig()
+    sweep: SweepConfig = SweepConfig()
     comparisons: tuple[ComparisonConfig, ...] = Field(
         default=(),
         description="settings whose block-time laws are shown beside the scheme's",
@@ -138,12 +140,21 @@ class Config(Section):
         return tomli_w.dumps(_plain(self))
 
     def digest(self) -> str:
-        """SHA-256 of what an experiment depends on: all but how a chain is mined."""
-        return fingerprint({k: v for k, v in _plain(self).items() if k != "mining"})
+        """SHA-256 of what an experiment depends on: not how a chain is mined."""
+        return self._digest_without("mining", "sweep")
 
     def chain_digest(self) -> str:
         """SHA-256 of the whole config, which a mined chain depends on."""
         return fingerprint(_plain(self))
+
+    def point_digest(self) -> str:
+        """SHA-256 of what the figures of a sweep's point depend on: not its names."""
+        return self._digest_without(
+            "name", "description", "mining", "sweep", "comparisons"
+        )
+
+    def _digest_without(self, *names: str) -> str:
+        return fingerprint({k: v for k, v in _plain(self).items() if k not in names})
 
 
 def fingerprint(value: Any) -> str:
@@ -189,7 +200,7 @@ def load_config(
                 "`dpodl calibrate-clock` wrote"
             )
         for name, value in measured.items():
-            _put(settings, ["clock", name], value, f"--clock {clock}")
+            put(settings, ["clock", name], value, f"--clock {clock}")
     for override in overrides:
         _apply(settings, override)
     return _validated(settings, source)
@@ -249,10 +260,11 @@ def _apply(settings: dict[str, Any], override: str) -> None:
     value: Any = text.strip()
     with suppress(ValueError):
         value = tomllib.loads(f"value = {value}")["value"]
-    _put(settings, keys, value, f"--set {override}")
+    put(settings, keys, value, f"--set {override}")
 
 
-def _put(settings: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
+def put(settings: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
+    """Set a setting by its path; ``origin`` says in messages who asks for it."""
     table = settings
     for key in keys[:-1]:
         table = table.setdefault(key, {})
@@ -265,6 +277,11 @@ def _put(settings: dict[str, Any], keys: list[str], value: Any, origin: str) -> 
 
 
 def _explain(source: str, error: ValidationError) -> str:
+    return f"{source} cannot be used:\n  " + "\n  ".join(problems_of(error))
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """``field: what is wrong`` for everything that is wrong."""
     lines = []
     for problem in error.errors():
         place = [str(p) for p in problem["loc"] if not _BRANCH.fullmatch(str(p))]
@@ -277,7 +294,7 @@ def _explain(source: str, error: ValidationError) -> str:
         given = problem.get("input")
         shown = "" if isinstance(given, dict | BaseModel) else f" (got {given!r})"
         lines.append(f"{field}: {message}" + ("" if "got " in message else shown))
-    return f"{source} cannot be used:\n  " + "\n  ".join(lines)
+    return lines
 
 
 def _known_settings(place: Sequence[str]) -> list[str]:

@@ -392,6 +392,14 @@ class SecurityConfig(Section):
     bootstrap_replicas: Annotated[Whole, Field(ge=100)] = Field(
         default=2_000, description="replicas of the race for each resample"
     )
+    rel_error: Annotated[Real, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="simulate until growth, quality, forks and persistence up to "
+        "confirmations are known to ± this share; none: replicas",
+    )
+    max_replicas: Annotated[Whole, Field(ge=100)] | None = Field(
+        default=None, description="where rel_error gives up; none: 2,000,000"
+    )
 
 
 class ComparisonConfig(LotteryConfig):
@@ -495,4 +503,50 @@ class MiningConfig(Section):
     )
     transfers: Annotated[Whole, Field(ge=0, le=100)] = Field(
         default=1, description="transfers sent a block"
+    )
+
+
+def _dotted(given: Any) -> Any:
+    """``over = {scheme.t_acc = …}`` nests in TOML; here a path is one key."""
+    if not isinstance(given, Mapping):
+        return given
+    flat: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            inner = _dotted(value)
+            flat |= {f"{name}.{rest}": each for rest, each in inner.items()}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+class SweepConfig(Section):
+    """The points that ``dpodl sweep`` computes, and how hard it tries at each."""
+
+    design: Literal["grid", "list", "sobol", "halton", "latin"] = Field(
+        default="grid",
+        description="product of all values; values side by side; or spread over ranges",
+    )
+    points: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="points of sobol, halton and latin"
+    )
+    over: Annotated[dict[str, str | tuple[Any, ...]], BeforeValidator(_dotted)] = Field(
+        default={},
+        description="setting → values: an array, 'start:stop:step', 'low:high:log5', "
+        "'a,b,c', or 'low..high' for sobol, halton and latin",
+    )
+    replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=512, description="security.replicas of a point"
+    )
+    good_period_replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=128, description="security.good_period_replicas of a point"
+    )
+    bootstraps: Annotated[Whole, Field(ge=0)] = Field(
+        default=6, description="security.bootstraps of a point"
+    )
+    bootstrap_replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=128, description="security.bootstrap_replicas of a point"
+    )
+    shard: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
+        default=16, description="most points that are computed and kept together"
     )

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 SPACE = 1 << 256
-SHIPPED = {"mining", "paper", "quickstart", "reality", "smoke"}
+SHIPPED = {"mining", "paper", "quickstart", "reality", "smoke", "sweep"}
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
 # What the tests below count on, however [smoke] is tuned.
@@ -70,6 +70,17 @@ MINING_CHANGES = (
     "mining.delay_model=random",
     "mining.score_depth=2",
     "mining.transfers=0",
+)
+# Which points a sweep has: no experiment depends on it either.
+SWEEP_CHANGES = (
+    "sweep.design=sobol",
+    "sweep.points=8",
+    "sweep.over={seed = [1, 2]}",
+    "sweep.replicas=300",
+    "sweep.good_period_replicas=300",
+    "sweep.bootstraps=2",
+    "sweep.bootstrap_replicas=300",
+    "sweep.shard=8",
 )
 
 CHANGES = (
@@ -113,10 +124,13 @@ CHANGES = (
     "security.good_period_replicas=300",
     "security.bootstraps=5",
     "security.bootstrap_replicas=300",
+    "security.rel_error=0.1",
+    "security.max_replicas=500",
     "comparisons=[]",
     f"scheme.published={PUBLISHED}",
     "data.examples=500",
     *MINING_CHANGES,
+    *SWEEP_CHANGES,
 )
 
 
@@ -165,7 +179,9 @@ def test_every_setting_reads_back_and_changes_the_digest(change, tmp_path):
     plain, changed = (load_config("smoke", [*BASE, *x]) for x in ((), (change,)))
     assert changed != plain
     # An experiment's results do not depend on how a chain is mined.
-    assert (changed.digest() == plain.digest()) == (change in MINING_CHANGES)
+    assert (changed.digest() == plain.digest()) == (
+        change in MINING_CHANGES + SWEEP_CHANGES
+    )
     assert changed.chain_digest() != plain.chain_digest()
     again = load_config(written(tmp_path, changed.to_toml()))
     assert again == changed

@@ -1,0 +1,124 @@
+"""The security of many settings that share their trained models: a sweep's points.
+
+A point is a config. Points of one ``group`` share their learning curves and every
+static shape, so that one compiled program serves them all; what a point's numbers are
+never depends on the points beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ..analysis.assessment import assess
+from ..analysis.block_time import BlockTimeLaw
+from ..analysis.empirical import (
+    EmpiricalLaw,
+    bootstrap_laws,
+    empirical_law,
+    interval_bracket,
+)
+from ..analysis.estimate import Refused
+from ..analysis.measurement import Measurement, with_training_error
+from ..models.curves import CurveSet
+from .config import Config, fingerprint, plain
+from .evaluation import lottery_of, network_of, plan_of
+
+# What a point may change without training, or compiling, anything again.
+_SHARED = ("data", "menu", "training", "seed")
+_SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
+
+
+class Outcome(NamedTuple):
+    """What a point gave.
+
+    Attributes:
+        rows: Tidy rows: quantity, at, at_unit, value, low, high, count, method, unit.
+        error: Why there are none; empty if there are.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    error: str
+
+
+def group(config: Config) -> str:
+    """A digest of what the points of one program share: curves and static shapes."""
+    settings = plain(config)
+    shared: dict[str, Any] = {name: settings[name] for name in _SHARED}
+    shared |= {name: settings["security"][name] for name in _SHAPES}
+    return fingerprint(shared)
+
+
+def evaluate(
+    configs: Sequence[Config], curves: CurveSet, costs: np.ndarray | None
+) -> list[Outcome]:
+    """Estimate every point's security figures.
+
+    Args:
+        configs: Points of one group.
+        curves: Learning curves of that group.
+        costs: ``evaluation.step_costs`` of the points, which must share their clock.
+
+    Returns:
+        One outcome a point, in their order. A point whose figures are refused says
+        why and takes no other with it.
+    """
+    # Points that differ in the network alone have the same laws.
+    laws: dict[tuple, _Laws] = {}
+    return [_evaluate(config, curves, costs, laws) for config in configs]
+
+
+class _Laws(NamedTuple):
+    law: EmpiricalLaw
+    resamples: list[BlockTimeLaw]
+
+
+def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
+    try:
+        measured = _measured(config, _laws(config, curves, costs, laws))
+    except Refused as refusal:
+        return Outcome((), str(refusal))
+    return Outcome(tuple(map(_row, measured)), "")
+
+
+def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) -> _Laws:
+    lottery, security = lottery_of(config, config.scheme), config.security
+    name = (lottery, config.seed, security.bootstraps)
+    if name not in known:
+        known[name] = _Laws(
+            empirical_law(curves, lottery, step_costs=costs),
+            bootstrap_laws(
+                config.seed, curves, lottery, security.bootstraps, step_costs=costs
+            ),
+        )
+    return known[name]
+
+
+def _measured(config: Config, laws: _Laws) -> list[Measurement]:
+    key, security, net = jax.random.key(config.seed), config.security, config.network
+    plan = plan_of(config)._replace(detail=False)
+    interval_bracket(laws.law, net.provers - round(net.beta * net.provers))
+    measured = assess(key, network_of(config, laws.law.law), plan).measurements
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    replicates = []
+    for resample in laws.resamples:
+        try:
+            network = network_of(config, resample)
+            replicates.append(assess(key, network, smaller).measurements)
+        except Refused:
+            continue
+    return with_training_error(measured, replicates)
+
+
+def _row(m: Measurement) -> dict[str, Any]:
+    return {
+        "quantity": m.quantity,
+        "at": np.nan if m.at is None else m.at,
+        "at_unit": m.at_unit,
+        **m.estimate._asdict(),
+        "unit": m.unit,
+    }
