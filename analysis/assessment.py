@@ -1,5 +1,13 @@
-"""All security figures of one network, from one set of simulated replicas."""
+"""All security figures of one network, from one set of simulated replicas.
 
+With a relative error asked for, growth, forks, quality, persistence and liveness are
+sampled until chain growth, chain quality, the stale rate and persistence (ties win) at
+depths up to ``confirmations`` are that good (``sequential.py``). Depths whose risk, by
+the bound of ``lattice_race.py``, would show fewer than ``_FEWEST`` events in all the
+replicas allowed are not waited for. Figures of rounds keep replicas of their own.
+"""
+
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,17 +26,23 @@ from .good_period import (
     window_shares,
 )
 from .independence import independence_measurements
+from .lattice_race import log_persistence
 from .measurement import Measurement
 from .period_figures import decay_figures, follow_tails, tail_measurements
+from .race import race
 from .security import (
+    Paths,
     chain_measurements,
     follow,
     liveness_measurements,
     persistence_measurements,
 )
-from .simulation import Network, simulate
+from .sequential import Budget, at_coverage, until
+from .simulation import Levels, Network, simulate
 
 BLOCK = 2000
+MOST_REPLICAS = 2_000_000
+_FEWEST = 10
 
 
 class Plan(NamedTuple):
@@ -36,7 +50,7 @@ class Plan(NamedTuple):
 
     Attributes:
         levels: Blocks a replica.
-        replicas: Independent replicas.
+        replicas: Independent replicas; with ``rel_error`` only the size of a batch.
         good_period_replicas: Replicas whose rounds are looked at one by one.
         depths: Persistence depths k.
         confirmations: k of the liveness figure.
@@ -45,6 +59,8 @@ class Plan(NamedTuple):
         round_steps: Steps a round.
         detail: Also tails of growth and quality, isolated blocks, the dependence of
             rounds and the decay of bad periods.
+        rel_error: Half-width over value that is sampled for; None: ``replicas``.
+        most_replicas: Where sampling for ``rel_error`` gives up.
     """
 
     levels: int
@@ -56,6 +72,8 @@ class Plan(NamedTuple):
     epsilon: float
     round_steps: float
     detail: bool = True
+    rel_error: float | None = None
+    most_replicas: int = MOST_REPLICAS
 
 
 class Assessment(NamedTuple):
@@ -66,12 +84,14 @@ class Assessment(NamedTuple):
         refusals: Why others could not.
         window_rounds: k of each good-period window kp, for closed forms beside it.
         rates: E[X_r], E[Y_r], E[Z_r] and their rounds, or None where refused.
+        missing: What is not as good as ``rel_error`` asks, a sentence each.
     """
 
     measurements: list[Measurement]
     refusals: list[str]
     window_rounds: dict[float, int]
     rates: RoundRates | None
+    missing: tuple[str, ...] = ()
 
 
 def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
@@ -88,15 +108,15 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
     # Blocks of equal size: memory does not grow with replicas, and the bootstrap's
     # smaller runs use the same compiled program.
     size = min(plan.replicas, BLOCK)
-    window_key, *keys = jax.random.split(key, 1 + 2 * -(-plan.replicas // size))
-    delay = float(network.delay)
+    rel_error = plan.rel_error
+    fixed = rel_error is None
+    blocks = -(-(plan.replicas if fixed else plan.good_period_replicas) // size)
+    window_key, *keys, path_key = jax.random.split(key, 2 + 2 * blocks)
     paths, seen, tails = [], [], []
     for simulate_key, moment_key in zip(keys[::2], keys[1::2], strict=True):
         levels = simulate(simulate_key, network, levels=plan.levels, replicas=size)
-        path = follow(
-            moment_key, levels, delay_steps=delay, confirmations=plan.confirmations
-        )
-        paths.append(jax.tree.map(np.asarray, path))
+        if fixed:
+            paths.append(_followed(moment_key, levels, network, plan))
         wanted = min(plan.good_period_replicas - len(seen) * size, size)
         if wanted > 0:
             some = jax.tree.map(lambda x, n=wanted: x[:n], levels)
@@ -104,14 +124,13 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
             if plan.detail:
                 tail_key = jax.random.fold_in(moment_key, 1)
                 tails.append(follow_tails(tail_key, some, network, plan.epsilon))
-    joined = jax.tree.map(lambda *x: np.concatenate(x)[: plan.replicas], *paths)
-    refusals: list[str] = []
-    measurements = chain_measurements(joined, levels=plan.levels)
-    measurements += persistence_measurements(joined, plan.depths, levels=plan.levels)
-    try:
-        measurements += liveness_measurements(joined)
-    except Refused as refusal:
-        refusals.append(str(refusal))
+    missing: tuple[str, ...] = ()
+    if rel_error is None:
+        measurements, refusals = _path_measurements(paths, plan, count=plan.replicas)
+    else:
+        measurements, refusals, missing = _sampled(
+            path_key, network, plan, size=size, rel_error=rel_error
+        )
     if tails:
         found, refused = tail_measurements(tails)
         measurements += found
@@ -136,4 +155,95 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
             )
     except Refused as refusal:
         refusals.append(str(refusal))
-    return Assessment(measurements, refusals, windows, rates)
+    return Assessment(measurements, refusals, windows, rates, missing)
+
+
+def _followed(
+    key: Key[Array, ""], levels: Levels, network: Network, plan: Plan
+) -> Paths:
+    delay = float(network.delay)
+    path = follow(key, levels, delay_steps=delay, confirmations=plan.confirmations)
+    return jax.tree.map(np.asarray, path)
+
+
+def _path_measurements(
+    paths: Sequence[Paths], plan: Plan, *, count: int
+) -> tuple[list[Measurement], list[str]]:
+    """Chain, persistence and liveness of the first replicas, and what was refused."""
+    joined = jax.tree.map(lambda *x: np.concatenate(x)[:count], *paths)
+    measured = chain_measurements(joined, levels=plan.levels)
+    measured += persistence_measurements(joined, plan.depths, levels=plan.levels)
+    try:
+        return measured + liveness_measurements(joined), []
+    except Refused as refusal:
+        return measured, [str(refusal)]
+
+
+def _sampled(
+    key: Key[Array, ""], network: Network, plan: Plan, *, size: int, rel_error: float
+) -> tuple[list[Measurement], list[str], tuple[str, ...]]:
+    """The same with as many replicas as ``rel_error`` takes, and what is missing."""
+    most = max(plan.most_replicas, size)
+
+    def draw(key, count):
+        simulate_key, moment_key = jax.random.split(key)
+        levels = simulate(simulate_key, network, levels=plan.levels, replicas=count)
+        return _followed(moment_key, levels, network, plan)
+
+    def figures(batches, coverage):
+        measured, _ = _path_measurements(batches, plan, count=size * len(batches))
+        return {_name(m): at_coverage(m.estimate, coverage) for m in measured}
+
+    names, hopeless = _demanded(network, plan, most)
+    outcome = until(
+        key,
+        draw,
+        figures,
+        rel_error=rel_error,
+        names=names,
+        batch=size,
+        budget=Budget(most),
+    )
+    measured, refusals = _path_measurements(
+        outcome.batches, plan, count=outcome.samples
+    )
+    # Every figure depends on when sampling stopped, also those that were not asked for.
+    wide = [m._replace(estimate=outcome.figures[_name(m)]) for m in measured]
+    kept = [
+        m._replace(estimate=m.estimate.clipped(0.0, 1.0))
+        if m.unit in ("probability", "share")
+        else m
+        for m in wide
+    ]
+    return kept, refusals, (*hopeless, *(lack.reason for lack in outcome.missing))
+
+
+def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[str]]:
+    """Figures that must reach the error, and a sentence on each that cannot."""
+    names = ["chain_growth", "chain_quality", "stale_rate"]
+    if not float(network.adversarial) > 0:
+        return names, []  # no race, and no event to wait for
+    depths = [int(k) for k in plan.depths if k <= plan.confirmations]
+    try:
+        logs, _ = log_persistence(race(network), depths)
+    except Refused:
+        logs = np.zeros(len(depths))  # not known to be rare
+    hopeless = []
+    for depth, log in zip(depths, logs, strict=True):
+        name = _name_of("persistence_violation", depth)
+        if log >= math.log(_FEWEST / most):
+            names.append(name)
+        else:
+            hopeless.append(
+                f"{name}: at most {math.exp(log):.3g}, fewer than {_FEWEST} events in "
+                f"{most} samples, and not waited for"
+            )
+    return names, hopeless
+
+
+def _name(m: Measurement) -> str:
+    return _name_of(m.quantity, m.at)
+
+
+def _name_of(quantity: str, at: float | int | None) -> str:
+    return quantity if at is None else f"{quantity} at {at:g}"

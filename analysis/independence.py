@@ -248,7 +248,7 @@ def independence_measurements(
 
 
 def independent_rounds(
-    key: Key[Array, ""], rates: RoundRates, *, replicas: int
+    key: Key[Array, ""], rates: RoundRates, *, replicas: int, places: int = 0
 ) -> Rounds:
     """Rounds as Lemma 1 has them: independent trials with the same E[X], E[Y], E[Z].
 
@@ -259,6 +259,8 @@ def independent_rounds(
         key: Fixes every draw.
         rates: Expectations, and the rounds that must be covered.
         replicas: Independent replicas.
+        places: Room for the successes of a replica, where that is more than they
+            need: laws that share it share a program.
 
     Returns:
         Success rounds below ``rates.end``; to be judged with the same rates.
@@ -278,8 +280,8 @@ def independent_rounds(
         chances,
         jnp.int32(rates.end),
         replicas=replicas,
-        honest=_room(rates.x, rates.end),
-        private=_room(rates.z, rates.end),
+        honest=max(_room(rates.x, rates.end), places),
+        private=max(_room(rates.z, rates.end), places),
     )
 
 

@@ -131,8 +131,11 @@ def decay_figures(
     except Refused as refusal:
         refusals.append(f"single windows, {refusal}")
     try:
-        ideal = independent_rounds(ideal_key, rates, replicas=rates.replicas)
-        others = window_shares(place_key, ideal, rates, shares.blocks, epsilon=epsilon)
+        room = max(rounds.honest.shape[1], 4 * rounds.adversarial.shape[1])
+        ideal = independent_rounds(
+            ideal_key, rates, replicas=rates.replicas, places=room
+        )
+        others = window_shares(place_key, ideal, rates, _LENGTHS, epsilon=epsilon)
         pair = fit_pair(shares.every, others.every, shares.rounds, **axis)
         measured += decay_measurements(*pair, every=True)
     except Refused as refusal:

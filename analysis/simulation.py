@@ -37,7 +37,7 @@ from .estimate import Refused
 # small enough that a batch's random numbers stay in the cache of a CPU core.
 BATCH = 1024
 # Replicas that are simulated again together, where so few are.
-_AGAIN = (32, 256)
+_AGAIN = (256,)
 # Beyond that many finders a level, draws would fill the memory.
 MAXIMUM_SLOTS = 2048
 
@@ -184,7 +184,8 @@ def simulate(
             )
         # Padded to few different lengths, each of which is a program of its own.
         length = next((n for n in _AGAIN if len(again) <= n < replicas), replicas)
-        drawn = _replaced(drawn, again, run(np.resize(again, length), slots))
+        again = np.resize(again, length)
+        drawn = _replaced(drawn, jnp.asarray(again, jnp.int32), run(again, slots))
     if not bool(jnp.isfinite(drawn.interval).all()):
         raise Refused(
             "block intervals: some level never got a block, since the law leaves mass "
@@ -230,14 +231,13 @@ def _simulate(
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], whole)
 
 
-def _replaced(drawn: Levels, which: Int[np.ndarray, " n"], wider: Levels) -> Levels:
-    """The same replicas, some of them from a wider run."""
+@jax.jit
+def _replaced(drawn: Levels, which: Int[Array, " n"], wider: Levels) -> Levels:
+    """The same replicas, some of them (named once or more) from a wider run."""
     missing = wider.lag.shape[-1] - drawn.lag.shape[-1]
     padding = ((0, 0), (0, 0), (0, missing))
     drawn = drawn._replace(lag=jnp.pad(drawn.lag, padding, constant_values=jnp.inf))
-    return jax.tree.map(
-        lambda old, new: old.at[which].set(new[: len(which)]), drawn, wider
-    )
+    return jax.tree.map(lambda old, new: old.at[which].set(new), drawn, wider)
 
 
 def next_level(early: Early, draws, *, network: Network):

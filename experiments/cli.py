@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 
 from .chain_commands import compare, mine, show, verification_cost, verify
+from .design_commands import design
+from .effects_commands import effects
+from .figure_command import figures
 from .question_commands import attack, threshold, validate
+from .report_commands import report
+from .risk_commands import risk
+from .sweep_commands import results, status, sweep
 from .terminal import (
     clear_errors,
     json_option,
@@ -35,6 +41,7 @@ def main() -> None:
       dpodl run quickstart
       dpodl run quickstart --set scheme.t_acc=0.97 --set 'scheme.t_2=2^254'
       dpodl run paper --set data.path=mnist.npz
+      dpodl sweep quickstart --over scheme.t_acc=0.90:0.98:0.01
       dpodl mine mining
       dpodl verify chains/mining-*
     """
@@ -48,10 +55,26 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="A file that `dpodl calibrate-clock` wrote: this machine's times.",
 )
+@click.option(
+    "--rel-error",
+    type=float,
+    metavar="R",
+    help="Simulate until the figures are known to ± this share "
+    "(--set security.rel_error=R).",
+)
+@click.option(
+    "--max-replicas",
+    type=int,
+    metavar="N",
+    help="Where --rel-error gives up; 2,000,000 unless given "
+    "(--set security.max_replicas=N).",
+)
 @results_option
 @json_option
 @quiet_option
-def run(config, overrides, clock, output, as_json, quiet) -> None:
+def run(
+    config, overrides, clock, rel_error, max_replicas, output, as_json, quiet
+) -> None:
     """Run an experiment: a TOML file or a shipped config's name.
 
     What is already there and intact is not computed again; after an interruption the
@@ -60,6 +83,12 @@ def run(config, overrides, clock, output, as_json, quiet) -> None:
     with clear_errors():
         from .config import load_config
 
+        for setting, value in (
+            ("rel_error", rel_error),
+            ("max_replicas", max_replicas),
+        ):
+            if value is not None:
+                overrides = (*overrides, f"security.{setting}={value}")
         settings = load_config(config, overrides, clock)
         set_up_jax()
         from . import runner, summary
@@ -185,8 +214,16 @@ def _print_result(settings, result, judged) -> None:
 
 
 for _command in (
+    sweep,
+    results,
+    status,
+    figures,
+    report,
     threshold,
+    risk,
     attack,
+    effects,
+    design,
     validate,
     mine,
     verify,

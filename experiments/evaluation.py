@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import bounds
-from ..analysis.assessment import Assessment, Plan, assess
+from ..analysis.assessment import MOST_REPLICAS, Assessment, Plan, assess
 from ..analysis.block_time import (
     BlockTimeLaw,
     cv,
-    fastest_of,
     mean,
     proof_of_work,
     quantile,
@@ -25,12 +24,15 @@ from ..analysis.empirical import (
     empirical_law,
     interval_bracket,
 )
-from ..analysis.estimate import Refused
+from ..analysis.estimate import Estimate, Refused
 from ..analysis.measurement import Measurement, with_training_error
+from ..analysis.memoryless import Reference, memoryless_references
+from ..analysis.oracle_figures import oracle_figures
 from ..analysis.simulation import Network, network
 from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
 from .config import Config
+from .datasets import config_dataset
 from .notes import notes_table
 from .sections import ComparisonConfig, LotteryConfig, SchemeConfig, format_target
 from .store import Progress
@@ -61,6 +63,15 @@ def step_costs(
         return None
     runs = [i.hpp for i in curves.initializations]
     return np.array([costs[Bucket(h.architecture, h.batch_size)] for h in runs])
+
+
+def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
+    """``step_costs`` with the config's own data set."""
+    if config.clock.unit == "steps":
+        return None
+    dataset = config_dataset(config)
+    height, width = dataset.x_train.shape[1:]
+    return step_costs(config, curves, (height, width), dataset.n_classes)
 
 
 def bucket_costs(
@@ -173,8 +184,15 @@ def estimate_tables(
     Raises:
         Refused: If the law of the block time cannot be known well enough.
     """
-    plan = _plan(config)
     security, net = config.security, config.network
+    smaller = plan_of(config)._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    plan = plan_of(config)._replace(
+        rel_error=security.rel_error,
+        most_replicas=security.max_replicas or MOST_REPLICAS,
+    )
     key = jax.random.key(config.seed)
     lottery = lottery_of(config, config.scheme)
     law = empirical_law(curves, lottery, step_costs=costs)
@@ -194,10 +212,6 @@ def estimate_tables(
     brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
     assessment = at(law.law, plan)
     progress("estimating security", 1, total)
-    smaller = plan._replace(
-        replicas=security.bootstrap_replicas,
-        good_period_replicas=security.bootstrap_replicas,
-    )
     replicates, failed = [], 0
     for done, resample in enumerate(resamples):
         try:
@@ -210,10 +224,28 @@ def estimate_tables(
         deep, refusals = _deep_measurements(config, law, resamples, progress)
         measurements += deep
         assessment.refusals.extend(refusals)
+    success = _look_success(
+        config, measurements, lambda one: at(law.law, smaller._replace(**one))
+    )
+    oracle, refusals = [], []
+    if success is not None:
+        oracle, refusals = oracle_figures(
+            config.seed,
+            curves,
+            law.law,
+            t_acc=config.scheme.t_acc,
+            p_2=config.scheme.p_2,
+            honest=groups["honest"],
+            delay_steps=net.delay_steps,
+            p=success,
+        )
+    assessment.refusals.extend(refusals)
+    references, refusals = _references(config, law.law, assessment)
+    assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
     return {
-        "estimates": measurement_table(measurements),
-        "references": _references(config, law, assessment),
+        "estimates": measurement_table(measurements + oracle),
+        "references": references,
         "notes": notes,
     }
 
@@ -264,7 +296,11 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
     )
 
 
-def _plan(config: Config) -> Plan:
+def plan_of(config: Config) -> Plan:
+    """Figures and effort that the config asks for, but for ``security.rel_error``.
+
+    That is the run's: resampled laws and the points of a sweep have fixed replicas.
+    """
     security = config.security
     rounds = security.round_steps
     return Plan(
@@ -340,35 +376,41 @@ def _with_interval(
 
 
 def _references(
-    config: Config, law: EmpiricalLaw, assessment: Assessment
-) -> pd.DataFrame:
-    """Closed forms to stand beside the estimates."""
+    config: Config, law: BlockTimeLaw, assessment: Assessment
+) -> tuple[pd.DataFrame, list[str]]:
+    """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
     adversarial = round(net.beta * net.provers)
-    honest = net.provers - adversarial
-    rows = []
-    if adversarial:
-        depths = np.arange(1, security.depths + 1)
-        # The same mean intervals, memoryless: honest growth slowed by the delay.
-        rate_h = bounds.growth_under_delay(
-            1.0 / mean(fastest_of(law.law, honest)), net.delay_steps
-        )
-        rate_a = 1.0 / mean(fastest_of(law.law, adversarial))
-        for name, q in (
-            ("memoryless, same share", net.beta),
-            ("memoryless, same mean intervals", rate_a / (rate_a + rate_h)),
-        ):
-            values = bounds.private_race(float(q), depths)
-            rows += [
-                ("persistence_violation", float(k), name, float(v))
-                for k, v in zip(depths, np.atleast_1d(values), strict=True)
-            ]
+    found, refusals = memoryless_references(
+        law,
+        honest=net.provers - adversarial,
+        adversarial=adversarial,
+        delay_steps=net.delay_steps,
+        depths=range(1, security.depths + 1),
+    )
+    measured = {m.quantity for m in assessment.measurements}
+    rows = [each for each in found if each.quantity in measured]
     if assessment.rates is not None:
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():
             value = bounds.good_window(rounds, x, y, min(z, 1.0), security.epsilon)
-            rows.append(("good_period", blocks, "independent rounds", float(value)))
-    return pd.DataFrame(rows, columns=["quantity", "at", "name", "value"])
+            rows.append(Reference("good_period", blocks, "independent rounds", value))
+    table = pd.DataFrame(rows, columns=list(Reference._fields))
+    return table.assign(at=table["at"].astype(float)), refusals
+
+
+def _look_success(
+    config: Config, measurements: list[Measurement], again: Callable[[dict], Assessment]
+) -> Estimate | None:
+    """E[X_r] with rounds of one look, which is a query of SLT23's oracle.
+
+    With other rounds in the config it is simulated apart, without the training's error.
+    """
+    look = float(config.training.check_every)
+    if plan_of(config).round_steps != look:
+        measurements = again({"round_steps": look, "detail": False}).measurements
+    found = (m.estimate for m in measurements if m.quantity == "round_success")
+    return next(found, None)
 
 
 def _targets(setting: LotteryConfig | ComparisonConfig) -> str:

@@ -34,6 +34,7 @@ def notes_table(
     """
     rows = [("assumption", text) for text in _assumptions(config, law, curves)]
     rows += [("assumption", text) for text in _horizon(assessment)]
+    rows += [("assumption", text) for text in _sampling(config, assessment)]
     rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
     rows += [
         ("warning", text) for text in _interval_warnings(config, assessment, failed)
@@ -89,6 +90,23 @@ def _horizon(assessment: Assessment) -> Iterator[str]:
         )
 
 
+def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
+    if config.security.rel_error is None:
+        return
+    count = max(
+        m.estimate.count
+        for m in assessment.measurements
+        if m.quantity == "chain_growth"
+    )
+    yield (
+        f"{count:,} replicas were simulated for a half-width of "
+        f"{config.security.rel_error:.3g} of the value: growth, quality, stale blocks "
+        f"and persistence up to {config.security.confirmations} deep (ties win). Their "
+        "intervals allow for the looks on the way; the training's error is added to "
+        "them and may be larger"
+    )
+
+
 def _law_warnings(law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
@@ -115,6 +133,12 @@ def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[
         yield (
             f"{failed} of {config.security.bootstraps} bootstrap laws could not be "
             "simulated and are left out of the spread"
+        )
+    if assessment.missing:
+        yield (
+            f"security.rel_error = {config.security.rel_error:.3g} was not reached: "
+            + "; ".join(assessment.missing)
+            + " (raise security.max_replicas)"
         )
     undecided = [
         m.at for m in assessment.measurements if LOWER_BOUND in m.estimate.method

@@ -132,10 +132,13 @@ def attack(config, overrides, branches, resamples, output, as_json, quiet) -> No
             blocks = _blocks(row[depth], row[f"{depth}_low"], row[f"{depth}_high"])
             share = row["quality"]
             quality = "" if share != share else f"{share:.3f}"
-            click.echo(f"{name:58} {blocks:22} {quality:6} {row['verdict']}")
+            window = row["good_period"]
+            good = "" if window != window else f"{window:.3f}"
+            click.echo(f"{name:58} {blocks:22} {quality:6} {good:6} {row['verdict']}")
         click.echo(
             f"columns: confirmations for risk {settings.security.target:g} with 95 % "
-            "interval, chain quality, verdict. Reasons and assumptions: attacks.csv"
+            "interval, chain quality, Pr[a window of 10 expected blocks is good], "
+            "verdict. Reasons and assumptions: attacks.csv"
         )
         click.echo(f"table and figure: {folder}")
 

@@ -24,6 +24,23 @@ _NAMES = {
     "good_period_all": "Pr[all windows ≥ {at:g} blocks good]",
 }
 
+SAME_MEANS = "memoryless, same mean intervals"  # analysis.memoryless's, without jax
+# The second table: what a good period rests on.
+_DETAILS = {
+    "decay_constant": "c of Pr[good] = 1 − e^(−c ε² kp), one window",
+    "decay_constant_iid": "the same for independent rounds",
+    "decay_ratio": "ratio to independent rounds",
+    "decay_constant_all": "c of all windows ≥ k",
+    "decay_constant_iid_all": "the same for independent rounds",
+    "decay_ratio_all": "ratio to independent rounds",
+    "dispersion": "dispersion over {at:g} blocks (independent: 1)",
+    "isolated_rate": "isolated blocks, per step",
+    "isolated_share": "isolated, share of honest blocks",
+    "left_isolated_share": "left-isolated, share of honest blocks",
+    "growth_shortfall": "Pr[growth < (1−ε) mean over {steps} steps]",
+    "quality_gap": "Pr[no honest block in {steps} steps]",
+}
+
 
 class Verdict(NamedTuple):
     """What is safe, what is not, and how sure that is.
@@ -60,10 +77,11 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
         last = undecided[-1]
         between = f"{undecided[0]}" if len(undecided) == 1 else f"{undecided[0]}–{last}"
         parts.append(f"undecided at {between}")
+    races = int(curve["count"].max())
     main: Any = tables["law_summary"].query("main").iloc[0]
     how = (
         f"95 % intervals from {int(main.runs)} trained models and "
-        f"{config.security.replicas:,} simulated races"
+        f"{races:,} simulated races"
     )
     return Verdict(safe_depth, unsafe_depth, "; ".join(parts) + f" ({how}).")
 
@@ -93,6 +111,72 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
             value = f"< {number(row.high)}"
         rows.append((name, value, f"{number(row.low)} … {number(row.high)}"))
     return rows
+
+
+def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
+    """Rows (figure, value, 95 % interval, memoryless) of slow and of bad periods."""
+    estimates = tables["estimates"]
+    singles = {
+        row.quantity: row.value
+        for row in _rows(tables["references"])
+        if row.name == SAME_MEANS and row.at != row.at
+    }
+    # How far counts are from independent ones is seen at the ends.
+    windows = [r.at for r in _rows(estimates) if r.quantity == "dispersion"]
+    ends = {min(windows, default=0), max(windows, default=0)}
+    rows = []
+    for row in _rows(estimates):
+        if row.quantity not in _DETAILS:
+            continue
+        if row.quantity == "dispersion" and row.at not in ends:
+            continue
+        name = _DETAILS[row.quantity].format(at=row.at, steps=number(row.at))
+        value = number(row.value)
+        if row.value == 0 and row.unit == "probability":
+            value = f"< {number(row.high)}"
+        beside = singles.get(row.quantity)
+        rows.append(
+            (
+                name,
+                value,
+                f"{number(row.low)} … {number(row.high)}",
+                "" if beside is None else number(beside),
+            )
+        )
+    return rows
+
+
+def oracle_line(tables: Mapping[str, pd.DataFrame]) -> str | None:
+    """Whether ½ f_1 f_2 ≤ p ≤ f_2 on the curves, as a sentence; None if not asked."""
+    found: dict[str, list[Any]] = {}
+    for row in _rows(tables["estimates"]):
+        found.setdefault(row.quantity, []).append(row)
+    if not {"p", "f_2", "p_lower"} <= set(found):
+        return None
+    (p,), (f_2,) = found["p"], found["f_2"]
+    judged: dict[str, list[str]] = {"holds": [], "fails": [], "is undecided": []}
+    for lower in found["p_lower"]:
+        judged[_at_most(lower, p)].append(f"{lower.at:g}")
+    below = "; ".join(
+        f"½ f_1 f_2 ≤ p {verb} at D_acc = {', '.join(places)}"
+        for verb, places in judged.items()
+        if places
+    )
+    past = ", ".join(
+        f"{number(row.value)} at {row.at:g}" for row in found["past_difficulty"]
+    )
+    return (
+        f"SLT23 Lemma 1 with rounds of one look: p = {number(p.value)} "
+        f"[{number(p.low)}, {number(p.high)}], f_2 = {number(f_2.value)}; "
+        f"p ≤ f_2 {_at_most(p, f_2)}; {below}. Pr[acc ≥ D_acc], which it takes for "
+        f"≥ ½: {past}."
+    )
+
+
+def _at_most(small: Any, large: Any) -> str:
+    if small.high <= large.low:
+        return "holds"
+    return "fails" if small.low > large.high else "is undecided"
 
 
 def risk_name(risk: float) -> str:
@@ -168,6 +252,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         *_table(("figure", "value", "95 % interval"), closing_rows(config, tables)),
         "",
+        *_details(config, tables),
         "## Notes",
         "",
         *(f"* {n.kind}: {n.text}" for n in _rows(tables["notes"])),
@@ -181,6 +266,23 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _details(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    rows, line = detail_rows(tables), oracle_line(tables)
+    if not rows and line is None:
+        return []
+    lines = ["## Slow stretches, isolated blocks, bad periods", ""]
+    if rows:
+        header = ("figure", "value", "95 % interval", "memoryless")
+        lines += [
+            *_table(header, rows),
+            "",
+            f"ε = {config.security.epsilon:g}. Memoryless: a closed form with the same",
+            "mean intervals and every message Δ late.",
+            "",
+        ]
+    return lines if line is None else [*lines, line, ""]
 
 
 def as_json(facts: object) -> str:

@@ -9,10 +9,8 @@ from ..analysis.deep_persistence import depth_threshold, share_estimate
 from ..analysis.empirical import bootstrap_laws, empirical_law
 from ..analysis.estimate import Estimate, Refused
 from ..analysis.thresholds import race_threshold
-from ..models.curves import CurveSet
 from . import evaluation, runner
 from .config import Config
-from .datasets import config_dataset
 from .store import Progress
 
 
@@ -38,7 +36,7 @@ def threshold_table(
     """
     curves = runner.train(config, root, progress)
     lottery = evaluation.lottery_of(config, config.scheme)
-    costs = _costs(config, curves)
+    costs = evaluation.costs_of(config, curves)
     law = empirical_law(curves, lottery, step_costs=costs)
     resamples = bootstrap_laws(
         config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
@@ -109,11 +107,3 @@ def _with_spread(threshold, law, resamples, report) -> Estimate:
         except Refused:
             spread.append(math.nan)
     return share_estimate(value, spread)
-
-
-def _costs(config: Config, curves: CurveSet):
-    if config.clock.unit == "steps":
-        return None
-    dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    return evaluation.step_costs(config, curves, (height, width), dataset.n_classes)

@@ -1,7 +1,9 @@
 """What is shown: each figure is ``data(tables)`` and ``draw(df)``.
 
-``FIGURES`` maps a figure's name to its module. It is built on first use: importing
-this package, or reading ``NAMES``, costs no Matplotlib.
+``FIGURES`` maps the name of each of a run's figures to its module, ``MORE_FIGURES``
+those of a sweep and of tables that stand alone; ``needs`` says what each is made from.
+They are built on first use: importing this package, or reading ``NAMES``, costs no
+Matplotlib. A table, ``table_2``, is ``data(tables)`` and ``latex(df)``.
 """
 
 from importlib import import_module
@@ -9,13 +11,27 @@ from types import ModuleType
 
 # In the order of the argument: training, its block times, what the chain makes of them.
 NAMES = ("learning_curves", "block_times", "good_periods", "persistence")
+MORE_NAMES = (
+    "table_2",
+    "block_rate",
+    "good_period_map",
+    "decay",
+    "by_adversary",
+    "latency",
+    "security_map",
+    "verification_cost",
+    "attacks",
+    "model_against_reality",
+)
 
 FIGURES: dict[str, ModuleType]
+MORE_FIGURES: dict[str, ModuleType]
 
 
 def __getattr__(name: str) -> dict[str, ModuleType]:
-    if name != "FIGURES":
+    lists = {"FIGURES": NAMES, "MORE_FIGURES": MORE_NAMES}
+    if name not in lists:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    figures = {each: import_module(f".{each}", __name__) for each in NAMES}
-    globals()["FIGURES"] = figures
+    figures = {each: import_module(f".{each}", __name__) for each in lists[name]}
+    globals()[name] = figures
     return figures

@@ -4,8 +4,10 @@ Notation (security.md §4, §7):
     k           depth, blocks
     ties win    the adversary needs to draw level; strict: to get ahead
 
-A straight line on this axis is a violation probability that decays exponentially; the
-exact private race of exponential laws with the same β stands beside the measured one.
+A straight line on this axis is a violation probability that decays exponentially.
+Closed forms for the memoryless chain stand beside the measured one: its exact private
+race, what no attack exceeds, and Nakamoto's approximation. What bounds it from below,
+and the race of the same share, are in the table only: lines so close are no help.
 """
 
 import pandas as pd
@@ -16,6 +18,7 @@ from .points import draw_points
 from .style import new_figure, styled
 from .tables import Tables, read_points
 
+_TABLE_ONLY = ("memoryless, same share", ": lower bound")
 _LABELS = {
     "persistence_violation": "adversary wins ties",
     "persistence_violation_strict": "strict lead needed",
@@ -35,7 +38,9 @@ def data(tables: Tables) -> pd.DataFrame:
     Raises:
         ValueError: If ``estimates`` is missing, empty or has no violation probability.
     """
-    return read_points(tables, _LABELS)
+    df = read_points(tables, _LABELS)
+    unseen = df["layer"].eq("reference") & df["label"].str.endswith(_TABLE_ONLY)
+    return df.loc[~unseen].reset_index(drop=True)
 
 
 @styled()

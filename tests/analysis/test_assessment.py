@@ -6,6 +6,8 @@ import pytest
 from dpodl.analysis import assessment, simulation
 from dpodl.analysis.assessment import Plan, assess
 from dpodl.analysis.block_time import exponential
+from dpodl.analysis.lattice_race import log_persistence
+from dpodl.analysis.race import race
 from dpodl.analysis.simulation import network
 
 PLAN = Plan(
@@ -116,3 +118,89 @@ def test_more_provers_of_the_same_law_are_faster(provers):
     one = network(exponential(0.02), provers=provers, beta=0.2, delay_steps=0.0)
     values = {m.quantity: m.estimate.value for m in assess(KEY, one, PLAN).measurements}
     assert values["chain_growth"] == pytest.approx(0.02 * 0.8 * provers, rel=0.02)
+
+
+# ------------------------------------------------------------------ to an error
+
+SAMPLED = PLAN._replace(
+    rel_error=0.1,
+    depths=(1, 3, 6),
+    confirmations=3,
+    good_period_replicas=100,
+    detail=False,
+)
+
+
+def by_place(found):
+    return {m.place: m.estimate for m in found.measurements}
+
+
+def half_width(estimate):
+    return max(estimate.high - estimate.value, estimate.value - estimate.low)
+
+
+def test_sampling_stops_when_the_error_is_reached_and_agrees_with_fixed_replicas():
+    found = assess(KEY, NETWORK, SAMPLED)
+    fixed = by_place(assess(KEY, NETWORK, PLAN._replace(replicas=4000, detail=False)))
+    assert found.missing == ()
+    figures = by_place(found)
+    demanded = [
+        ("chain_growth", None),
+        ("chain_quality", None),
+        ("stale_rate", None),
+        ("persistence_violation", 1.0),
+        ("persistence_violation", 3.0),
+    ]
+    for place in demanded:
+        assert half_width(figures[place]) <= 0.1 * figures[place].value
+    for place in [*demanded, ("persistence_violation", 6.0)]:
+        one, other = figures[place], fixed[place]
+        # Intervals of two standard errors or more each.
+        error = np.hypot(half_width(one), half_width(other)) / 1.96
+        assert abs(one.value - other.value) < 3.5 * error
+    counts = {figures[place].count for place in demanded}
+    assert len(counts) == 1
+    # Fewer would not do: 1.96² (1 − p) / (p r²) for the rarest.
+    p = figures["persistence_violation", 3.0].value
+    assert counts.pop() > 1.96**2 * (1 - p) / (p * 0.1**2)
+    assert figures["good_period", 5.0].count == 100
+
+
+def test_more_precision_takes_more_replicas_and_the_same_key_the_same_ones():
+    coarse, fine = (
+        by_place(assess(KEY, NETWORK, SAMPLED._replace(rel_error=r)))[
+            "chain_growth", None
+        ]
+        for r in (0.3, 0.1)
+    )
+    assert coarse.count < fine.count
+    again = assess(KEY, NETWORK, SAMPLED).measurements
+    assert again == assess(KEY, NETWORK, SAMPLED).measurements
+
+
+def test_what_the_budget_does_not_reach_is_missing_by_name():
+    found = assess(KEY, NETWORK, SAMPLED._replace(rel_error=0.02, most_replicas=1000))
+    assert by_place(found)["chain_growth", None].count == 1000
+    rare = [text for text in found.missing if text.startswith("persistence_violation")]
+    assert len(rare) == 2
+    assert not any(text.startswith("chain_growth") for text in found.missing)
+    assert all("are needed for 2.00%" in text for text in found.missing)
+
+
+def test_a_depth_that_hardly_ever_happens_is_not_waited_for():
+    rare = network(exponential(0.02), provers=10, beta=0.1, delay_steps=0.0)
+    (log,), _ = log_persistence(race(rare), [6])
+    most = int(5 / np.exp(log))  # five events, where ten are too few
+    plan = SAMPLED._replace(rel_error=0.3, confirmations=6, most_replicas=most)
+    found = assess(KEY, rare, plan)
+    (text,) = found.missing
+    assert text.startswith("persistence_violation at 6: at most ")
+    assert "not waited for" in text
+    assert by_place(found)["chain_growth", None].count < most
+
+
+def test_without_an_adversary_there_is_no_event_to_wait_for():
+    calm = network(exponential(0.02), provers=10, beta=0.0, delay_steps=0.0)
+    found = assess(KEY, calm, SAMPLED._replace(rel_error=0.1))
+    assert found.missing == ()
+    assert by_place(found)["chain_quality", None].count == 500

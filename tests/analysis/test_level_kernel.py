@@ -24,9 +24,7 @@ def reference(network: Network, replica: int, slots: int):
     early = Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
     found = []
     for level in range(LEVELS):
-        counter = level_kernel.COUNTERS * level + jnp.arange(
-            slots, dtype=jnp.int32
-        )
+        counter = level_kernel.COUNTERS * level + jnp.arange(slots, dtype=jnp.int32)
         replicas = jnp.full(slots, replica)
         draws = jnp.stack(
             [

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from dpodl.analysis.estimate import Refused
-from dpodl.analysis.simulation import compilations
 from dpodl.experiments import evaluation, pictures, runner, store, summary
 from dpodl.experiments.config import Config, ConfigError, load_config
 from dpodl.experiments.sections import format_target
@@ -191,7 +190,8 @@ def test_estimates_are_tidy_and_inside_their_intervals(smoke):
     assert len(shares) > 20
     assert shares[["value", "low", "high"]].stack().between(0, 1).all()
     # Confirmations come from the grid; their count is that of the resampled laws.
-    sampled = ~table.quantity.str.startswith("safe_depth")
+    grid = table.quantity.str.startswith("safe_depth")
+    sampled = ~(grid | table.method.str.startswith("exact"))
     assert (table["count"][sampled] >= 10).all()
     assert (table.method != "").all()
     per_quantity = table.groupby("quantity").size()
@@ -210,12 +210,59 @@ def test_persistence_falls_with_depth(smoke):
 
 
 def test_references_are_probabilities_beside_estimates(smoke):
-    references = smoke.result.tables["references"]
-    estimates = smoke.result.tables["estimates"]
-    assert references.value.between(0, 1).all()
+    # A single number has no place on a curve.
+    references = smoke.result.tables["references"].fillna({"at": -1})
+    estimates = smoke.result.tables["estimates"].fillna({"at": -1})
+    length = references.quantity == "block_interval_mean"
+    assert references.value[~length].between(0, 1).all()
     assert not references.duplicated(["quantity", "at", "name"]).any()
     known = set(zip(estimates.quantity, estimates["at"], strict=True))
     assert set(zip(references.quantity, references["at"], strict=True)) <= known
+
+
+def test_references_are_named_and_their_brackets_hold_something(smoke):
+    references = smoke.result.tables["references"]
+    curve = references[references.quantity == "persistence_violation"]
+    wide = curve.pivot_table(index="at", columns="name", values="value")
+    assert "Nakamoto's approximation, same share" in wide
+    for name in ("Guo–Ren, head start", "Gaži–Ren–Russell, head start"):
+        assert (wide[f"{name}: lower bound"] <= wide[f"{name}: upper bound"]).all()
+    singles = set(references[references["at"].isna()].quantity)
+    assert {"chain_growth", "stale_rate", "chain_quality", "isolated_rate"} <= singles
+
+
+def test_the_oracles_bounds_are_judged_at_several_difficulties(smoke):
+    table = smoke.result.tables["estimates"]
+    config = smoke.config
+    honest = config.network.provers - round(
+        config.network.beta * config.network.provers
+    )
+    (f_2,) = table[table.quantity == "f_2"].value
+    assert f_2 == pytest.approx(1 - (1 - config.scheme.p_2) ** honest)
+    f_1 = table[table.quantity == "f_1"].set_index("at")
+    lower = table[table.quantity == "p_lower"].set_index("at")
+    assert list(f_1.index) == pytest.approx([0.7, 0.75, 0.78, 0.8])
+    np.testing.assert_allclose(lower.value, f_2 * f_1.value / 2)
+    # A round here is one look, so p is that of the good periods.
+    (p,) = table[table.quantity == "p"].value
+    (success,) = table[table.quantity == "round_success"].value
+    assert p == success
+    line = summary.oracle_line(smoke.result.tables)
+    assert line in (smoke.folder / "summary.md").read_text()
+    assert "p ≤ f_2 holds" in line
+    assert "D_acc = " in line
+
+
+def test_details_stand_beside_the_memoryless_chain(smoke):
+    rows = summary.detail_rows(smoke.result.tables)
+    names = [row[0] for row in rows]
+    assert len(set(names)) >= 8
+    beside = {row[0]: row[3] for row in rows}
+    assert float(beside["isolated, share of honest blocks"]) < 1
+    text = (smoke.folder / "summary.md").read_text()
+    assert all(f"| {name} |" in text for name in names)
+    dispersion = [name for name in names if name.startswith("dispersion")]
+    assert len(dispersion) == 2
 
 
 def test_tables_are_those_on_the_disk(smoke):
@@ -340,13 +387,36 @@ def test_other_thresholds_train_and_compile_nothing(
 ):
     assert copy.programs > 5
     curves = copy.root / "curves"
-    before = contents(curves), times(curves), len(compiled), compilations()
+    before, programs = (contents(curves), times(curves)), len(compiled)
     result = copy.again(*settings)
     assert result.folder != copy.folder
-    assert (contents(curves), times(curves), len(compiled), compilations()) == before
+    assert (contents(curves), times(curves)) == before
+    # More forks than smoke has need wider slots, a shape of their own.
+    new = [name for name in compiled[programs:] if "_simulate" not in name]
+    assert [name for name in new if "_replaced" not in name] == []
     whole, old = contents(result.folder), contents(copy.folder)
     assert whole["curves.csv"] == old["curves.csv"]
     assert whole["estimates.csv"] != old["estimates.csv"]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_relative_error_is_reached_or_told(copy):
+    result = copy.again("security.rel_error=0.1", "security.confirmations=2")
+    table = result.tables["estimates"].set_index(["quantity", "at"])
+    row = table.loc[("persistence_violation", 2.0)]
+    assert row["count"] > copy.config.security.replicas
+    assert "95 % in all" in row.method
+    assert "bootstrap over training runs" in row.method
+    notes = " ".join(result.tables["notes"].text)
+    assert f"{row['count']:,} replicas were simulated for a half-width of 0.1" in notes
+    assert "was not reached" not in notes
+    line = summary.verdict(copy.but("security.confirmations=2"), result.tables).line
+    assert f"{row['count']:,} simulated races" in line
+    assert (table.loc["good_period"]["count"] <= 400).all()
+    short = copy.again("security.rel_error=0.01", "security.max_replicas=400")
+    (told,) = (t for t in short.tables["notes"].text if "was not reached" in t)
+    assert "persistence_violation at 3: ±" in told
+    assert "samples" in told
 
 
 def train(smoke, *settings: str) -> np.ndarray:

@@ -1,0 +1,301 @@
+"""``dpodl risk``: share and depth to risk, target to depth and to age, for a config."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+
+from ..analysis.any_block import any_block, any_block_bound
+from ..analysis.block_time import BlockTimeLaw
+from ..analysis.empirical import bootstrap_laws, empirical_law
+from ..analysis.estimate import Estimate, Refused
+from ..analysis.measurement import Measurement
+from ..analysis.race import TARGETS, Race, outgrows, race
+from ..analysis.share_table import (
+    DepthCell,
+    RiskCell,
+    Setting,
+    depth_table,
+    risk_table,
+)
+from ..analysis.time_rule import safe_time, time_rule_rare
+from . import evaluation, runner
+from .config import Config, ConfigError
+from .store import Progress, table_bytes, write_atomically
+
+BETAS = (0.1, 0.2, 0.3, 0.4)
+DEPTHS = (1, 2, 3, 6, 10, 20, 50)
+# A table is read at a glance; more resamples would not move its second digit.
+_RESAMPLES = 8
+_Z = 1.96
+
+
+class Question(NamedTuple):
+    """What is asked about a config's law.
+
+    Attributes:
+        betas: Shares of the tables; the config's own is added.
+        depths: Depths of the tables.
+        horizon: N, levels within which any block may be reverted.
+        ages: Ages whose risk is asked, steps.
+        premined: Whether the adversary starts with its stationary lead.
+    """
+
+    betas: Sequence[float] = BETAS
+    depths: Sequence[int] = DEPTHS
+    horizon: int = 10_000
+    ages: Sequence[float] = ()
+    premined: bool = False
+
+
+def risk_tables(
+    config: Config, root: Path, progress: Progress, question: Question
+) -> dict[str, pd.DataFrame]:
+    """Answers as tidy tables.
+
+    Args:
+        config: The experiment; ``security.target`` is the first target.
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        progress: Told how far it is.
+        question: What is asked.
+
+    Returns:
+        ``risk`` (beta, depth) and ``confirmations`` (beta, target), each with
+        memoryless and nakamoto; ``any_block`` (quantity, depth) and ``age`` (quantity,
+        at) for the config's own share, empty if nobody is corrupted; ``notes`` (kind,
+        text). Cells have value, low, high, count, method, status (``estimated``,
+        ``certain``, ``refused``) and refusal, the reason.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        ValueError: If a share, a depth, an age or the horizon is out of range.
+        Refused: If the runs cannot support a law.
+    """
+    _check(question)
+    curves = runner.train(config, root, progress)
+    lottery = evaluation.lottery_of(config, config.scheme)
+    costs = evaluation.costs_of(config, curves)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    count = min(config.security.bootstraps, _RESAMPLES)
+    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
+    net = config.network
+    setting = Setting(
+        net.provers,
+        net.delay_steps,
+        premined=question.premined,
+        known_until=law.known_until,
+    )
+    targets = tuple(dict.fromkeys((config.security.target, *TARGETS)))
+    betas = sorted({*question.betas, net.beta})
+    total = 2 * len(betas) + 2
+    risks, depths = [], []
+    for done, beta in enumerate(betas):
+        progress("risk tables", 2 * done, total)
+        risks += risk_table(
+            law.law, resamples, setting, betas=[beta], depths=question.depths
+        )
+        progress("risk tables", 2 * done + 1, total)
+        depths += depth_table(
+            law.law, resamples, setting, betas=[beta], targets=targets
+        )
+    progress("risk tables", total - 2, total)
+    blocks, ages = [], []
+    if round(net.beta * net.provers):
+
+        def race_of(one: BlockTimeLaw) -> Race:
+            network = evaluation.network_of(config, one)
+            return race(network, known_until=law.known_until)
+
+        races = [race_of(one) for one in (law.law, *resamples)]
+        blocks = _any_block_rows(races, question, risks, net.beta)
+        progress("risk tables", total - 1, total)
+        moved = [one._replace(premined=question.premined) for one in races]
+        ages = _age_rows(jax.random.key(config.seed), moved, question, targets)
+    progress("risk tables", total, total)
+    own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
+    seconds = own[1]["value"].where(own[1]["unit"] == "steps")
+    return {
+        "risk": pd.DataFrame([_table_row(cell) for cell in risks]),
+        "confirmations": pd.DataFrame([_table_row(cell) for cell in depths]),
+        "any_block": own[0],
+        "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
+        "notes": pd.DataFrame(
+            [("assumption", text) for text in _assumptions(config, question, count)],
+            columns=["kind", "text"],
+        ),
+    }
+
+
+def write(tables: dict[str, pd.DataFrame], folder: Path, config: Config) -> None:
+    """Write the tables and the config they belong to."""
+    write_atomically(folder / "config.toml", config.to_toml().encode())
+    for name, table in tables.items():
+        write_atomically(folder / f"{name}.csv", table_bytes(table))
+
+
+_CELL = ["value", "low", "high", "count", "method", "status", "refusal"]
+_ROW = ["quantity", "at", "at_unit", "unit", *_CELL]
+
+
+def _table_row(cell: RiskCell | DepthCell) -> dict:
+    row = cell._asdict()
+    for name in ("estimate", "refusal", "certain"):
+        del row[name]
+    return row | _cell(cell.estimate, cell.refusal, certain=cell.certain)
+
+
+def _cell(estimate: Estimate | None, refusal: str = "", *, certain=False) -> dict:
+    if estimate is None:
+        unknown = Estimate(math.nan, math.nan, math.nan, 0, "")
+        return unknown._asdict() | {"status": "refused", "refusal": refusal}
+    status = "certain" if certain else "estimated"
+    return estimate._asdict() | {"status": status, "refusal": ""}
+
+
+def _row(m: Measurement, *, certain: bool = False) -> dict:
+    kept = {"quantity": m.quantity, "at": m.at, "at_unit": m.at_unit, "unit": m.unit}
+    return kept | _cell(m.estimate, certain=certain)
+
+
+def _any_block_rows(
+    races: list[Race], question: Question, risks: list[RiskCell], beta: float
+) -> list[dict]:
+    """A given block, any block under restarts, and the bound on the best restarts."""
+    rows = [
+        {"quantity": "given_block", "at": cell.depth, "at_unit": "blocks"}
+        | {"unit": "probability"}
+        | _cell(cell.estimate, cell.refusal, certain=cell.certain)
+        for cell in risks
+        if cell.beta == beta
+    ]
+    for name, figure in (
+        ("any_block_violation", any_block),
+        ("any_block_bound", any_block_bound),
+    ):
+        for depth in question.depths:
+
+            def solve(one: Race, figure=figure, depth=depth) -> Measurement:
+                return figure(one, [depth], horizon=question.horizon)[0]
+
+            rows.append(_with_spread(name, depth, "blocks", races, solve, log=True))
+    return rows
+
+
+def _age_rows(
+    key, races: list[Race], question: Question, targets: Sequence[float]
+) -> list[dict]:
+    """The smallest safe age of each target, and the risk at each age asked."""
+    suffix = "_premined" if question.premined else ""
+    rows = []
+    for target in targets:
+
+        def age(one: Race, target=target) -> Measurement:
+            return safe_time(key, one, [target])[0]
+
+        name = f"safe_time{suffix}"
+        rows.append(_with_spread(name, target, "target", races, age, log=False))
+    for asked in question.ages:
+
+        def risk(one: Race, asked=asked) -> Measurement:
+            return time_rule_rare(key, one, [asked])[0]
+
+        name = f"time_rule_violation{suffix}"
+        rows.append(_with_spread(name, asked, "steps", races, risk, log=True))
+    return rows
+
+
+def _with_spread(
+    name: str,
+    at: float,
+    at_unit: str,
+    races: list[Race],
+    solve: Callable[[Race], Measurement],
+    *,
+    log: bool,
+) -> dict:
+    """A figure of the first law, with 1.96 standard deviations over the others.
+
+    The spread is that of the logarithm for probabilities. Where a resampled law is
+    refused the interval has no upper end but the largest there is.
+    """
+    unit = "probability" if log else "steps"
+    place = {"quantity": name, "at": at, "at_unit": at_unit, "unit": unit}
+    first, others = races[0], races[1:]
+    try:
+        measured = solve(first)
+    except Refused as refusal:
+        return place | _cell(None, str(refusal))
+    estimate = measured.estimate
+    if log and outgrows(first):
+        return _row(measured, certain=True)
+    values = []
+    for one in others:
+        try:
+            values.append(solve(one).estimate.value)
+        except Refused:
+            continue
+    known = np.array([v for v in values if math.isfinite(v) and (v > 0 or not log)])
+    method = f"{estimate.method}; bootstrap over {len(others)} resamples of the runs"
+    if len(known) < 2:
+        method = f"{estimate.method}; no error of the training runs"
+    elif log and estimate.value > 0:
+        extra = _Z * float(np.log(known).std(ddof=1))
+        low = math.log(estimate.value / max(estimate.low, 1e-300))
+        high = math.log(estimate.high / estimate.value)
+        estimate = estimate._replace(
+            low=estimate.value * math.exp(-math.hypot(low, extra)),
+            high=min(1.0, estimate.value * math.exp(math.hypot(high, extra))),
+        )
+    else:
+        low, high = estimate.low, estimate.high
+        spread = float(known.std(ddof=1))
+        estimate = estimate.widened(spread, "")._replace(count=estimate.count)
+        estimate = estimate._replace(low=max(0.0, estimate.low))
+    if len(known) < len(others):
+        method += f", {len(others) - len(known)} of them without"
+        estimate = estimate._replace(high=1.0 if log else math.inf)
+    return place | _cell(estimate._replace(method=method))
+
+
+def _assumptions(config: Config, question: Question, resamples: int) -> list[str]:
+    net = config.network
+    start = (
+        "it starts with the lead that it has in the long run (head start)"
+        if question.premined
+        else "it starts from the block's parent, without a head start"
+    )
+    return [
+        f"{net.provers} equal provers, Δ = {net.delay_steps:g} steps; a share β that "
+        "is not whole provers is the law S^{βn}",
+        f"private race, ties win: the adversary mines alone, {start}; every honest "
+        "message is Δ late, which bounds the network's risk from above",
+        f"intervals: 95 %, over {resamples} resamples of the "
+        f"{config.training.runs} trained models",
+        "memoryless and Nakamoto: exponential block times, the same β and no delay; "
+        "Nakamoto's is his Poisson approximation, without a head start and too small",
+        f"any block: at least one of {question.horizon:,} levels is reverted. "
+        "Restarts: a fork that is behind is given up for a new one, exact; the bound "
+        f"is {question.horizon:,} times one block's risk with a head start and holds "
+        "for the best restarts",
+        "age: steps since all honest provers saw the block; a step is "
+        f"{config.clock.seconds_per_step:.3g} s",
+    ]
+
+
+def _check(question: Question) -> None:
+    for beta in question.betas:
+        if not 0 <= beta < 1:
+            raise ConfigError(f"--beta must lie in [0, 1), got {beta:g}")
+    for age in question.ages:
+        if not 0 <= age < math.inf:
+            raise ConfigError(f"--age must be ≥ 0 and finite, got {age:g}")
+    for name, values in (
+        ("--depth", question.depths),
+        ("--horizon", [question.horizon]),
+    ):
+        if min(values, default=0) < 1:
+            raise ConfigError(f"{name} must be ≥ 1, got {list(values)}")

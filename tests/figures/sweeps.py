@@ -1,0 +1,85 @@
+"""Invented sweeps: numbers that follow from the parameters, so that tests know them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+import pandas as pd
+
+DEPTHS = (1, 2, 4, 6, 8)
+WINDOWS = (2.0, 5.0, 10.0, 20.0)
+EPSILON = 0.5
+
+
+def interval(t_acc: float, power: int, delay: float) -> float:
+    """Mean block interval, steps."""
+    return 1000 * t_acc + 50 * (256 - power) + delay
+
+
+def risk(beta: float, depth: int) -> float:
+    """Pr[violation]; 0 from where no replica sees one."""
+    value = (beta / (1 - beta)) ** depth
+    return value if value > 1e-3 else 0.0
+
+
+def bad(kp: float) -> float:
+    """Pr[bad], a straight line of c = 2."""
+    return 0.6 * math.exp(-2.0 * EPSILON**2 * kp)
+
+
+def sweep(
+    *,
+    t_accs: Sequence[float] = (0.95,),
+    powers: Sequence[int] = (253,),
+    betas: Sequence[float] = (0.25,),
+    delays: Sequence[float] = (25,),
+    failed: Iterable[int] = (),
+) -> pd.DataFrame:
+    """The table ``points`` of a grid; a failed point has one row, without numbers."""
+    rows = []
+    grid = product(t_accs, powers, betas, delays)
+    for point, (t_acc, power, beta, delay) in enumerate(grid):
+        head = {
+            "point": point,
+            "status": "done",
+            "error": "",
+            "scheme.t_acc": t_acc,
+            "scheme.t_1": "2^241",
+            "scheme.t_2": f"2^{power}",
+            "p_1": 2.0**-15,
+            "p_2": 2.0 ** (power - 256),
+            "network.provers": 20,
+            "network.beta": beta,
+            "network.delay_steps": delay,
+            "security.epsilon": EPSILON,
+        }
+        if point in set(failed):
+            empty = dict.fromkeys(("quantity", "at", "value", "low", "high"))
+            rows.append(head | {"status": "failed", "error": "Refused: why"} | empty)
+            continue
+        mean = interval(t_acc, power, delay)
+        numbers = [
+            ("block_interval_mean", math.nan, mean),
+            ("block_interval_cv", math.nan, 0.4),
+            ("round_success", math.nan, 0.05),
+            ("round_single_success", math.nan, 0.045),
+            ("round_adversarial", math.nan, 0.016),
+            ("decay_constant", math.nan, 2.0),
+            ("decay_constant_iid", math.nan, 0.7),
+            ("decay_fit_p_value", math.nan, 0.4),
+            *(("persistence_violation", k, risk(beta, k)) for k in DEPTHS),
+            *(("liveness_quantile", q, 9 * mean * (1 + q)) for q in (0.5, 0.99)),
+            *(("good_period", kp, 1 - bad(kp) * t_acc) for kp in WINDOWS),
+            *(("good_period_all", kp, (1 - bad(kp)) ** 9) for kp in WINDOWS),
+        ]
+        for quantity, at, value in numbers:
+            ends = (0.9 * value, 1.1 * value if value else 3e-3)
+            if quantity.startswith("good"):
+                ends = (value - 0.02 * (1 - value), value + 0.02 * (1 - value))
+            rows.append(
+                head
+                | {"quantity": quantity, "at": at, "value": value}
+                | {"low": ends[0], "high": ends[1], "count": 1000}
+                | {"at_unit": "", "method": "invented", "unit": ""}
+            )
+    return pd.DataFrame(rows)
