@@ -336,13 +336,13 @@ class _Condition(NamedTuple):
 
     Attributes:
         rounds: Sorted rounds of the successes, marked ones among them.
-        count: Marked successes before the i-th.
+        marked: Marked successes before the i-th.
         slope: Most (sign +1) or least (−1) successes a round.
         sign: +1: too many break it, −1: too few.
     """
 
     rounds: Int[Array, " n"]
-    count: Int[Array, " n+1"]
+    marked: Int[Array, " n+1"]
     slope: Float[Array, ""]
     sign: int
 
@@ -369,7 +369,7 @@ class _Condition(NamedTuple):
         closes = self.rounds + (1 if up else 0)
         # Of successes in one round the last has the round's full count, the first what
         # was before it: the others are too strict with themselves, and harmless.
-        before, through = self.count[:-1], self.count[1:]
+        before, through = self.marked[:-1], self.marked[1:]
         opening = self._level(opens, before if up else through, begin)
         closing = self._level(closes, through if up else before, begin)
         edges = jnp.stack([begin, end])
@@ -389,7 +389,7 @@ class _Condition(NamedTuple):
         return jnp.where(found, jnp.clip(length, 0, end - begin), 0).max()
 
     def _before(self, rounds_: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
-        return self.count[jnp.searchsorted(self.rounds, rounds_, side="left")]
+        return self.marked[jnp.searchsorted(self.rounds, rounds_, side="left")]
 
     def _level(self, rounds_, count, origin):
         # Relative to the origin: float32 holds slope·t to 1e-7 of the horizon's count.

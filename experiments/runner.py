@@ -215,13 +215,7 @@ class _Job:
         return {"summary.md": summary.markdown(self.config, self._tables()).encode()}
 
     def _costs(self) -> np.ndarray | None:
-        if self.config.clock.unit == "steps":
-            return None
-        dataset = config_dataset(self.config)
-        height, width = dataset.x_train.shape[1:]
-        return evaluation.step_costs(
-            self.config, self.curves(), (height, width), dataset.n_classes
-        )
+        return evaluation.costs_of(self.config, self.curves())
 
     def _tables(self) -> dict[str, pd.DataFrame]:
         return {name: self.folder.table(f"{name}.csv") for name in TABLES}

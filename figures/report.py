@@ -132,6 +132,9 @@ def _at_chart(estimates, references, at_unit: str, axis: str, scale: str) -> dic
             | {"method": curve["method"].to_list()}
         )
     for (quantity, name), rows in references.groupby(["quantity", "name"], sort=False):
+        # The table has these; on the chart a bracket's upper end says enough.
+        if str(name).endswith(": lower bound"):
+            continue
         if quantity in set(wanted["quantity"]):
             curve = rows.sort_values("at")
             label = QUANTITIES.get(str(quantity), (str(quantity), ""))[0]

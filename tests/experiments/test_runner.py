@@ -248,6 +248,7 @@ def test_the_oracles_bounds_are_judged_at_several_difficulties(smoke):
     (success,) = table[table.quantity == "round_success"].value
     assert p == success
     line = summary.oracle_line(smoke.result.tables)
+    assert line is not None
     assert line in (smoke.folder / "summary.md").read_text()
     assert "p ≤ f_2 holds" in line
     assert "D_acc = " in line
