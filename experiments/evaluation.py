@@ -33,6 +33,7 @@ from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
 from .config import Config
 from .datasets import config_dataset
+from .devices import on_devices
 from .notes import notes_table
 from .sections import ComparisonConfig, LotteryConfig, SchemeConfig, format_target
 from .store import Progress
@@ -212,13 +213,19 @@ def estimate_tables(
     brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
     assessment = at(law.law, plan)
     progress("estimating security", 1, total)
-    replicates, failed = [], 0
-    for done, resample in enumerate(resamples):
+
+    def replicate(number: int) -> list[Measurement] | None:
         try:
-            replicates.append(at(resample, smaller).measurements)
+            return at(resamples[number], smaller).measurements
         except Refused:
-            failed += 1
+            return None
+
+    replicates = []
+    for done, found in enumerate(on_devices(replicate, len(resamples))):
+        if found is not None:
+            replicates.append(found)
         progress("estimating security", 2 + done, total)
+    failed = len(resamples) - len(replicates)
     measurements = with_training_error(assessment.measurements, replicates)
     if adversarial:
         deep, refusals = _deep_measurements(config, law, resamples, progress)

@@ -34,6 +34,7 @@ from ..models.training import Curve
 from . import evaluation, pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
 from .datasets import config_dataset
+from .executors import usable_cores
 from .store import (
     CurveStore,
     Progress,
@@ -277,13 +278,6 @@ def build() -> dict[str, str]:
         "processor": _processor(),
         "flags": os.environ.get("XLA_FLAGS", ""),
     }
-
-
-def usable_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> None:
