@@ -256,13 +256,14 @@ def decay_ratio(real: Decay, ideal: Decay | float) -> Estimate:
 
 
 def decay_measurements(
-    real: Decay, ideal: Decay | float, *, every: bool
+    real: Decay, ideal: Decay | float | None, *, every: bool
 ) -> list[Measurement]:
     """c, its iid counterpart, their ratio, and whether the exponential form holds.
 
     Args:
         real: The fit of the real process.
-        ideal: Constant of independent rounds over the same windows.
+        ideal: Constant of independent rounds over the same windows; None: of these
+            windows it has none, and no ratio is given.
         every: Whether the fits are of all windows of at least k rounds.
 
     Returns:
@@ -271,18 +272,19 @@ def decay_measurements(
     """
     suffix = "_all" if every else ""
     count = real.constant.count
-    base = _base(ideal)
     contrasts = len(real.rounds) - 2
     test = f"Hotelling's test of {contrasts} contrasts"
     p_value = Estimate(real.p_value, real.p_value, real.p_value, count, test)
+    found = [
+        ("decay_constant", real.constant, ""),
+        ("decay_fit_p_value", p_value, "probability"),
+    ]
+    if ideal is not None:
+        found.append(("decay_constant_iid", _base(ideal), ""))
+        found.append(("decay_ratio", decay_ratio(real, ideal), ""))
     return [
         Measurement(f"{name}{suffix}", None, "", estimate, unit)
-        for name, estimate, unit in (
-            ("decay_constant", real.constant, ""),
-            ("decay_constant_iid", base, ""),
-            ("decay_ratio", decay_ratio(real, ideal), ""),
-            ("decay_fit_p_value", p_value, "probability"),
-        )
+        for name, estimate, unit in found
     ]
 
 

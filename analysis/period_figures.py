@@ -137,7 +137,13 @@ def decay_figures(
         )
         others = window_shares(place_key, ideal, rates, _LENGTHS, epsilon=epsilon)
         pair = fit_pair(shares.every, others.every, shares.rounds, **axis)
-        measured += decay_measurements(*pair, every=True)
+        return measured + decay_measurements(*pair, every=True), refusals
+    except Refused:
+        # Often independent rounds still fail at lengths where real ones hardly do.
+        pass
+    try:
+        alone = fit_decay(shares.every, shares.rounds, **axis)
+        measured += decay_measurements(alone, None, every=True)
     except Refused as refusal:
         refusals.append(f"all windows, {refusal}")
     return measured, refusals

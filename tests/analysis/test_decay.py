@@ -146,10 +146,12 @@ def test_dead_time_makes_bad_windows_rarer_than_the_lemma_says(dead_time):
     names = [m.quantity for m in decay_measurements(real, base, every=True)]
     assert names == [
         "decay_constant_all",
+        "decay_fit_p_value_all",
         "decay_constant_iid_all",
         "decay_ratio_all",
-        "decay_fit_p_value_all",
     ]
+    lonely = decay_measurements(real, None, every=True)
+    assert [m.quantity for m in lonely] == names[:2]
     alone = {m.quantity: m for m in decay_measurements(found, exact, every=False)}
     assert alone["decay_constant_iid"].estimate[:4] == (exact, exact, exact, 0)
 
