@@ -155,8 +155,8 @@ def test_nobody_corrupted_leaves_the_tables(smoke):
     assert set(found["risk"].beta) == {0, 0.4}
 
 
-def test_the_command_writes_prints_and_explains_its_cells(smoke, tables):
-    words = ["risk", "smoke", "--output", str(smoke.root), "--quiet"]
+def test_the_command_writes_prints_and_explains_its_cells(copy, tables):
+    words = ["risk", "smoke", "--output", str(copy.root), "--quiet"]
     words += [w for setting in SETTINGS for w in ("--set", setting)]
     words += ["--beta", "0.6", "--depth", "3", "--horizon", "50"]
     shown = CliRunner().invoke(main, words)
@@ -166,7 +166,7 @@ def test_the_command_writes_prints_and_explains_its_cells(smoke, tables):
     assert "memoryless" in shown.output
     assert "Nakamoto" in shown.output
     assert "assumption: private race" in shown.output
-    folder = smoke.root / f"risk-smoke-{smoke.config.digest()[:10]}"
+    folder = copy.root / f"risk-smoke-{copy.config.digest()[:10]}"
     assert f"tables: {folder}" in shown.output.replace("\n", "")
     stored = pd.read_csv(folder / "risk.csv")
     found = row(stored, beta=0.25, depth=3)
@@ -179,8 +179,8 @@ def test_the_command_writes_prints_and_explains_its_cells(smoke, tables):
     assert told["confirmations"][-1]["value"] is None  # ∞ is no JSON
 
 
-def test_cells_that_cannot_be_known_keep_the_reason(smoke):
-    words = ["risk", "smoke", "--output", str(smoke.root), "--quiet"]
+def test_cells_that_cannot_be_known_keep_the_reason(copy):
+    words = ["risk", "smoke", "--output", str(copy.root), "--quiet"]
     words += [w for setting in SETTINGS for w in ("--set", setting)]
     # A share so small that its fastest block is behind every public one.
     words += ["--beta", "0.001", "--depth", "3"]
