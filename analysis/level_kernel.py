@@ -31,7 +31,7 @@ from .counter_draws import exponential, two_words
 COUNTERS = 4096
 PRIVATE = COUNTERS - 1
 # Up to here selecting among pairs of slots is faster than looking them up.
-_PAIRWISE = 16
+_PAIRWISE = 8
 
 
 class Batch(NamedTuple):
