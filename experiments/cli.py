@@ -9,10 +9,13 @@ from pathlib import Path
 
 import click
 
+from ..benchmarks.command import bench
 from .chain_commands import compare, mine, show, verification_cost, verify
+from .completion import config_argument
 from .design_commands import design
 from .effects_commands import effects
 from .figure_command import figures
+from .logs import set_up_logging
 from .question_commands import attack, threshold, validate
 from .report_commands import report
 from .risk_commands import risk
@@ -30,7 +33,13 @@ from .terminal import (
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dpodl")
-def main() -> None:
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Log what is done; -vv: all, and what jax compiles.",
+)
+def main(verbose: int) -> None:
     """Is a blockchain whose work is deep learning safe?
 
     Trains many small models, turns their learning curves into a block-time law, and
@@ -45,10 +54,11 @@ def main() -> None:
       dpodl mine mining
       dpodl verify chains/mining-*
     """
+    set_up_logging(verbose)
 
 
 @main.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--clock",
@@ -230,5 +240,6 @@ for _command in (
     show,
     compare,
     verification_cost,
+    bench,
 ):
     main.add_command(_command)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .completion import config_argument
 from .terminal import (
     clear_errors,
     echo_json,
@@ -36,7 +37,7 @@ _SHOWN = {
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--target",

@@ -4,6 +4,7 @@ import shlex
 
 import click
 
+from .completion import config_argument
 from .terminal import (
     clear_errors,
     echo_json,
@@ -17,7 +18,7 @@ from .terminal import (
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--branches",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .completion import config_argument
 from .terminal import (
     BAD_INPUT,
     FAILED,
@@ -23,7 +24,7 @@ from .terminal import (
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--depth",
@@ -76,7 +77,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--branches",

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from .completion import config_argument
 from .terminal import (
     clear_errors,
     echo_json,
@@ -28,7 +29,7 @@ _NAMES = {
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--beta",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .completion import config_argument
 from .terminal import (
     BAD_INPUT,
     FAILED,
@@ -27,7 +28,7 @@ store_argument = click.argument(
 
 
 @click.command()
-@click.argument("config")
+@config_argument()
 @overrides_option
 @click.option(
     "--over",

@@ -1,0 +1,199 @@
+"""Points of a sweep: one program for all, and each as if it were alone."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from dpodl.experiments import points
+from dpodl.experiments.config import Config, load_config
+from dpodl.models.curves import CurveSet, draw_runs
+
+SETTINGS = (
+    "training.runs=40",
+    "network.provers=20",
+    "security.depths=4",
+    "security.confirmations=2",
+    "security.windows=[2, 4]",
+    "security.levels=64",
+    "security.replicas=100",
+    "security.good_period_replicas=100",
+    "security.bootstraps=2",
+    "security.bootstrap_replicas=100",
+)
+
+
+def point(**settings: object) -> Config:
+    """A point of the tests' sweep; ``scheme__t_acc=0.8`` is scheme.t_acc = 0.8."""
+    words = [f"{name.replace('__', '.')}={value}" for name, value in settings.items()]
+    return load_config("smoke", [*SETTINGS, *words])
+
+
+@pytest.fixture(scope="module")
+def curves() -> CurveSet:
+    """Curves of a formula, logistic in ln t, each with its own time and height."""
+    config = point()
+    training = config.training
+    steps = training.check_every * np.arange(
+        1, training.horizon_steps // training.check_every + 1
+    )
+    generator = np.random.default_rng(7)
+    middle = generator.lognormal(3.0, 0.5, (training.runs, 1))
+    top = generator.beta(60, 1.5, (training.runs, 1))
+    accuracy = top / (1 + (middle / steps) ** 1.5)
+    return CurveSet(
+        draw_runs(config.seed, training.runs, config.menu.build()),
+        steps,
+        np.rint(500 * accuracy).astype(np.int32),
+        1 - accuracy,
+        500,
+        10_000,
+    )
+
+
+def evaluated(configs, curves) -> list[points.Outcome]:
+    return points.evaluate(configs, curves, None)
+
+
+@pytest.fixture(scope="module")
+def design() -> list[Config]:
+    """20 points over T_acc, T_1, T_2, β and Δ, all five new from one to the next.
+
+    So few forks that eight finders a level are enough, and two blocks a level on
+    average: more of either is another static shape.
+    """
+    axes = zip(
+        (0.70, 0.75, 0.80, 0.85) * 5,
+        ("2^247", "2^248", "2^249", "2^250", "2^251") * 4,
+        ("2^250", "2^251", "2^252", "2^253") * 5,
+        (0.05, 0.1, 0.15, 0.2, 0.25) * 4,
+        np.linspace(0.1, 2.0, 20).tolist(),
+        strict=True,
+    )
+    return [
+        point(
+            scheme__t_acc=t_acc,
+            scheme__t_1=t_1,
+            scheme__t_2=t_2,
+            network__beta=beta,
+            network__delay_steps=delay,
+        )
+        for t_acc, t_1, t_2, beta, delay in axes
+    ]
+
+
+def test_twenty_points_compile_nothing_new_after_the_first_two(
+    design, curves, compiled
+):
+    first = evaluated(design[:2], curves)
+    before = len(compiled)
+    rest = evaluated(design[2:], curves)
+    assert before > 0
+    assert compiled[before:] == []
+    assert all(outcome.rows and not outcome.error for outcome in first + rest)
+    growth = {
+        row["value"]
+        for outcome in first + rest
+        for row in outcome.rows
+        if row["quantity"] == "chain_growth"
+    }
+    assert len(growth) == 20
+
+
+def test_more_forks_than_slots_compile_once_for_all_points(curves, compiled):
+    """A wider program is another shape; the next point with as many forks has it."""
+    many = [point(network__delay_steps=delay) for delay in (12, 13, 12.5, 12.7)]
+    evaluated(many[:2], curves)
+    before = len(compiled)
+    outcomes = evaluated(many[2:], curves)
+    assert compiled[before:] == []
+    stale = [
+        row["value"]
+        for outcome in outcomes
+        for row in outcome.rows
+        if row["quantity"] == "stale_rate"
+    ]
+    assert min(stale) > 0.5  # more than two blocks a level
+
+
+def test_a_points_numbers_do_not_depend_on_the_points_beside_it(design, curves):
+    some = [design[0], design[7], point(scheme__t_acc=0.9999), design[12]]
+    together = evaluated(some, curves)
+    turned = evaluated(some[::-1], curves)[::-1]
+    alone = [evaluated([config], curves)[0] for config in some]
+    assert repr(together) == repr(turned) == repr(alone)
+    assert repr(together[0]) != repr(together[1])
+
+
+def test_a_refusal_is_recorded_and_takes_no_other_with_it(curves):
+    good, bad = point(), point(scheme__t_acc=0.9999)
+    fine, refused, again = evaluated([good, bad, good], curves)
+    assert refused.rows == ()
+    assert "t_acc" in refused.error or "0.9999" in refused.error
+    assert fine.error == ""
+    assert repr(fine) == repr(again)
+
+
+def test_points_that_differ_in_the_network_alone_share_their_laws(curves, monkeypatch):
+    asked = []
+
+    def counting(name):
+        original = getattr(points, name)
+
+        def call(*arguments, **named):
+            asked.append(name)
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(points, name, call)
+
+    counting("empirical_law")
+    counting("bootstrap_laws")
+    configs = [
+        point(scheme__t_2=t_2, network__beta=beta, network__delay_steps=delay)
+        for t_2, beta, delay in product(("2^254", "2^255"), (0.05, 0.25), (2, 12))
+    ]
+    outcomes = evaluated(configs, curves)
+    assert sorted(asked) == ["bootstrap_laws"] * 2 + ["empirical_law"] * 2
+    assert len({repr(outcome) for outcome in outcomes}) == len(configs)
+
+
+def test_a_rows_interval_holds_its_value(design, curves):
+    (outcome,) = evaluated(design[:1], curves)
+    for row in outcome.rows:
+        assert set(row) == {
+            *("quantity", "at", "at_unit", "unit"),
+            *("value", "low", "high", "count", "method"),
+        }
+        assert row["low"] <= row["value"] <= row["high"]
+    quantities = {row["quantity"] for row in outcome.rows}
+    assert {"chain_growth", "persistence_violation", "good_period"} <= quantities
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scheme__t_acc": 0.7},
+        {"scheme__t_1": "2^250"},
+        {"scheme__t_2": "2^250"},
+        {"network__beta": 0.1},
+        {"network__delay_steps": 3},
+        {"network__provers": 40},
+        {"name": "other"},
+    ],
+)
+def test_what_is_traced_leaves_the_group(settings):
+    assert points.group(point(**settings)) == points.group(point())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"security__levels": 80},
+        {"security__replicas": 200},
+        {"security__bootstrap_replicas": 150},
+        {"training__horizon_steps": 720},
+        {"menu__architectures": "['softmax']"},
+        {"seed": 5},
+    ],
+)
+def test_other_curves_or_shapes_are_another_group(settings):
+    assert points.group(point(**settings)) != points.group(point())
