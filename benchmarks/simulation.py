@@ -1,0 +1,343 @@
+"""The simulated network, the private race and its tilted persistence.
+
+The setting (engines.md): n = 100 provers, β = ¼, X = D + Exp(λ) with n_h λ = 1 and
+D = 1, so that the mean interval is about 2, and Δ = 10 % of it. A *block* is a level of
+the public chain, forks and the adversary's block included.
+
+The library has no walk of the private race without tilts: its figures come from the
+network itself, from a grid, or from walks under two tilts. The race's speed is that of
+the tilted walk, in public levels (each with a block of the adversary's): of a long walk
+less a short one, so that the catch-up and the joining of paths cancel.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .measure import Claim, Job, Series, Workload
+
+_BETA, _SHARE = 0.25, 0.1
+_HONEST = 75
+_LAW = {"rate": 1 / _HONEST, "dead_time": 1.0}
+_TARGET = 2.0**-128
+
+Done = tuple[float, dict[str, float]]
+
+
+def network_of(provers: int, share: float) -> Any:
+    """The setting with n provers and Δ = share of the mean interval, 2."""
+    from ..analysis.block_time import exponential
+    from ..analysis.simulation import network
+
+    honest = provers - round(_BETA * provers)
+    law = exponential(1 / honest, dead_time=_LAW["dead_time"])
+    return network(law, provers=provers, beta=_BETA, delay_steps=2.0 * share)
+
+
+def ours(
+    provers: int, share: float, levels: int, replicas: int, threads: int = 1
+) -> Callable[[], Done]:
+    """``simulation.simulate`` in as many threads, each with its own replicas."""
+    import jax
+
+    from ..analysis.simulation import simulate
+
+    net = network_of(provers, share)
+    seeds = iter(range(2**30))
+    pool = ThreadPoolExecutor(threads)
+
+    def part(seed: int) -> float:
+        found = simulate(jax.random.key(seed), net, levels=levels, replicas=replicas)
+        return float(found.blocks.sum())
+
+    def once() -> Done:
+        blocks = sum(pool.map(part, [next(seeds) for _ in range(threads)]))
+        work = float(levels * replicas * threads)
+        return work, {"blocks": blocks / work}
+
+    return once
+
+
+def race_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
+    """Walks of the private race under its tilts, ``depth`` levels each."""
+    import jax
+    import jax.numpy as jnp
+
+    from ..analysis.race import race, tilts
+    from ..analysis.tilted_paths import (
+        BATCHES,
+        DEPTHS,
+        LANES,
+        Marks,
+        sample_paths,
+        stages_of,
+    )
+
+    one = race(network_of(100, _SHARE))
+    stages = stages_of(one, tilts(one))
+    levels = jnp.full(2 * DEPTHS, depth, jnp.int32).at[0].set(depth // 2)
+    marks = Marks(levels, jnp.zeros(DEPTHS, jnp.int32), jnp.full(DEPTHS, 1, jnp.int32))
+    seeds = iter(range(2**30))
+    pool = ThreadPoolExecutor(threads)
+
+    def part(seed: int) -> None:
+        for key in jax.random.split(jax.random.key(seed), calls):
+            jax.block_until_ready(sample_paths(key, stages, marks))
+
+    def once() -> float:
+        list(pool.map(part, [next(seeds) for _ in range(threads)]))
+        return float(threads * calls * BATCHES * LANES * depth)
+
+    return once
+
+
+def deep(method: str, paths: int) -> Callable[[], Done]:
+    """The smallest depth for 2^-128 and its risk, all programs loaded anew."""
+    import jax
+
+    from ..analysis import lattice_race, tilting
+    from ..analysis.race import race
+
+    one = race(network_of(100, _SHARE))
+
+    def once() -> Done:
+        # The next call traces again and reads its programs from the cache on disk.
+        jax.clear_caches()
+        if method == "grid":
+            (found,) = lattice_race.smallest_depths(one, [_TARGET])
+        else:
+            key = jax.random.key(0)
+            (found,) = tilting.smallest_depths(key, one, [_TARGET], paths=paths)
+        risk = found.risk
+        error = (risk.high - risk.low) / 2 / risk.value
+        return 1.0, {"error": error, "depth": float(found.depth)}
+
+    return once
+
+
+def workloads(full: bool) -> list[Workload]:
+    """The network, its cost by n and by forks, both cores, the race, deep figures."""
+    return [
+        _against_loops(full),
+        _by_provers(full),
+        _by_forks(full),
+        _both_cores(full),
+        _race(full),
+        _deep(),
+    ]
+
+
+def _main(full: bool) -> dict[str, Any]:
+    return {
+        "provers": 100,
+        "share": _SHARE,
+        "levels": 1000 if full else 200,
+        "replicas": 2000 if full else 1024,
+    }
+
+
+def _against_loops(full: bool) -> Workload:
+    rules = {"provers": _HONEST, "delay": 2 * _SHARE, **_LAW}
+    levels = 2000 if full else 300
+    others = (
+        Job("SimPy", "event_loops:by_simpy", {**rules, "levels": levels}, "simpy"),
+        Job("heapq", "event_loops:by_heapq", {**rules, "levels": levels}, "python"),
+        Job(
+            "NumPy, n draws a level",
+            "event_loops:by_numpy",
+            {**rules, "levels": 100, "replicas": 200},
+            "numpy",
+        ),
+    )
+    targets = (1000.0, None, None)
+    claims = [
+        Claim("blocks a second on one core", ("ours",), _rate, "blocks/s", 2e7),
+        *(
+            Claim(
+                f"against {job.name}",
+                ("ours", job.name),
+                lambda a, b: a.rate / b.rate,
+                "×",
+                target,
+            )
+            for job, target in zip(others, targets, strict=True)
+        ),
+    ]
+    jobs = (Job("ours", "simulation:ours", _main(full)), *others)
+    return Workload("network", jobs, tuple(claims), "blocks")
+
+
+def _by_provers(full: bool) -> Workload:
+    jobs = tuple(
+        Job(f"n = {n}", "simulation:ours", {**_main(full), "provers": n})
+        for n in (20, 200, 2000, 20000)
+    )
+    return Workload(
+        "network-provers",
+        jobs,
+        (
+            Claim(
+                "time a block with 20,000 provers against 20",
+                (jobs[-1].name, jobs[0].name),
+                lambda a, b: b.rate / a.rate,
+                "×",
+                1.25,
+                at_least=False,
+            ),
+        ),
+        "blocks",
+    )
+
+
+def _by_forks(full: bool) -> Workload:
+    from .measure import exponents
+
+    small = {**_main(full), "provers": 1000, "levels": 200 if full else 50}
+    jobs = tuple(
+        Job(
+            f"Δ = {share:g} of the interval",
+            "simulation:ours",
+            {**small, "share": share},
+        )
+        for share in (0.1, 0.5, 1.0, 2.0, 4.0)
+    )
+
+    def exponent(*series: Series) -> np.ndarray:
+        sizes = [float(np.median(s.fact("blocks"))) for s in series]
+        return exponents(sizes, [1 / s.rate for s in series])
+
+    def a_block(last: Series, first: Series) -> np.ndarray:
+        return last.seconds * first.fact("blocks") / first.seconds / last.fact("blocks")
+
+    names = tuple(job.name for job in jobs)
+    return Workload(
+        "network-forks",
+        jobs,
+        (
+            Claim(
+                "exponent of a level's time against its blocks, forks included",
+                names,
+                exponent,
+                "",
+                1.1,
+                at_least=False,
+            ),
+            Claim(
+                "time a block, forks counted, at the longest Δ against the shortest",
+                (names[-1], names[0]),
+                a_block,
+                "×",
+            ),
+        ),
+        "levels",
+    )
+
+
+def _both_cores(full: bool) -> Workload:
+    main = _main(full)
+    return Workload(
+        "network-both-cores",
+        (
+            Job("one core", "simulation:ours", main),
+            Job("one call", "simulation:ours", main, cores=2),
+            Job("two threads", "simulation:ours", {**main, "threads": 2}, cores=2),
+        ),
+        tuple(
+            Claim(
+                f"Monte Carlo on both cores against one, {name}",
+                (job, "one core"),
+                lambda a, b: a.rate / b.rate,
+                "×",
+                1.7,
+            )
+            for job, name in (
+                ("one call", "as one call (dpodl run)"),
+                ("two threads", "a call a core (dpodl sweep)"),
+            )
+        ),
+        "blocks",
+    )
+
+
+def _race(full: bool) -> Workload:
+    calls = 4 if full else 1
+
+    def walk(name: str, depth: int, cores: int) -> Job:
+        arguments = {"depth": depth, "calls": calls, "threads": cores}
+        return Job(name, "simulation:race_walk", arguments, cores=cores)
+
+    def further(long: Series, short: Series) -> np.ndarray:
+        # What a call does besides walking is the same in both.
+        work = [
+            a.work - b.work for a, b in zip(long.repeats, short.repeats, strict=True)
+        ]
+        return np.array(work) / (long.seconds - short.seconds)
+
+    return Workload(
+        "race",
+        (
+            walk("both cores", 5000, 2),
+            walk("both cores, short", 1000, 2),
+            walk("one core", 5000, 1),
+        ),
+        (
+            Claim(
+                "further levels a second of the tilted walk on both cores",
+                ("both cores", "both cores, short"),
+                further,
+                "blocks/s",
+                5e8,
+            ),
+            Claim(
+                "both cores against one",
+                ("both cores", "one core"),
+                lambda a, b: a.rate / b.rate,
+                "×",
+            ),
+        ),
+        "blocks",
+    )
+
+
+def _deep() -> Workload:
+    jobs = (
+        Job("tilting", "simulation:deep", {"method": "tilting", "paths": 65_536}),
+        Job("grid", "simulation:deep", {"method": "grid", "paths": 0}),
+    )
+
+    def seconds(series: Series) -> np.ndarray:
+        return series.seconds
+
+    def error(series: Series) -> np.ndarray:
+        return 100 * series.fact("error")
+
+    claims = [
+        claim
+        for job in jobs
+        for claim in (
+            Claim(
+                f"depth and risk at 2^-128 by {job.name}, programs from the cache",
+                (job.name,),
+                seconds,
+                "s",
+                2.0,
+                at_least=False,
+            ),
+            Claim(
+                f"half-width of that risk by {job.name}",
+                (job.name,),
+                error,
+                "%",
+                1.0,
+                at_least=False,
+                timed=False,
+            ),
+        )
+    ]
+    return Workload("deep", jobs, tuple(claims), "laws")
+
+
+def _rate(series: Series) -> np.ndarray:
+    return series.rate

@@ -1,0 +1,240 @@
+"""Training: ours, PyTorch's eager loop, and torch.func's vmap, step for step.
+
+Everybody trains the same models on the same images: heavy-ball descent, a fresh order
+each epoch, a learning rate and a seed a run. Work is counted in model-steps.
+
+A step's operations are ``networks.step_operations``; their rate over that of the
+machine's matrix product, in the same rounds, is the share of the peak.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from .machine import product_jobs
+from .measure import Claim, Job, Workload
+
+ARCHITECTURES = ("softmax", "mlp-32", "mlp-128", "cnn-4")
+BATCHES = (32, 128)
+_MOMENTUM = 0.9
+_CLASSES, _SIDE = 10, 28
+
+
+class Task(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        architecture: Its name.
+        batch: Examples a step.
+        steps: Steps a run.
+        runs: Runs, each with its own seed and learning rate.
+    """
+
+    architecture: str
+    batch: int
+    steps: int
+    runs: int
+
+    @property
+    def work(self) -> float:
+        """Model-steps."""
+        return float(self.steps * self.runs)
+
+    @property
+    def rates(self) -> list[float]:
+        """A learning rate a run."""
+        return [float(x) for x in np.geomspace(0.02, 0.1, self.runs)]
+
+
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """The embedded training set: pixels in [0, 1], classes."""
+    from ..models.data import load_dataset
+
+    dataset = load_dataset()
+    return dataset.x_train.astype(np.float32) / np.float32(255), dataset.y_train
+
+
+def ours(
+    architecture: str, batch: int, steps: int, runs: int, lanes: int, threads: int
+) -> Callable[[], float]:
+    """The library's trainer without looks: one at the end, on one example."""
+    from ..models.architecture import HyperParameters, Initialization
+    from ..models.curves import (
+        Bucket,
+        CurveSettings,
+        chunk_size,
+        train_chunk,
+        training_set,
+    )
+    from ..models.data import load_dataset
+
+    task = Task(architecture, batch, steps, runs)
+    dataset = load_dataset()
+    data = training_set(dataset.x_train, dataset.y_train)
+    members = [
+        Initialization(
+            HyperParameters(architecture, "momentum", rate, _MOMENTUM, batch, 1.0),
+            place.to_bytes(8, "big"),
+            place.to_bytes(32, "big"),
+        )
+        for place, rate in enumerate(task.rates)
+    ]
+    size = chunk_size(lanes)
+    chunks = [members[start : start + size] for start in range(0, runs, size)]
+    settings = CurveSettings(steps, steps, 1, lanes)
+
+    def train(chunk) -> None:
+        train_chunk(Bucket(architecture, batch), chunk, data, settings)
+
+    pool = ThreadPoolExecutor(threads)
+
+    def once() -> float:
+        # As ``runner.train``: a thread a core.
+        list(pool.map(train, chunks))
+        return task.work
+
+    return once
+
+
+def curve_job(runs: int, horizon: int, looks: bool) -> Callable[[], float]:
+    """The first runs of the config quickstart, with its looks or with none."""
+    from ..experiments.config import load_config
+    from ..experiments.datasets import config_dataset
+    from ..models.curves import (
+        CurveSettings,
+        chunk_runs,
+        draw_runs,
+        train_chunk,
+        training_set,
+    )
+
+    config = load_config("quickstart")
+    dataset = config_dataset(config)
+    data = training_set(dataset.x_train, dataset.y_train)
+    drawn = draw_runs(config.seed, runs, config.menu.build())
+    every, samples = config.training.check_every, config.training.eval_samples
+    horizon -= horizon % every
+    samples = len(dataset.x_train) if samples == "all" else samples
+    settings = CurveSettings(every, horizon, samples)
+    if not looks:
+        settings = CurveSettings(horizon, horizon, 1)
+
+    def once() -> float:
+        for bucket, members in chunk_runs(drawn, range(runs)):
+            train_chunk(bucket, [drawn[run] for run in members], data, settings)
+        return float(runs * horizon)
+
+    return once
+
+
+def workloads(full: bool) -> list[Workload]:
+    """Training against PyTorch, with looks, and on both cores."""
+    found = [
+        _against_torch(architecture, batch, full)
+        for architecture in ARCHITECTURES
+        for batch in BATCHES
+    ]
+    return [*found, _looks(full), _both_cores(full)]
+
+
+def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
+    from ..models.networks import step_operations
+
+    operations = batch * step_operations(architecture, (_SIDE, _SIDE), _CLASSES)
+    steps = 1000 if full else 250
+    many = Task(architecture, batch, steps, 8)
+    few = Task(architecture, batch, steps // 5, 2)
+    mapped = Task(architecture, batch, steps // 5, 8)
+    single = {**many._asdict(), "lanes": 1, "threads": 1}
+    products = product_jobs(1, 1024, 2)
+    jobs = (
+        Job("ours", "training:ours", single),
+        Job("ours, 4 lanes", "training:ours", {**single, "lanes": 4}),
+        Job("torch, eager", "torch_training:eager", few._asdict(), engine="torch"),
+        Job(
+            "torch.func, vmap",
+            "torch_training:mapped",
+            mapped._asdict(),
+            engine="torch",
+        ),
+        *products,
+    )
+    cnn = architecture.startswith("cnn")
+    mlp = architecture.startswith("mlp")
+    claims = (
+        Claim(
+            "against a PyTorch eager loop",
+            ("ours", "torch, eager"),
+            lambda a, b: a.rate / b.rate,
+            "×",
+            4.0 if cnn else 10.0,
+        ),
+        Claim(
+            "against torch.func's vmap",
+            ("ours", "torch.func, vmap"),
+            lambda a, b: a.rate / b.rate,
+            "×",
+            2.5,
+        ),
+        Claim(
+            "share of the f32 matrix-product peak of one core",
+            ("ours", *(job.name for job in products)),
+            lambda a, *b: a.rate * operations / np.maximum(*(each.rate for each in b)),
+            "of peak",
+            0.5 if mlp else None,
+        ),
+        Claim(
+            "4 lanes side by side against one (other bits)",
+            ("ours, 4 lanes", "ours"),
+            lambda a, b: a.rate / b.rate,
+            "×",
+        ),
+    )
+    return Workload(f"train-{architecture}-{batch}", jobs, claims, "model-steps")
+
+
+def _looks(full: bool) -> Workload:
+    arguments = {"runs": 24 if full else 6, "horizon": 2000 if full else 250}
+    return Workload(
+        "train-looks",
+        (
+            Job("with looks", "training:curve_job", {**arguments, "looks": True}),
+            Job("no looks", "training:curve_job", {**arguments, "looks": False}),
+        ),
+        (
+            Claim(
+                "share of the wall time that looks take, quickstart's menu and looks",
+                ("with looks", "no looks"),
+                lambda a, b: 1 - b.seconds / a.seconds,
+                "of time",
+                0.4,
+                at_least=False,
+            ),
+        ),
+        "model-steps",
+        rounds=7 if full else None,
+    )
+
+
+def _both_cores(full: bool) -> Workload:
+    task = Task("mlp-32", 32, 1000 if full else 250, 16)
+    one = {**task._asdict(), "lanes": 1, "threads": 1}
+    return Workload(
+        "train-both-cores",
+        (
+            Job("one core", "training:ours", one),
+            Job("both cores", "training:ours", {**one, "threads": 2}, cores=2),
+        ),
+        (
+            Claim(
+                "training on both cores against one, mlp-32",
+                ("both cores", "one core"),
+                lambda a, b: a.rate / b.rate,
+                "×",
+                1.7,
+            ),
+        ),
+        "model-steps",
+    )
