@@ -5,6 +5,7 @@ config, the code and the stage before; its key is their fingerprint.
 """
 
 import io
+import logging
 import os
 import platform
 import sys
@@ -45,6 +46,8 @@ from .store import (
     table_bytes,
     write_atomically,
 )
+
+_log = logging.getLogger(__name__)
 
 TABLES = ("curves", "law_summary", "laws", "estimates", "references", "notes")
 
@@ -144,12 +147,14 @@ class _Job:
     def stage(self, name: str) -> None:
         self.key = fingerprint([name, self.key, self.code[name]])
         if self.folder.fresh(name, self.key):
+            _log.info("stage %s is there and intact", name)
             return
         start = time.perf_counter()
         files = getattr(self, f"_{name}_files")()
         self.folder.finish(name, self.key, files)
         self.recomputed.append(name)
         self.seconds[name] = time.perf_counter() - start
+        _log.info("stage %s done in %.1f s", name, self.seconds[name])
 
     def write_provenance(self) -> None:
         facts = {
@@ -254,6 +259,8 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
         for bucket, members in chunk_runs(runs, range(len(runs)), settings.lanes)
         if (missing := [run for run in members if run not in done])
     ]
+    missing_runs = sum(len(members) for _, members in chunks)
+    _log.info("%s: %d of %d runs to train", store.path, missing_runs, len(runs))
     progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))
     if chunks:
         _train_chunks(chunks, runs, dataset, settings, store, done, progress)
@@ -301,6 +308,7 @@ def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> Non
             for future in finished:
                 members, curve = future.result()
                 store.add(members, curve)
+                _log.info("trained runs %s", ", ".join(map(str, members)))
                 for i, run in enumerate(members):
                     done[run] = Curve(curve.correct[i], curve.loss[i])
                 progress("training models", len(done), len(runs))

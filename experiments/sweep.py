@@ -6,6 +6,7 @@ depend on its key alone: its settings, its curves, the code. So it does not matt
 computed it, beside which others, or how often the sweep was cut off in between.
 """
 
+import logging
 import os
 import platform
 import sys
@@ -34,6 +35,8 @@ from .sweep_store import (
     results_table,
     store_path,
 )
+
+_log = logging.getLogger(__name__)
 
 # A shard that is alone on its worker and takes it down so often is at fault.
 _DEATHS = 2
@@ -167,6 +170,7 @@ def run_sweep(
 
             def keep(content: bytes, seconds: float, worker: str) -> None:
                 facts = store.add(content)
+                _log.info("shard of %d points kept, %.1f s", len(facts.keys), seconds)
                 done[0] += len(facts.keys)
                 session.note(facts, seconds, worker)
                 progress("points", done[0], total)

@@ -21,8 +21,13 @@ def commands(group: click.Group, name: str) -> list[tuple[str, str]]:
 def _help(
     command: click.Command, name: str, parent: click.Context | None
 ) -> tuple[str, click.Context]:
+    # As ``main`` makes it: -h is a setting of the context.
     context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=_WIDTH
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=_WIDTH,
+        **command.context_settings,
     )
     return command.get_help(context), context
 
