@@ -139,13 +139,16 @@ def _gain(laws, words: UInt32[Array, "lanes 2 2"]) -> Float[Array, " lanes"]:
     return draw(laws[0], words[:, 0]) - draw(laws[1], words[:, 1])
 
 
-def _words(key, step) -> UInt32[Array, "lanes 2 2"]:
+def step_words(
+    key: Key[Array, ""], step: Int[Array, ""] | int, lanes: int = LANES
+) -> UInt32[Array, "lanes 2 2"]:
+    """Random words of one step: two laws, two words each."""
     # Threefry as XLA writes it out, six times faster on a CPU than jax.random.bits;
     # a key of its own a step, so that no two steps share a counter.
     fresh = jax.random.key_data(jax.random.fold_in(key, step))
     state = jnp.concatenate([fresh, jnp.zeros(2, jnp.uint32)])
     algorithm = lax.RandomAlgorithm.RNG_THREE_FRY
-    return lax.rng_bit_generator(state, (LANES, 2, 2), algorithm=algorithm)[1]
+    return lax.rng_bit_generator(state, (lanes, 2, 2), algorithm=algorithm)[1]
 
 
 @jax.jit
@@ -162,7 +165,7 @@ def compilations() -> int:
 
 def _batch(key, stages: Stages, marks: Marks) -> Batch:
     start_key, walk_key, late_key = jax.random.split(key, 3)
-    words = _words(start_key, 0)
+    words = step_words(start_key, 0)
     interval, centre = draw_in_cell(stages.first, words[:, 0])
     against = jnp.where(stages.strict, draw(stages.early[1], words[:, 1]), 0.0)
     start = stages.grace + interval - against
@@ -174,7 +177,9 @@ def _batch(key, stages: Stages, marks: Marks) -> Batch:
 
     def segment(carry, mark):
         def level(step, walk):
-            return walk + (_gain(stages.early, _words(walk_key, step)) + stages.shift)
+            return walk + (
+                _gain(stages.early, step_words(walk_key, step)) + stages.shift
+            )
 
         done, walk = carry
         walk = lax.fori_loop(done, mark, level, walk)
@@ -218,7 +223,7 @@ def _catch_up(key, stages: Stages):
 
     def level(state):
         step, walk, top, count, records = state
-        walk = walk + (_gain(stages.late, _words(key, step)) + stages.shift)
+        walk = walk + (_gain(stages.late, step_words(key, step)) + stages.shift)
         new = (walk > top + stages.slack) & (top < stages.reach)
         records = records.at[lanes, jnp.where(new, count, RECORDS)].set(
             walk, mode="drop"

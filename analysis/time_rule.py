@@ -49,7 +49,7 @@ from .race import OUTGROWS, TARGETS, Race, RareEstimate, log_start, outgrows, ti
 from .security import LOWER_BOUND
 from .simulation import Levels, batch_of
 from .tilted_law import draw, draw_in_cell, log_moment, sampler
-from .tilted_paths import Stages, stages_of
+from .tilted_paths import Stages, stages_of, step_words
 
 PATHS = 16_384
 _LANES = 512
@@ -432,7 +432,7 @@ def _renewals(key, stages: Stages, age):
 
     def level(state):
         step, public, behind = state
-        words = _words(key, step)
+        words = step_words(key, step, _LANES)
         gap = draw(stages.early[0], words[:, 0])
         gain = gap - draw(stages.early[1], words[:, 1]) + stages.shift
         open_ = (public < age - stages.slack) | (step == 0)
@@ -452,7 +452,7 @@ def _climb(key, stages: Stages, goal):
 
     def level(state):
         step, walk, top, count = state
-        words = _words(key, step)
+        words = step_words(key, step, _LANES)
         gain = draw(stages.late[0], words[:, 0]) - draw(stages.late[1], words[:, 1])
         walk = walk + gain + stages.shift
         new = (walk > top + stages.slack) & (top < goal - stages.slack)
@@ -463,14 +463,6 @@ def _climb(key, stages: Stages, goal):
         going, level, (jnp.int32(0), zero, zero, jnp.zeros(_LANES, jnp.int32))
     )
     return top, count
-
-
-def _words(key, step):
-    # As in ``tilted_paths.py``: Threefry as XLA writes it out, a key of its own a step.
-    fresh = jax.random.key_data(jax.random.fold_in(key, step))
-    state = jnp.concatenate([fresh, jnp.zeros(2, jnp.uint32)])
-    algorithm = lax.RandomAlgorithm.RNG_THREE_FRY
-    return lax.rng_bit_generator(state, (_LANES, 2, 2), algorithm=algorithm)[1]
 
 
 @jax.jit

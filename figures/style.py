@@ -156,12 +156,13 @@ def save(
         with styled():
             figure.savefig(buffer, format=suffix, dpi=PNG_DPI, metadata=fields)
         path = stem.with_name(f"{stem.name}.{suffix}")
-        _replace(path, buffer.getvalue())
+        write_aside(path, buffer.getvalue())
         paths.append(path)
     return paths
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file under another name first: it is whole, or it is not there."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_bytes(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .style import styled
+from .style import styled, write_aside
 
 
 def save_svg(figure: Figure, path: Path, *, command: str) -> Path:
@@ -29,5 +29,5 @@ def save_svg(figure: Figure, path: Path, *, command: str) -> Path:
     # Without a salt the ids in the file would be random.
     with styled(), rc_context({"svg.hashsalt": "dpodl"}):
         figure.savefig(buffer, format="svg", metadata=fields)
-    path.write_bytes(buffer.getvalue())
+    write_aside(path, buffer.getvalue())
     return path
