@@ -4,7 +4,9 @@ Everybody trains the same models on the same images: heavy-ball descent, a fresh
 each epoch, a learning rate and a seed a run. Work is counted in model-steps.
 
 A step's operations are ``networks.step_operations``; their rate over that of the
-machine's matrix product, in the same rounds, is the share of the peak.
+machine's matrix product, in the same rounds, is the share of the peak. The same peak
+bounds what a step of dense products can be against anybody's: a target above that
+cannot be met.
 """
 
 from collections.abc import Callable
@@ -177,6 +179,12 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
             lambda a, b: a.rate / b.rate,
             "×",
             2.5,
+        ),
+        Claim(
+            "the same at the f32 matrix-product peak: no dense step can exceed it",
+            ("torch, eager", *(job.name for job in products)),
+            lambda a, *b: np.maximum(*(each.rate for each in b)) / a.rate / operations,
+            "×",
         ),
         Claim(
             "share of the f32 matrix-product peak of one core",

@@ -1,10 +1,10 @@
 """Many trainings: learning curves of runs drawn by their digests.
 
 Runs are grouped into buckets of equal shapes (architecture, batch size). A bucket is
-one compiled program that takes any number of runs up to a chunk's; the runs go
-through it one after the other, ``lanes`` side by side. With one lane a run's bits
-depend on nothing but its digest and the settings: not on its neighbours, the chunk,
-the device count or the thread that ran it.
+one compiled program for each optimizer's rule that takes any number of runs up to a
+chunk's; the runs go through it one after the other, ``lanes`` side by side. With one
+lane a run's bits depend on nothing but its digest and the settings: not on its
+neighbours, the chunk, the device count or the thread that ran it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from .architecture import Initialization, Menu, hash_to_architecture, run_digest
 from .networks import build_network, step_operations
@@ -48,19 +48,19 @@ class CurveSettings(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """Runs that share one compiled program."""
+    """Runs of equal shapes."""
 
     architecture: str
     batch_size: int
 
 
 class TrainingSet(NamedTuple):
-    """D on a device: pixels in [0, 1] as float32, labels as int32.
+    """D on a device: pixels as bytes, labels as int32.
 
     ``classes`` is static: the networks' output width.
     """
 
-    images: Float32[Array, "examples h w"]
+    images: UInt8[Array, "examples h w"]
     labels: Int32[Array, " examples"]
     classes: int
 
@@ -95,9 +95,9 @@ def training_set(
     labels: UInt8[np.ndarray, " examples"],
     device: jax.Device | None = None,  # pyright: ignore
 ) -> TrainingSet:
-    """Put a data set on a device, pixels scaled to [0, 1]."""
+    """Put a data set on a device."""
     return TrainingSet(
-        images=jax.device_put(images.astype(np.float32) / np.float32(255), device),
+        images=jax.device_put(images, device),
         labels=jax.device_put(labels.astype(np.int32), device),
         classes=int(labels.max()) + 1,
     )
@@ -120,12 +120,13 @@ def chunk_runs(
 
     The largest programs come first, so that no core is left alone with a long one.
     """
-    buckets: dict[Bucket, list[int]] = {}
+    programs: dict[tuple[Bucket, bool], list[int]] = {}
     for run in todo:
         hpp = initializations[run].hpp
-        buckets.setdefault(Bucket(hpp.architecture, hpp.batch_size), []).append(run)
-    for bucket in sorted(buckets, key=_work, reverse=True):
-        runs = buckets[bucket]
+        bucket = Bucket(hpp.architecture, hpp.batch_size)
+        programs.setdefault((bucket, hpp.optimizer == "adam"), []).append(run)
+    for program in sorted(programs, key=_work, reverse=True):
+        runs, bucket = programs[program], program[0]
         for start in range(0, len(runs), chunk_size(lanes)):
             yield bucket, runs[start : start + chunk_size(lanes)]
 
@@ -158,35 +159,53 @@ def train_chunk(
     for hpp, _, _ in initializations:
         if (hpp.architecture, hpp.batch_size) != bucket:
             raise ValueError(f"a run of {hpp} does not belong to {bucket}")
+    adam = np.array([run.hpp.optimizer == "adam" for run in initializations])
+    shape = len(initializations), settings.looks
+    curve = Curve(np.empty(shape, np.int32), np.empty(shape, np.float32))  # pyright: ignore
+    for rule in np.unique(adam):
+        places = np.flatnonzero(adam == rule).tolist()
+        some = [initializations[place] for place in places]
+        found = _train_alike(bucket, bool(rule), some, data, settings)
+        for whole, part in zip(curve, found, strict=True):
+            whole[places] = part  # pyright: ignore
+    return curve
+
+
+def _train_alike(
+    bucket: Bucket,
+    adam: bool,
+    initializations: Sequence[Initialization],
+    data: TrainingSet,
+    settings: CurveSettings,
+) -> Curve:
+    runs, size = len(initializations), chunk_size(settings.lanes)
     # Absent runs repeat the first; the loop's trip count leaves them out.
-    padded = [*initializations, *[initializations[0]] * (size - len(initializations))]
+    padded = [*initializations, *[initializations[0]] * (size - runs)]
     columns = zip(*map(hyper_of, padded), strict=True)
     stacked = Hyper(*map(np.stack, columns))  # pyright: ignore
     curve = _train_chunk(
         jax.device_put(stacked, data.images.device),
         data.images,
         data.labels,
-        np.int32(_padded(len(initializations), settings.lanes) // settings.lanes),
+        np.int32(_padded(runs, settings.lanes) // settings.lanes),
         bucket=bucket,
+        adam=adam,
         classes=data.classes,
         settings=settings,
     )
-    runs = len(initializations)
-    return Curve(
-        correct=np.asarray(curve.correct)[:runs],  # pyright: ignore
-        loss=np.asarray(curve.loss)[:runs],  # pyright: ignore
-    )
+    return jax.tree.map(lambda x: np.asarray(x)[:runs], curve)
 
 
-@partial(jax.jit, static_argnames=("bucket", "classes", "settings"))
+@partial(jax.jit, static_argnames=("bucket", "adam", "classes", "settings"))
 def _train_chunk(
-    hypers: Hyper, images, labels, groups, *, bucket: Bucket, classes: int, settings
+    hypers: Hyper, images, labels, groups, *, bucket: Bucket, adam, classes, settings
 ) -> Curve:
     train = partial(
         train_curve,
         images=images,
         labels=labels,
         network=build_network(bucket.architecture, classes),
+        adam=adam,
         batch_size=bucket.batch_size,
         check_every=settings.check_every,
         looks=settings.looks,
@@ -198,8 +217,8 @@ def _train_chunk(
     def body(group, curves):
         mine = jax.tree.map(lambda x: x[group], grouped)
         if lanes == 1:
-            # Without vmap the optimizer's branch is a real one, and the bits are
-            # those of the single program that proofs of training are checked with.
+            # Without vmap the bits are those of the single program that proofs of
+            # training are checked with.
             curve = train(jax.tree.map(lambda x: x[0], mine))
             curve = jax.tree.map(lambda x: x[None], curve)
         else:
@@ -212,10 +231,11 @@ def _train_chunk(
     return jax.tree.map(lambda x: x.reshape(-1, settings.looks), curves)
 
 
-def _work(bucket: Bucket) -> tuple[int, Bucket]:
+def _work(program: tuple[Bucket, bool]) -> tuple[int, tuple[Bucket, bool]]:
     # Operations a step. Only the order counts, so a nominal image will do.
+    bucket, _ = program
     operations = step_operations(bucket.architecture, (28, 28), classes=10)
-    return bucket.batch_size * operations, bucket
+    return bucket.batch_size * operations, program
 
 
 def _check_settings(settings: CurveSettings) -> None:

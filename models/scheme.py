@@ -591,7 +591,7 @@ def _problems(parameters: Parameters, task: Task, data: TrainingSet) -> Iterator
 
 def dataset_digest(data: TrainingSet) -> bytes:
     """Hash(D): of the images as pixels from 0 to 255 and the labels, in their order."""
-    pixels = np.rint(np.asarray(data.images) * 255).astype(np.uint8)
+    pixels = np.asarray(data.images)
     labels = np.asarray(data.labels).astype(np.uint8)
     shape = b"".join(encode(U32, int(size)) for size in pixels.shape)
     return digest("dataset", shape, pixels.tobytes(), labels.tobytes())

@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 
 from .architecture import HyperParameters, Initialization
 from .curves import Bucket, TrainingSet
@@ -38,7 +37,7 @@ from .training import (
     hyper_of,
     initial_state,
     look,
-    train_step,
+    train_steps,
 )
 
 # By name; all float32, which ``tensors_digest`` and ``run_segment`` check: tensors come
@@ -125,7 +124,12 @@ def first_look(
     shapes = _shapes(hpp.architecture, hpp.optimizer, _shape(data))
     if parameters is None:
         hyper = jax.device_put(hyper_of(initialization))
-        state = _initial(hyper, data=_shape(data), architecture=hpp.architecture)
+        state = _initial(
+            hyper,
+            data=_shape(data),
+            architecture=hpp.architecture,
+            adam=hpp.optimizer == "adam",
+        )
         return Look(_tensors_of(state, hpp.optimizer), 0, 0)
     buffers = {
         name: np.zeros(shape, np.float32)
@@ -166,7 +170,8 @@ def run_segment(
     device = data.images.device
     hyper = jax.device_put(hyper_of(initialization), device)
     examples = data.images.shape[0]
-    state: Any = jax.device_put(_state_of(start, examples), device)
+    adam = hpp.optimizer == "adam"
+    state: Any = jax.device_put(_state_of(start, examples, adam), device)
     curve: Any = None
     for _ in range(steps // check_every):
         state, curve = _advance(
@@ -189,7 +194,7 @@ def count_correct(model: Model, data: TrainingSet) -> int:
     start = Look(model.parameters, 0, 0)
     return int(
         _count(
-            _state_of(start, 1).parameters,
+            _state_of(start, 1, adam=False).parameters,
             data.images,
             data.labels,
             architecture=model.hpp.architecture,
@@ -204,11 +209,18 @@ def _count(parameters, images, labels, *, architecture: str, classes: int):
     return look(parameters, images, labels, network=network).correct
 
 
-@partial(jax.jit, static_argnames=("data", "architecture"))
-def _initial(hyper: Hyper, *, data: tuple[int, int, int, int], architecture: str):
+@partial(jax.jit, static_argnames=("data", "architecture", "adam"))
+def _initial(
+    hyper: Hyper, *, data: tuple[int, int, int, int], architecture: str, adam: bool
+) -> TrainState:
     examples, height, width, classes = data
-    network = build_network(architecture, classes)
-    return initial_state(network, hyper, examples=examples, image_shape=(height, width))
+    return initial_state(
+        build_network(architecture, classes),
+        hyper,
+        adam=adam,
+        examples=examples,
+        image_shape=(height, width),
+    )
 
 
 @partial(jax.jit, static_argnames=("bucket", "classes", "eval_samples"))
@@ -228,19 +240,21 @@ def _advance(
     epoch = state.step // (examples // bucket.batch_size)
     state = state._replace(order=epoch_order(hyper.order_key, epoch, examples))
 
-    def one_step(_, state):
-        return train_step(
-            state, hyper, images, labels, network=network, batch_size=bucket.batch_size
-        )
-
-    state = lax.fori_loop(0, steps, one_step, state)
-    # What a checkpoint does not carry must not live on between looks either: without
-    # momentum the buffer's sign of zero could still show.
-    plain = hyper.momentum == 0
-    kept = jax.tree.map(
-        lambda buffer: jnp.where(plain, 0.0, buffer), state.heavy_ball.trace
+    state = train_steps(
+        state,
+        hyper,
+        images,
+        labels,
+        steps,
+        network=network,
+        batch_size=bucket.batch_size,
     )
-    state = state._replace(heavy_ball=optax.TraceState(trace=kept))
+    if isinstance(state.memory, optax.TraceState):
+        # What a checkpoint does not carry must not live on between looks either:
+        # without momentum the buffer's sign of zero could still show.
+        plain = hyper.momentum == 0
+        kept = jax.tree.map(lambda x: jnp.where(plain, 0.0, x), state.memory.trace)
+        state = state._replace(memory=optax.TraceState(trace=kept))
     sample = evaluation_sample(hyper, images, labels, eval_samples)
     return state, look(state.parameters, *sample, network=network)
 
@@ -255,14 +269,15 @@ def _tensors_of(state: TrainState, optimizer: str) -> Tensors:
 
 def _trees(state: TrainState, optimizer: str) -> dict[str, Any]:
     trees: dict[str, Any] = {_PARAMETERS: state.parameters}
+    memory: Any = state.memory
     if optimizer == "momentum":
-        trees[_MOMENTUM] = state.heavy_ball.trace
+        trees[_MOMENTUM] = memory.trace
     if optimizer == "adam":
-        trees |= {_MU: state.adam.mu, _NU: state.adam.nu}
+        trees |= {_MU: memory.mu, _NU: memory.nu}
     return trees
 
 
-def _state_of(start: Look, examples: int) -> TrainState:
+def _state_of(start: Look, examples: int, adam: bool) -> TrainState:
     def tree(prefix: str) -> dict:
         nested: dict = {}
         for name, values in parameters_of(start.tensors).items():
@@ -276,14 +291,10 @@ def _state_of(start: Look, examples: int) -> TrainState:
 
     steps: Any = np.int32(start.steps)
     order: Any = np.zeros(examples, np.int32)
-    adam: Any = optax.ScaleByAdamState(count=steps, mu=tree(_MU), nu=tree(_NU))
-    return TrainState(
-        parameters=tree(_PARAMETERS),
-        heavy_ball=optax.TraceState(trace=tree(_MOMENTUM)),
-        adam=adam,
-        order=order,
-        step=steps,
-    )
+    memory: Any = optax.TraceState(trace=tree(_MOMENTUM))
+    if adam:
+        memory = optax.ScaleByAdamState(count=steps, mu=tree(_MU), nu=tree(_NU))
+    return TrainState(tree(_PARAMETERS), memory, order, steps)
 
 
 def _check_tensors(tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> None:
@@ -307,6 +318,7 @@ def _shapes(
     start = partial(
         initial_state,
         build_network(architecture, classes),
+        adam=optimizer == "adam",
         examples=examples,
         image_shape=(height, width),
     )

@@ -153,19 +153,19 @@ def test_bits_are_the_same_in_two_threads_at_once():
 
 def test_bits_are_those_of_the_single_program():
     """The program that a proof of training is made and checked with."""
-    single = jax.jit(
-        partial(
-            train_curve,
-            network=build_network("mlp-8", mnist().classes),
-            batch_size=BATCH,
-            check_every=SETTINGS.check_every,
-            looks=SETTINGS.looks,
-            eval_samples=SETTINGS.eval_samples,
-        )
+    single = partial(
+        train_curve,
+        network=build_network("mlp-8", mnist().classes),
+        batch_size=BATCH,
+        check_every=SETTINGS.check_every,
+        looks=SETTINGS.looks,
+        eval_samples=SETTINGS.eval_samples,
     )
+    single = jax.jit(single, static_argnames="adam")
     for run, expected in zip(runs(), alone(), strict=True):
         hyper = jax.tree.map(jnp.asarray, hyper_of(run))
-        curve = single(hyper, mnist().images, mnist().labels)
+        adam = run.hpp.optimizer == "adam"
+        curve = single(hyper, mnist().images, mnist().labels, adam=adam)
         assert bits(jax.tree.map(lambda leaf: leaf[None], curve)) == [expected]
 
 
@@ -232,8 +232,8 @@ def programs() -> int:
     return curves._train_chunk._cache_size()  # pyright: ignore
 
 
-def test_one_program_a_bucket():
-    """Runs, rates, rules, scales, seeds, chunk sizes and pixels are all traced."""
+def test_one_program_a_bucket_and_rule():
+    """Runs, rates, momenta, scales, seeds, chunk sizes and pixels are all traced."""
     train(runs()[:4])
     compiled = programs()
     for count in range(1, CHUNK_RUNS + 1):
@@ -241,11 +241,17 @@ def test_one_program_a_bucket():
     train(runs()[:4], training_set(*pixels(first=EXAMPLES)))
     assert programs() == compiled
     other = menu(["softmax"], [5])
-    train(draw_runs(3, 2, other))
+    some = draw_runs(3, 12, other)
+    adam = [run for run in some if run.hpp.optimizer == "adam"]
+    others = [run for run in some if run.hpp.optimizer != "adam"]
+    assert len({run.hpp.optimizer for run in others[:4]}) == 2
+    train(others[:4])
     assert programs() == compiled + 1
+    train(adam[:2])
+    assert programs() == compiled + 2
     train(draw_runs(4, 4, other))
     train(runs()[:4])
-    assert programs() == compiled + 1
+    assert programs() == compiled + 2
 
 
 @pytest.mark.parametrize("lanes", [2, pytest.param(3, marks=pytest.mark.slow)])
@@ -264,7 +270,7 @@ def test_lanes_agree_with_one_lane(lanes):
     [(1, 1, 1), (3, 1, 3), (4, 1, 4), (1, 2, 1), (3, 2, 2), (4, 3, 2), (4, 8, 1)],
 )
 def test_absent_runs_are_not_trained(count, lanes, groups, monkeypatch):
-    def spy(hypers, images, labels, trip_count, *, bucket, classes, settings):
+    def spy(hypers, images, labels, trip_count, *, bucket, adam, classes, settings):
         assert int(trip_count) == groups
         slots = len(hypers.learning_rate)
         assert slots >= groups * lanes
@@ -273,7 +279,8 @@ def test_absent_runs_are_not_trained(count, lanes, groups, monkeypatch):
         return Curve(correct=rows, loss=rows)
 
     monkeypatch.setattr(curves, "_train_chunk", spy)
-    found = train(runs()[:count], settings=SETTINGS._replace(lanes=lanes))
+    alike = [run for run in runs() if run.hpp.optimizer != "adam"]
+    found = train(alike[:count], settings=SETTINGS._replace(lanes=lanes))
     expected = np.tile(np.arange(count)[:, None], (1, SETTINGS.looks))
     np.testing.assert_array_equal(found.correct, expected)
     np.testing.assert_array_equal(found.loss, expected)
@@ -305,12 +312,11 @@ def test_looks_are_whole(check_every, horizon, looks):
     assert CurveSettings(check_every, horizon, eval_samples=1).looks == looks
 
 
-def test_training_set_scales_pixels_exactly():
+def test_a_training_set_keeps_its_bytes():
     every = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     data = training_set(every, np.array([0, 3, 1, 6], np.uint8))
-    assert (data.images.dtype, data.labels.dtype) == (jnp.float32, jnp.int32)
-    expected = (np.arange(256) / 255).astype(np.float32).reshape(4, 8, 8)
-    np.testing.assert_array_equal(data.images, expected)
+    assert (data.images.dtype, data.labels.dtype) == (jnp.uint8, jnp.int32)
+    np.testing.assert_array_equal(data.images, every)
     np.testing.assert_array_equal(data.labels, [0, 3, 1, 6])
     assert data.classes == 7
 
@@ -347,12 +353,17 @@ MIXED = draw_runs(5, 83, menu(["softmax", "mlp-8", "mlp-128", "cnn-8"], [16, 64]
 def test_chunks_cover_each_run_once(todo):
     chunks = list(chunk_runs(MIXED, todo))
     assert Counter(run for _, chunk in chunks for run in chunk) == Counter(todo)
+
+    def program(i: int):
+        hpp = MIXED[i].hpp
+        return (hpp.architecture, hpp.batch_size), hpp.optimizer == "adam"
+
     for bucket, chunk in chunks:
         assert 1 <= len(chunk) <= CHUNK_RUNS
-        shapes = {(MIXED[i].hpp.architecture, MIXED[i].hpp.batch_size) for i in chunk}
-        assert shapes == {bucket}
+        ((found, _),) = {program(i) for i in chunk}
+        assert found == bucket
     # No more chunks than needed.
-    sizes = Counter((MIXED[i].hpp.architecture, MIXED[i].hpp.batch_size) for i in todo)
+    sizes = Counter(map(program, todo))
     needed = sum(-(-size // CHUNK_RUNS) for size in sizes.values())
     assert len(chunks) == needed
 

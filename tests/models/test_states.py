@@ -27,7 +27,7 @@ from dpodl.models.states import (
     run_segment,
     tensors_digest,
 )
-from dpodl.models.training import evaluation_sample, hyper_of
+from dpodl.models.training import evaluation_sample, hyper_of, pixels
 
 from .mining_fixtures import BATCH, EVAL_SAMPLES, LOOK, STEPS_AN_EPOCH, mnist
 
@@ -144,10 +144,11 @@ def test_the_count_is_that_of_the_model_on_its_evaluation_sample():
     hyper = jax.device_put(hyper_of(initialization))
     sample = evaluation_sample(hyper, mnist().images, mnist().labels, EVAL_SAMPLES)
     images, labels = map(np.asarray, sample)
+    images = images / 255
     kernel, bias = (
         look.tensors[f"lp/Dense_0/{name}"].astype(float) for name in ("kernel", "bias")
     )
-    logits = images.reshape(EVAL_SAMPLES, -1).astype(float) @ kernel + bias
+    logits = images.reshape(EVAL_SAMPLES, -1).astype(float) @ kernel.T + bias
     assert look.correct == (logits.argmax(axis=1) == labels).sum()
     # A sample, so that it matters which one.
     assert len(mnist().images) > EVAL_SAMPLES
@@ -161,7 +162,7 @@ def test_a_state_holds_the_parameters_and_its_own_buffers(family, rule):
     shapes = {k: v.shape for k, v in whole(family, rule).tensors.items()}
     network = build_network(family, 10)
     parameters = jax.eval_shape(
-        lambda: network.init(jax.random.key(0), mnist().images[:1])
+        lambda: network.init(jax.random.key(0), pixels(mnist().images[:1]))
     )["params"]
     lp = {
         f"{layer}/{name}": leaf.shape
