@@ -138,7 +138,8 @@ def workloads(full: bool) -> list[Workload]:
         for architecture in ARCHITECTURES
         for batch in BATCHES
     ]
-    return [*found, _looks(full), _both_cores(full)]
+    lanes = [_lanes(architecture, full) for architecture in ARCHITECTURES]
+    return [*found, _looks(full), _both_cores(full), *lanes]
 
 
 def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
@@ -153,7 +154,6 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
     products = product_jobs(1, 1024, 2)
     jobs = (
         Job("ours", "training:ours", single),
-        Job("ours, 4 lanes", "training:ours", {**single, "lanes": 4}),
         Job("torch, eager", "torch_training:eager", few._asdict(), engine="torch"),
         Job(
             "torch.func, vmap",
@@ -193,12 +193,6 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
             "of peak",
             0.5 if mlp else None,
         ),
-        Claim(
-            "4 lanes side by side against one (other bits)",
-            ("ours, 4 lanes", "ours"),
-            lambda a, b: a.rate / b.rate,
-            "×",
-        ),
     )
     return Workload(f"train-{architecture}-{batch}", jobs, claims, "model-steps")
 
@@ -224,6 +218,30 @@ def _looks(full: bool) -> Workload:
         "model-steps",
         rounds=7 if full else None,
     )
+
+
+def _lanes(architecture: str, full: bool) -> Workload:
+    """What to set ``training.lanes`` to on this device: it changes a curve's bits."""
+    widths = (1, 4, 16, 64) if full else (1, 4)
+    task = Task(architecture, 32, 100, max(widths))
+    jobs = tuple(
+        Job(
+            f"{lanes} lanes",
+            "training:ours",
+            {**task._asdict(), "lanes": lanes, "threads": 1},
+        )
+        for lanes in widths
+    )
+    claims = tuple(
+        Claim(
+            f"{job.name} side by side against one",
+            (job.name, jobs[0].name),
+            lambda a, b: a.rate / b.rate,
+            "×",
+        )
+        for job in jobs[1:]
+    )
+    return Workload(f"lanes-{architecture}", jobs, claims, "model-steps")
 
 
 def _both_cores(full: bool) -> Workload:
