@@ -20,9 +20,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from .block_time import BlockTimeLaw, time_of_hazard
+from .block_time import KNOTS, BlockTimeLaw, time_of_hazard
 
 _LOWEST, _HIGHEST = -32, 12
 _MANTISSA = 23
@@ -40,12 +40,14 @@ class InverseHazard(NamedTuple):
         knots: Λ at the law's knots.
         offset: Dead time, steps.
         spacing: Steps between knots.
+        number: Of many laws' tables, one behind the other, which is meant.
     """
 
     place: Float[Array, " entries"]
     knots: Float[Array, " knots"]
-    offset: Float[Array, ""]
-    spacing: Float[Array, ""]
+    offset: Float[Array, "*lanes"]
+    spacing: Float[Array, "*lanes"]
+    number: int | Int[Array, "*lanes"] = 0
 
 
 def of_law(law: BlockTimeLaw) -> InverseHazard:
@@ -67,6 +69,22 @@ def of_law(law: BlockTimeLaw) -> InverseHazard:
     )
 
 
+def side_by_side(laws: InverseHazard, number: Int[Array, " lanes"]) -> InverseHazard:
+    """A law for each lane.
+
+    Args:
+        laws: All laws, on the first axis.
+        number: Which of them each lane draws from.
+    """
+    return InverseHazard(
+        laws.place.ravel(),
+        laws.knots.ravel(),
+        laws.offset[number],
+        laws.spacing[number],
+        number,
+    )
+
+
 def time_at(
     inverse: InverseHazard, hazard: Float[Array, "*shape"], *, lattice: bool
 ) -> Float[Array, "*shape"]:
@@ -83,23 +101,23 @@ def time_at(
     share = rest * 2.0 ** (_BITS - _MANTISSA)
     share = jnp.where(entry < 0, 0.0, share)
     ever = entry < _ENTRIES - 1
-    entry = jnp.clip(entry, 0, _ENTRIES - 2)
+    entry = jnp.clip(entry, 0, _ENTRIES - 2) + _ENTRIES * inverse.number
     low = jnp.take(inverse.place, entry, mode="clip")
     high = jnp.take(inverse.place, entry + 1, mode="clip")
     # ∞ − finite and 0 · ∞ have no place on a line between two entries.
     place = jnp.where(jnp.isinf(high), high, low + (high - low) * share)
     if lattice:
-        place = _atom(inverse.knots, hazard, low, high, place)
+        place = _atom(inverse, hazard, low, high, place)
     return jnp.where(ever, inverse.offset + inverse.spacing * place, jnp.inf)
 
 
-def _atom(knots, hazard, low, high, between):
+def _atom(inverse: InverseHazard, hazard, low, high, between):
     """R, exactly where at most two atoms share the entries' interval."""
-    last = knots.shape[0] - 1
+    last = KNOTS - 1
 
     def ended(atom):
-        index = jnp.clip(atom, 0, last).astype(jnp.int32)
-        return hazard <= jnp.take(knots, index, mode="clip")
+        index = jnp.clip(atom, 0, last).astype(jnp.int32) + KNOTS * inverse.number
+        return hazard <= jnp.take(inverse.knots, index, mode="clip")
 
     first, final = jnp.ceil(low), jnp.ceil(high)
     inner = jnp.clip(jnp.ceil(between), first, jnp.maximum(final - 1.0, first))

@@ -21,6 +21,7 @@ from . import (
     bounds,
     good_period,
     lattice_race,
+    lattice_walk,
     security,
     simulation,
     sm1,
@@ -39,6 +40,7 @@ from .tilted_paths import LANES
 
 _LEVELS, _REPLICAS = 96, 8192
 _MANY = 20_000  # provers
+_WALKS = 2**19
 _PARTICLES, _REPETITIONS = 512, 64
 
 
@@ -178,6 +180,19 @@ def _monte_carlo_race(key: Key[Array, ""]) -> list[Check]:
     net = network(exponential(0.1 / _MANY), provers=_MANY, beta=0.3, delay_steps=2.0)
     _, paths = _simulate(use, net)
     checks += _shares(paths, (2, 6), _grid_of(net), "q=0.3, λΔ=0.2", source="grid")
+    return checks
+
+
+def _walk(key: Key[Array, ""]) -> list[Check]:
+    checks = []
+    for rule, k in (("ties win", 6), ("strict lead", 18)):
+        key, use = jax.random.split(key)
+        given = memoryless(0.25, 1, ties_win=rule == "ties win")._replace(delay=0.1)
+        (risk,) = lattice_race.persistence(given, [k])
+        (found,) = lattice_walk.persistence(use, given, [k], walks=_WALKS)
+        claim = f"{rule}, q=0.25, S_0=1, λΔ=0.1, k={k}"
+        violations = round(found.value * found.count)
+        checks.append(sampled_share(claim, violations, found.count, risk.value, "grid"))
     return checks
 
 
@@ -331,6 +346,7 @@ CASES = (
     Case("growth", "Growth of the simulated network under delay", _growth),
     Case("fork_rates", "Loners and non-tailgaters", _fork_rates),
     Case("monte_carlo_race", "Simulated races against the grid", _monte_carlo_race),
+    Case("lattice_walk", "Walks of the race itself against the grid", _walk),
     Case("typical_windows", "Simulated typical windows", _typical_windows),
     Case("selfish_simulated", "Simulated SM1 against its formula", _selfish),
     Case("domination_simulated", "Two provers, drawn", _domination),

@@ -11,21 +11,21 @@ Provers restart on each new tip (h_1 covers prevBK). The finder of a block knows
 once, all others Δ later, so prover i starts the next level at min(f_i, t1 + Δ) and
 every f_i ≤ t1 + Δ is a block: one extends the chain, the others are forks. The state
 is the few early finders and one homogeneous group that starts at t1 + Δ. The group's
-order statistics are drawn by Rényi's representation, Λ⁻¹(E_1/m + E_2/(m−1) + ...), so
-a level costs ``slots`` draws whatever n_h is. If more than ``slots`` provers find a
-block at one level, the replica says so (``overflow``) and is simulated again wider:
-nothing is dropped.
+order statistics are drawn by Rényi's representation, Λ⁻¹(E_1/m + E_2/(m−1) + ...),
+until they pass t1 + Δ, so a level costs draws in proportion to its blocks, whatever n_h
+is. If more than ``slots`` provers find a block at one level, the replica says so
+(``overflow``) and is simulated again wider: nothing is dropped.
 
 The law, n_h, n_a and Δ are traced: one compilation serves a whole sweep.
 """
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from . import level_kernel
@@ -36,8 +36,8 @@ from .estimate import Refused
 # Replicas that run side by side inside one call: wide enough for vector units and
 # small enough that a batch's random numbers stay in the cache of a CPU core.
 BATCH = 1024
-# Replicas that are simulated again together, where so few are.
-_AGAIN = (256,)
+# Replicas that are simulated again together, where so few are; else a quarter or all.
+_AGAIN = 256
 # Beyond that many finders a level, draws would fill the memory.
 MAXIMUM_SLOTS = 2048
 
@@ -163,7 +163,7 @@ def simulate(
     words = words_of(key)
 
     def run(numbers: Int[np.ndarray, " n"], slots: int) -> Levels:
-        return _simulate(
+        return _program()(
             words,
             jnp.asarray(numbers, jnp.int32),
             arguments,
@@ -183,7 +183,8 @@ def simulate(
                 "provers, a shorter delay_steps or a rarer post-hash)"
             )
         # Padded to few different lengths, each of which is a program of its own.
-        length = next((n for n in _AGAIN if len(again) <= n < replicas), replicas)
+        lengths = min(_AGAIN, replicas), replicas // 4, replicas
+        length = next(n for n in lengths if len(again) <= n)
         again = np.resize(again, length)
         drawn = _replaced(drawn, jnp.asarray(again, jnp.int32), run(again, slots))
     if not bool(jnp.isfinite(drawn.interval).all()):
@@ -194,7 +195,16 @@ def simulate(
     return drawn
 
 
-@partial(jax.jit, static_argnames=("levels", "burn_in", "slots", "lattice"))
+@cache
+def _program() -> Callable[..., Levels]:
+    """``_simulate``, made when it is first called: only then is the device known."""
+    return jax.jit(
+        _simulate,
+        static_argnames=("levels", "burn_in", "slots", "lattice"),
+        compiler_options=level_kernel.compiler_options(),
+    )
+
+
 def _simulate(
     words, numbers, network: Network, *, levels, burn_in, slots, lattice
 ) -> Levels:
@@ -206,29 +216,17 @@ def _simulate(
         network.delay,
     )
     count, width = len(numbers), batch_of(len(numbers))
-    numbers = jnp.pad(numbers, (0, -count % width))
-    one = partial(
-        level_kernel.run,
+    record = level_kernel.run(
         words,
-        network=rules,
+        jnp.pad(numbers, (0, -count % width)),
+        rules,
+        width=width,
         levels=levels,
         burn_in=burn_in,
         slots=slots,
         lattice=lattice,
     )
-
-    def batch(some) -> Levels:
-        found = one(some)
-        return Levels(
-            interval=found.interval.T,
-            blocks=found.blocks.T,
-            lag=jnp.moveaxis(found.lag, -1, 0),
-            private=found.private.T,
-            overflow=found.overflow,
-        )
-
-    whole = lax.map(batch, numbers.reshape(-1, width))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:count], whole)
+    return Levels(*(x[:count] for x in record))
 
 
 @jax.jit
@@ -292,4 +290,4 @@ def batch_of(replicas: int, limit: int = BATCH) -> int:
 
 def compilations() -> int:
     """How many distinct programs the simulation has been compiled to so far."""
-    return _simulate._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+    return _program()._cache_size()  # pyright: ignore[reportFunctionMemberAccess]

@@ -7,6 +7,9 @@ Notation (the race is that of ``race.py``, f and the two stages those of ``tilti
 
 A catch-up from s < 0 ends at the first record of at least −s, so one walk under θ*,
 kept as its records, answers every s, every depth and every path it is joined to.
+
+Words belong to (stream, path, level) (``counter_draws.py``): a call's paths do not hang
+on which depths are asked, and a level that is walked in vain can be walked again.
 """
 
 from functools import partial
@@ -18,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from .block_time import mean
+from .counter_draws import two_words, words_of
 from .race import Race, Tilt
 from .tilted_law import Sampler, draw, draw_in_cell, sampler
 
@@ -26,12 +30,16 @@ DEPTHS = 32
 # Paths of a batch, and independent batches of a call.
 LANES = 512
 BATCHES = 8
+# Levels a pass of the walk.
+CHUNK = 4
 # Ways in which the pieces of a batch's paths are joined.
 JOINTS = 16
 # Record heights kept a walk; a race that needs more is too near its threshold.
 RECORDS = 512
 # Paths further behind than this weigh less than e^-25 of those that matter.
 _NEGLIGIBLE = 25.0
+# Streams of the words: V's two intervals, and two laws under each tilt.
+_START, _EARLY, _LATE = (0, 1), (2, 3), (4, 5)
 
 
 class Marks(NamedTuple):
@@ -41,11 +49,13 @@ class Marks(NamedTuple):
         levels: Levels at which they are read, ascending.
         half: Place in ``levels`` of ⌊k/2⌋, for each depth k.
         full: Place of k.
+        depths: How many depths are asked, the first ones.
     """
 
     levels: Int[Array, " marks"]
     half: Int[Array, " depths"]
     full: Int[Array, " depths"]
+    depths: Int[Array, ""]
 
 
 class Batch(NamedTuple):
@@ -135,27 +145,27 @@ def stages_of(race: Race, tilt: Tilt) -> Stages:
     )
 
 
-def _gain(laws, words: UInt32[Array, "lanes 2 2"]) -> Float[Array, " lanes"]:
-    return draw(laws[0], words[:, 0]) - draw(laws[1], words[:, 1])
-
-
 def step_words(
     key: Key[Array, ""], step: Int[Array, ""] | int, lanes: int = LANES
 ) -> UInt32[Array, "lanes 2 2"]:
     """Random words of one step: two laws, two words each."""
-    # Threefry as XLA writes it out, six times faster on a CPU than jax.random.bits;
-    # a key of its own a step, so that no two steps share a counter.
-    fresh = jax.random.key_data(jax.random.fold_in(key, step))
-    state = jnp.concatenate([fresh, jnp.zeros(2, jnp.uint32)])
-    algorithm = lax.RandomAlgorithm.RNG_THREE_FRY
-    return lax.rng_bit_generator(state, (lanes, 2, 2), algorithm=algorithm)[1]
+    words, places = words_of(key), jnp.arange(lanes, dtype=jnp.int32)
+    return jnp.stack([_words(words, law, places, step) for law in range(2)], axis=1)
 
 
 @jax.jit
-def sample_paths(key: Key[Array, ""], stages: Stages, marks: Marks) -> Batch:
-    """Eight independent batches of 512 paths."""
-    keys = jax.random.split(key, BATCHES)
-    return lax.map(lambda k: _batch(k, stages, marks), keys)
+def sample_paths(
+    key: Key[Array, ""], stages: Stages, marks: Marks, call: Int[Array, ""] | int
+) -> Batch:
+    """Eight independent batches of 512 paths; other calls have other paths."""
+    words = words_of(key)
+    batches = call * BATCHES + jnp.arange(BATCHES, dtype=jnp.int32)
+
+    def batch(number):
+        lanes = number * LANES + jnp.arange(LANES, dtype=jnp.int32)
+        return _batch(words, lanes, stages, marks)
+
+    return lax.map(batch, batches)
 
 
 def compilations() -> int:
@@ -163,59 +173,94 @@ def compilations() -> int:
     return sample_paths._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _batch(key, stages: Stages, marks: Marks) -> Batch:
-    start_key, walk_key, late_key = jax.random.split(key, 3)
-    words = step_words(start_key, 0)
-    interval, centre = draw_in_cell(stages.first, words[:, 0])
-    against = jnp.where(stages.strict, draw(stages.early[1], words[:, 1]), 0.0)
-    start = stages.grace + interval - against
-    weight = jnp.where(
-        stages.premined,
-        (stages.public + interval) / (stages.public + centre),
-        1.0,
-    )
+def _batch(words, lanes, stages: Stages, marks: Marks) -> Batch:
+    start, weight = _start(words, lanes, stages)
+    walks = _walks(words, lanes, stages, marks.levels)
+    records, overflow = _catch_up(words, lanes, stages)
+    climbed = jnp.exp(-stages.theta_star * records[0])
+    ever = (climbed.sum() - climbed)[None, :] / (LANES - 1)
+    # Catch-up m with the start of path m + r and the rest of path m + 2r.
+    lane, turn = jnp.arange(LANES)[None, :], jnp.arange(JOINTS)[:, None]
+    one, other = (lane + turn) % LANES, (lane + 2 * turn) % LANES
+
+    def depth(place, found):
+        half, full = walks[marks.half[place]], walks[marks.full[place]]
+        behind = -((start + half)[one] + (full - half)[other])
+        f = _weights(stages, behind, records, ever) * weight[one]
+        f = f.mean(axis=0)
+        mean, square = found
+        return mean.at[place].set(f.mean()), square.at[place].set((f**2).mean())
+
+    none = jnp.zeros(DEPTHS)
+    mean, square = lax.fori_loop(0, marks.depths, depth, (none, none))
+    return Batch(mean, square, overflow)
+
+
+def _start(words, lanes, stages: Stages):
+    """V on each path, and the weight of its H_0."""
+    public, private = (_words(words, stream, lanes, 0) for stream in _START)
+    interval, centre = draw_in_cell(stages.first, public)
+    against = jnp.where(stages.strict, draw(stages.early[1], private), 0.0)
+    weight = (stages.public + interval) / (stages.public + centre)
+    return stages.grace + interval - against, jnp.where(stages.premined, weight, 1.0)
+
+
+def _walks(words, lanes, stages: Stages, levels) -> Float[Array, "marks lanes"]:
+    """S under θ_0 at each of the levels."""
 
     def segment(carry, mark):
-        def level(step, walk):
-            return walk + (
-                _gain(stages.early, step_words(walk_key, step)) + stages.shift
-            )
+        def chunk(state):
+            step, walk = state
+            for level in range(CHUNK):
+                gain = _gain(
+                    words, _EARLY, lanes, step + level, stages.early, stages.shift
+                )
+                walk = walk + jnp.where(step + level < mark, gain, 0.0)
+            return step + CHUNK, walk
 
         done, walk = carry
-        walk = lax.fori_loop(done, mark, level, walk)
+        _, walk = lax.while_loop(lambda state: state[0] < mark, chunk, (done, walk))
         return (mark, walk), walk
 
-    origin = (jnp.int32(0), jnp.zeros(LANES))
-    _, walks = lax.scan(segment, origin, marks.levels)
-    records, overflow = _catch_up(late_key, stages)
-    first = start[None, :] + walks[marks.half]
-    rest = walks[marks.full] - walks[marks.half]
-    climbed = jnp.exp(-stages.theta_star * records[:, 0])
-    ever = (climbed.sum() - climbed) / (LANES - 1)
+    return lax.scan(segment, (jnp.int32(0), jnp.zeros(LANES)), levels)[1]
 
-    def joint(turn):
-        # Catch-up m with the start of path m + r and the rest of path m + 2r.
-        behind = -(jnp.roll(first, -turn, axis=1) + jnp.roll(rest, -2 * turn, axis=1))
-        f = jax.vmap(partial(_weights, stages))(behind.T, records, ever)
-        return f * jnp.roll(weight, -turn)[:, None]
 
-    f = lax.map(joint, jnp.arange(JOINTS)).mean(axis=0)
-    return Batch(f.mean(axis=0), (f**2).mean(axis=0), overflow)
+# Part of its caller when compiled, but traced once for all levels of a pass.
+@partial(jax.jit, static_argnums=1)
+def _gain(words, streams, lanes, step, laws, shift) -> Float[Array, " lanes"]:
+    """X on each path at a level."""
+    public, private = (_words(words, stream, lanes, step) for stream in streams)
+    return draw(laws[0], public) - draw(laws[1], private) + shift
+
+
+def _words(words, stream, lanes, step) -> UInt32[Array, "lanes 2"]:
+    both = two_words(words, stream, lanes, jnp.full_like(lanes, step))
+    return jnp.stack(both, axis=-1)
 
 
 def _weights(stages: Stages, behind, records, ever):
-    """The weight f of one path at each depth's distance behind."""
-    place = jnp.searchsorted(records, behind - stages.slack, side="left")
-    height = records[jnp.minimum(place, RECORDS - 1)]
+    """The weight f of paths that are so far behind, each with its records."""
+    place = _first_at(records, behind - stages.slack)
+    height = records[place, jnp.arange(LANES)[None, :]]
     lead = jnp.where(stages.premined, 1 + (place + 1) * (1 - ever), 1.0)
     caught = jnp.exp(stages.theta_0 * behind - stages.theta_star * height) * lead
     even = behind <= stages.slack
     return jnp.where(even, jnp.exp(stages.theta_0 * jnp.where(even, behind, 0)), caught)
 
 
-def _catch_up(key, stages: Stages):
-    """Record heights under θ*, in rows that end with inf."""
-    lanes = jnp.arange(LANES)
+def _first_at(records, goal: Float[Array, "joints lanes"]):
+    """Place of a lane's first record of at least the goal, of the last one at most."""
+    # Halving written out: a quarter of the time of a mapped jnp.searchsorted.
+    place, lane = jnp.zeros(goal.shape, jnp.int32), jnp.arange(LANES)[None, :]
+    half = RECORDS // 2
+    while half:
+        below = records[place + (half - 1), lane] < goal
+        place, half = jnp.where(below, place + half, place), half // 2
+    return place
+
+
+def _catch_up(words, lanes, stages: Stages):
+    """Record heights under θ*, in columns that end with inf."""
 
     def going(state):
         _, _, top, count, _ = state
@@ -223,9 +268,9 @@ def _catch_up(key, stages: Stages):
 
     def level(state):
         step, walk, top, count, records = state
-        walk = walk + (_gain(stages.late, step_words(key, step)) + stages.shift)
+        walk = walk + _gain(words, _LATE, lanes, step, stages.late, stages.shift)
         new = (walk > top + stages.slack) & (top < stages.reach)
-        records = records.at[lanes, jnp.where(new, count, RECORDS)].set(
+        records = records.at[jnp.where(new, count, RECORDS), jnp.arange(LANES)].set(
             walk, mode="drop"
         )
         return step + 1, walk, jnp.where(new, walk, top), count + new, records
@@ -235,7 +280,7 @@ def _catch_up(key, stages: Stages):
         jnp.zeros(LANES),
         jnp.zeros(LANES),
         jnp.zeros(LANES, jnp.int32),
-        jnp.full((LANES, RECORDS), jnp.inf),
+        jnp.full((RECORDS, LANES), jnp.inf),
     )
     _, _, top, _, records = lax.while_loop(going, level, state)
     return records, (top < stages.reach).any()

@@ -34,13 +34,14 @@ tests, Ann. Statist. 4 (1976); S. Asmussen, P. Glynn, Stochastic Simulation (200
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 from scipy import stats
 
+from .counter_draws import MAXIMUM_PLACES
 from .estimate import COVERAGE, Estimate, Refused
 from .race import (
     OUTGROWS,
@@ -65,10 +66,13 @@ from .tilted_paths import (
     stages_of,
 )
 
-# A relative standard error of .5 to 1 % down to 2^-128, in about a second on a core.
-PATHS = 16_384
+# A half-width of 1 % and less at 2^-128, in half a second on a core.
+PATHS = 65_536
 # Depths estimated around each target's answer.
 _WINDOW = 8
+# The last call that has a number is the pilot's.
+_MAXIMUM_CALLS = MAXIMUM_PLACES // (BATCHES * LANES) - 1
+MAXIMUM_PATHS = _MAXIMUM_CALLS * BATCHES * LANES
 _MINIMUM_EFFECTIVE = 200.0
 
 
@@ -81,29 +85,22 @@ def persistence(
         key: Fixes every draw. Estimates of different depths share paths.
         race: The race (``race.py`` says which event).
         depths: Depths k ≥ 1, blocks.
-        paths: Paths, rounded up to whole calls of 4096.
+        paths: Paths up to 2^28 − 4096, rounded up to whole calls of 4096.
 
     Raises:
         Refused: As ``race.tilts``; if the race is so near its threshold that the
             catch-up has more than 512 records; or if fewer than 200 effective paths
             remain.
-        ValueError: If a depth is below 1 or a field of the race is out of range.
+        ValueError: If a depth is below 1, there are no paths or too many, or a field of
+            the race is out of range.
     """
     if len(depths) == 0 or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
+    _check_paths(paths)
     if outgrows(race):
         sure = Estimate(1.0, 1.0, 1.0, 0, OUTGROWS)
         return [RareEstimate(sure, 0.0, math.inf) for _ in depths]
-    tilt = tilts(race)
-    # A record is about a standard deviation high: no need to run out of them to know.
-    if reach(tilt) > 0.7 * RECORDS * tilt.spread:
-        raise _too_near(tilt)
-    stages = stages_of(race, tilt)
-    found: list[RareEstimate] = []
-    for first in range(0, len(depths), DEPTHS):
-        some = list(depths[first : first + DEPTHS])
-        found += _estimate(key, race, tilt, stages, some, paths)
-    return found
+    return _persistence(key, _prepared(race), depths, _calls(paths))
 
 
 def smallest_depths(
@@ -127,36 +124,55 @@ def smallest_depths(
 
     Raises:
         Refused: As ``persistence``; if the adversary outgrows the public chain.
-        ValueError: If a target is not in (0, 1).
+        ValueError: If a target is not in (0, 1), or there are no paths or too many.
     """
     for target in targets:
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
-    tilt = tilts(race)
-    pilot_key, key = jax.random.split(key)
+    _check_paths(paths)
+    prepared = _prepared(race)
+    tilt = prepared.tilt
     room = -math.log1p(-tilt.theta_0 / tilt.theta_star) * (2 if race.premined else 1)
     start = log_start(race, tilt.theta_0) + room
     bound = (math.log(min(targets)) - start) / tilt.log_rate
     coarse = sorted({round(x) for x in np.geomspace(1, max(2.0, bound + 1), DEPTHS)})
-    logs = [r.log_value for r in persistence(pilot_key, race, coarse, paths=1)]
+    # Paths that no estimate has.
+    pilot = range(_MAXIMUM_CALLS, _MAXIMUM_CALLS + 1)
+    logs = [r.log_value for r in _persistence(key, prepared, coarse, pilot)]
     found: list[SafeDepth] = []
     for first in range(0, len(targets), DEPTHS // _WINDOW):
         some = targets[first : first + DEPTHS // _WINDOW]
         guesses = np.interp(-np.log(some), -np.asarray(logs), coarse)
-        found += _settle(key, race, some, guesses, paths)
+        found += _settle(key, prepared, some, guesses, _calls(paths))
     return found
 
 
-def _settle(key, race: Race, targets, guesses, paths) -> list[SafeDepth]:
+class _Prepared(NamedTuple):
+    """A race, its tilts and its tables."""
+
+    race: Race
+    tilt: Tilt
+    stages: Stages
+
+
+def _prepared(race: Race) -> _Prepared:
+    tilt = tilts(race)
+    # A record is about a standard deviation high: no need to run out of them to know.
+    if reach(tilt) > 0.7 * RECORDS * tilt.spread:
+        raise _too_near(tilt)
+    return _Prepared(race, tilt, stages_of(race, tilt))
+
+
+def _settle(key, prepared: _Prepared, targets, guesses, calls) -> list[SafeDepth]:
     """Smallest depths of a few targets, from guesses."""
-    rate = -tilts(race).log_rate
+    rate = -prepared.tilt.log_rate
     # A pilot is right to 10 %, unless the curve bends: then the answer is a new guess.
     stride = max(1, math.ceil(0.1 / rate))
     for _ in range(4):
         starts = [max(1, round(guess) - 3 * stride) for guess in guesses]
         windows = [[start + i * stride for i in range(_WINDOW)] for start in starts]
         depths = sorted({k for w in windows for k in w})
-        some = persistence(key, race, depths, paths=paths)
+        some = _persistence(key, prepared, depths, calls)
         risks = dict(zip(depths, some, strict=True))
         found = [
             _safe_depth(target, window, [risks[k] for k in window])
@@ -171,18 +187,27 @@ def _settle(key, race: Race, targets, guesses, paths) -> list[SafeDepth]:
     raise Refused(f"smallest depths: no depth was found for the targets {targets}")
 
 
+def _persistence(key, prepared: _Prepared, depths, calls) -> list[RareEstimate]:
+    found: list[RareEstimate] = []
+    for first in range(0, len(depths), DEPTHS):
+        some = list(depths[first : first + DEPTHS])
+        found += _estimate(key, prepared, some, calls)
+    return found
+
+
 def _estimate(
-    key, race: Race, tilt: Tilt, stages: Stages, depths: list[int], paths: int
+    key, prepared: _Prepared, depths: list[int], calls: range
 ) -> list[RareEstimate]:
+    race, tilt, stages = prepared
     padded = np.array(depths + [depths[-1]] * (DEPTHS - len(depths)), np.int32)
     levels, where = np.unique([padded // 2, padded], return_inverse=True)
     levels = np.pad(levels, (0, 2 * DEPTHS - len(levels)), mode="edge")
     half, full = jnp.asarray(where.reshape(2, DEPTHS), jnp.int32)
-    marks = Marks(jnp.asarray(levels, jnp.int32), half, full)
+    marks = Marks(jnp.asarray(levels, jnp.int32), half, full, jnp.int32(len(depths)))
     batches = []
-    for call in jax.random.split(key, math.ceil(paths / (BATCHES * LANES))):
-        batches.append(sample_paths(call, stages, marks))
-        if bool(batches[-1].overflow.any()):
+    for call in calls:
+        batches.append(sample_paths(key, stages, marks, call))
+        if np.asarray(batches[-1].overflow).any():
             raise _too_near(tilt)
     f = np.concatenate([np.asarray(b.weight, float) for b in batches])
     f2 = np.concatenate([np.asarray(b.square, float) for b in batches])
@@ -229,6 +254,15 @@ def _crossing(depths, logs, goal: float) -> int:
     # Flat where the interval's end is clipped at 1.
     place = depths[after] + (goal - logs[after]) / min(slope, -1e-9)
     return max(1, math.ceil(place - 1e-9))
+
+
+def _calls(paths: int) -> range:
+    return range(math.ceil(paths / (BATCHES * LANES)))
+
+
+def _check_paths(paths: int) -> None:
+    if not 0 < paths <= MAXIMUM_PATHS:
+        raise ValueError(f"paths must be from 1 to {MAXIMUM_PATHS}, got {paths}")
 
 
 def _too_near(tilt: Tilt) -> Refused:

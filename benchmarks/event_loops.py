@@ -6,7 +6,7 @@ Notation (``simulation.py``): n provers, Δ, block time X = D + Exp(λ)
     NumPy     n draws a level, many replicas side by side
 
 All three simulate the honest provers only; they do less than ours, which also draws the
-adversary's blocks.
+adversary's blocks. Work is honest blocks found, forks included.
 """
 
 import heapq
@@ -43,7 +43,7 @@ def by_heapq(
                 heapq.heappush(queue, (now + draw(), 0, who, attempt[who]))
                 continue
             if value > levels:
-                return float(levels), {"blocks": blocks / levels}
+                return float(blocks), {"blocks": blocks / levels}
             for other in range(provers):
                 if height[other] < value:
                     height[other] = value
@@ -88,7 +88,7 @@ def by_simpy(
 
         miners = [world.process(mine(prover)) for prover in range(provers)]
         world.run(until=ended)
-        return float(levels), {"blocks": counted[0] / levels}
+        return float(counted[0]), {"blocks": counted[0] / levels}
 
     return once
 
@@ -113,8 +113,7 @@ def by_numpy(
             known = finish.min(axis=1, keepdims=True) + delay
             blocks += int((finish <= known).sum())
             start = np.minimum(finish, known) - known
-        work = float(levels * replicas)
-        return work, {"blocks": blocks / work}
+        return float(blocks), {"blocks": blocks / (levels * replicas)}
 
     return once
 

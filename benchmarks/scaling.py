@@ -102,6 +102,7 @@ def workloads(full: bool) -> list[Workload]:
         "threads": 1,
     }
     net = {"provers": 100, "share": _SHARE, "levels": 200, "replicas": 512 * scale}
+    walk = {"walks": 2**17 * scale}
     path = {"levels": 256, "replicas": 512 * scale, "size": 32}
     found = [
         _line("training runs", "training:ours", train, "runs", (8, 16, 32)),
@@ -109,7 +110,10 @@ def workloads(full: bool) -> list[Workload]:
         _line("provers", "simulation:ours", net, "provers", (20, 200, 2000)),
         _line("replicas", "simulation:ours", net, "replicas", (1024, 2048, 4096)),
         _line("levels", "simulation:ours", net, "levels", (100, 200, 400)),
-        _line("walk's depth", "simulation:race_walk", _WALK, "depth", (100, 200, 400)),
+        _line("walk's levels", "simulation:race_walk", walk, "levels", (128, 256, 512)),
+        _line(
+            "tilt's depth", "simulation:tilted_walk", _TILT, "depth", (100, 200, 400)
+        ),
         _line("grid's depth", "scaling:race_depth", {}, "depth", (50, 200, 800)),
         _line("points", "sweeping:evaluate", {}, "count", (2, 4, 8)),
     ]
@@ -134,7 +138,7 @@ def workloads(full: bool) -> list[Workload]:
     return [*found, _memory(full)]
 
 
-_WALK = {"calls": 1, "threads": 1}
+_TILT = {"calls": 1, "threads": 1}
 
 
 def _line(

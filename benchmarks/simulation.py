@@ -1,13 +1,15 @@
 """The simulated network, the private race and its tilted persistence.
 
 The setting (engines.md): n = 100 provers, β = ¼, X = D + Exp(λ) with n_h λ = 1 and
-D = 1, so that the mean interval is about 2, and Δ = 10 % of it. A *block* is a level of
-the public chain, forks and the adversary's block included.
+D = 1, so that the mean interval is about 2, and Δ = 10 % of it. A *block* of the
+network is an honest one, forks included, and everyone counts those they found. The
+adversary's private blocks, one a level, which only ours draws too, are not counted.
 
-The library has no walk of the private race without tilts: its figures come from the
-network itself, from a grid, or from walks under two tilts. The race's speed is that of
-the tilted walk, in public levels (each with a block of the adversary's): of a long walk
-less a short one, so that the catch-up and the joining of paths cancel.
+The private race is walked as it is (``analysis/lattice_walk.py``). A level is a block
+of the public chain and a block of the adversary's, and there a *block* is one of the
+two: a level counts as 2. What is drawn is their difference, by one random word. The
+levels by themselves are told beside, and those of the walk under two tilts: of a long
+walk less a short one, so that its catch-up and the joining of paths cancel.
 """
 
 from collections.abc import Callable
@@ -54,13 +56,31 @@ def ours(
 
     def once() -> Done:
         blocks = sum(pool.map(part, [next(seeds) for _ in range(threads)]))
-        work = float(levels * replicas * threads)
-        return work, {"blocks": blocks / work}
+        return blocks, {"blocks": blocks / (levels * replicas * threads)}
 
     return once
 
 
-def race_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
+def race_walk(levels: int, walks: int) -> Callable[[], Done]:
+    """Direct walks of the private race in one call; blocks, two a level."""
+    import jax
+
+    from ..analysis.lattice_walk import last_levels, walk_of
+    from ..analysis.race import race
+
+    walk = walk_of(race(network_of(100, _SHARE)))
+    seeds = iter(range(2**30))
+
+    def once() -> Done:
+        key = jax.random.key(next(seeds))
+        counts = last_levels(key, walk, levels=levels, walks=walks)
+        done = float(levels * counts.sum())
+        return 2 * done, {"levels": done}
+
+    return once
+
+
+def tilted_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
     """Walks of the private race under its tilts, ``depth`` levels each."""
     import jax
     import jax.numpy as jnp
@@ -78,13 +98,16 @@ def race_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
     one = race(network_of(100, _SHARE))
     stages = stages_of(one, tilts(one))
     levels = jnp.full(2 * DEPTHS, depth, jnp.int32).at[0].set(depth // 2)
-    marks = Marks(levels, jnp.zeros(DEPTHS, jnp.int32), jnp.full(DEPTHS, 1, jnp.int32))
+    half, full = jnp.zeros(DEPTHS, jnp.int32), jnp.ones(DEPTHS, jnp.int32)
+    marks = Marks(levels, half, full, jnp.int32(1))
     seeds = iter(range(2**30))
     pool = ThreadPoolExecutor(threads)
 
     def part(seed: int) -> None:
-        for key in jax.random.split(jax.random.key(seed), calls):
-            jax.block_until_ready(sample_paths(key, stages, marks))
+        for call in range(calls):
+            jax.block_until_ready(
+                sample_paths(jax.random.key(seed), stages, marks, call)
+            )
 
     def once() -> float:
         list(pool.map(part, [next(seeds) for _ in range(threads)]))
@@ -206,10 +229,7 @@ def _by_forks(full: bool) -> Workload:
 
     def exponent(*series: Series) -> np.ndarray:
         sizes = [float(np.median(s.fact("blocks"))) for s in series]
-        return exponents(sizes, [1 / s.rate for s in series])
-
-    def a_block(last: Series, first: Series) -> np.ndarray:
-        return last.seconds * first.fact("blocks") / first.seconds / last.fact("blocks")
+        return exponents(sizes, [s.seconds for s in series])
 
     names = tuple(job.name for job in jobs)
     return Workload(
@@ -227,11 +247,11 @@ def _by_forks(full: bool) -> Workload:
             Claim(
                 "time a block, forks counted, at the longest Δ against the shortest",
                 (names[-1], names[0]),
-                a_block,
+                lambda last, first: first.rate / last.rate,
                 "×",
             ),
         ),
-        "levels",
+        "blocks",
     )
 
 
@@ -262,11 +282,15 @@ def _both_cores(full: bool) -> Workload:
 
 
 def _race(full: bool) -> Workload:
-    calls = 4 if full else 1
+    # The horizon of a million walks of this race, and a little more.
+    size = {"levels": 128, "walks": 2**23 if full else 2**21}
 
-    def walk(name: str, depth: int, cores: int) -> Job:
-        arguments = {"depth": depth, "calls": calls, "threads": cores}
-        return Job(name, "simulation:race_walk", arguments, cores=cores)
+    def walk(name: str, cores: int) -> Job:
+        return Job(name, "simulation:race_walk", size, cores=cores)
+
+    def tilted(name: str, depth: int) -> Job:
+        arguments = {"depth": depth, "calls": 4 if full else 1, "threads": 2}
+        return Job(name, "simulation:tilted_walk", arguments, cores=2, unit="levels")
 
     def further(long: Series, short: Series) -> np.ndarray:
         # What a call does besides walking is the same in both.
@@ -278,15 +302,16 @@ def _race(full: bool) -> Workload:
     return Workload(
         "race",
         (
-            walk("both cores", 5000, 2),
-            walk("both cores, short", 1000, 2),
-            walk("one core", 5000, 1),
+            walk("both cores", 2),
+            walk("one core", 1),
+            tilted("tilted", 5000),
+            tilted("tilted, short", 1000),
         ),
         (
             Claim(
-                "further levels a second of the tilted walk on both cores",
-                ("both cores", "both cores, short"),
-                further,
+                "blocks of both chains a second on both cores",
+                ("both cores",),
+                _rate,
                 "blocks/s",
                 5e8,
             ),
@@ -295,6 +320,19 @@ def _race(full: bool) -> Workload:
                 ("both cores", "one core"),
                 lambda a, b: a.rate / b.rate,
                 "×",
+                1.7,
+            ),
+            Claim(
+                "levels (blocks of the public chain alone) a second on both cores",
+                ("both cores",),
+                lambda a: a.fact("levels") / a.seconds,
+                "levels/s",
+            ),
+            Claim(
+                "further levels a second of the tilted walk on both cores",
+                ("tilted", "tilted, short"),
+                further,
+                "levels/s",
             ),
         ),
         "blocks",

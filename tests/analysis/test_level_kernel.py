@@ -51,10 +51,11 @@ def test_every_level_is_that_of_the_reference(law, slots):
     )
     numbers = jnp.arange(4, dtype=jnp.int32)
     lattice = bool(network.law.lattice)
-    batch = level_kernel.run(
+    record = level_kernel.run(
         words_of(KEY),
         numbers,
         rules,
+        width=2,
         levels=LEVELS,
         burn_in=0,
         slots=slots,
@@ -63,19 +64,68 @@ def test_every_level_is_that_of_the_reference(law, slots):
     forks = 0
     for replica in range(4):
         found, overflow = reference(ready, replica, slots)
-        assert overflow == bool(batch.overflow[replica])
         if overflow:
+            # The reference has drawn no finder beyond its slots and must be wary.
             continue
+        assert not record.overflow[replica]
         for level, (interval, blocks, lag) in enumerate(found):
             np.testing.assert_allclose(
-                batch.interval[level, replica], interval, rtol=1e-4
+                record.interval[replica, level], interval, rtol=1e-4
             )
-            assert batch.blocks[level, replica] == blocks
+            assert record.blocks[replica, level] == blocks
             np.testing.assert_allclose(
-                np.sort(batch.lag[level, :, replica]), np.sort(lag), atol=2e-3
+                np.sort(record.lag[replica, level]), np.sort(lag), atol=2e-3
             )
             forks += int(blocks) - 1
     assert forks > 20 or slots == 3
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_overflow_is_one_finder_more_than_slots(law, monkeypatch):
+    monkeypatch.setattr(level_kernel, "_GIVEN_UP", 1.0)
+    network = simulation.network(LAWS[law], provers=40, beta=0.25, delay_steps=6.0)
+    options = {"levels": LEVELS, "burn_in": 0, "lattice": (law == "lattice",) * 2}
+    ready = traced(network)
+    rules = level_kernel.rules(
+        ready.law, ready.private_law, ready.honest, ready.adversarial, ready.delay
+    )
+    numbers = jnp.arange(64, dtype=jnp.int32)
+
+    def run(slots):
+        return level_kernel.run(
+            words_of(KEY), numbers, rules, width=16, slots=slots, **options
+        )
+
+    wide, narrow = run(20), run(3)
+    assert not wide.overflow.any()
+    most = wide.blocks.max(axis=1)
+    np.testing.assert_array_equal(narrow.overflow, most > 3)
+    assert 0 < narrow.overflow.sum() < 64
+    kept = np.flatnonzero(most <= 3)
+    np.testing.assert_array_equal(narrow.blocks[kept], wide.blocks[kept])
+    np.testing.assert_array_equal(narrow.interval[kept], wide.interval[kept])
+    np.testing.assert_array_equal(narrow.lag[kept], wide.lag[kept][..., :3])
+
+
+def test_where_many_overflow_all_beside_them_are_given_up():
+    law = LAWS["dead time"]
+    network = simulation.network(law, provers=40, beta=0.25, delay_steps=30.0)
+    ready = traced(network)
+    rules = level_kernel.rules(
+        ready.law, ready.private_law, ready.honest, ready.adversarial, ready.delay
+    )
+    record = level_kernel.run(
+        words_of(KEY),
+        jnp.arange(64, dtype=jnp.int32),
+        rules,
+        width=16,
+        levels=LEVELS,
+        burn_in=0,
+        slots=4,
+        lattice=(False, False),
+    )
+    assert record.overflow.all()
+    assert (record.interval[:, -1] == 0).all()
 
 
 def test_replicas_do_not_know_who_runs_beside_them():

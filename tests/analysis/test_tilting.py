@@ -191,6 +191,14 @@ def test_races_too_near_their_threshold_are_refused():
         persistence(KEY, memoryless(0.495), [5], paths=1)
 
 
+@pytest.mark.parametrize("paths", [0, tilting.MAXIMUM_PATHS + 1])
+def test_no_paths_and_too_many_are_refused(paths):
+    with pytest.raises(ValueError, match=f"paths must be from 1 to .*, got {paths}"):
+        persistence(KEY, memoryless(0.3), [5], paths=paths)
+    with pytest.raises(ValueError, match=f"paths must be from 1 to .*, got {paths}"):
+        smallest_depths(KEY, memoryless(0.3), paths=paths)
+
+
 @pytest.mark.parametrize("depths", [[], [0]])
 def test_depths_below_one_are_refused(depths):
     with pytest.raises(ValueError, match="depths must be ≥ 1"):

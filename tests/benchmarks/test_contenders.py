@@ -43,14 +43,16 @@ def test_a_process_does_jobs_and_says_what_is_wrong():
     try:
         process.prepare(job)
         repeat = process.repeat("loop")
-        assert repeat.work == 5.0
+        # Work is blocks, forks included; so many of them a level.
+        assert repeat.work == pytest.approx(5 * repeat.facts["blocks"])
+        assert repeat.work >= 5.0
         assert repeat.seconds > 0
         assert repeat.peak_bytes > 0
         with pytest.raises(Broken, match="TypeError"):
             process.prepare(job._replace(arguments={"nonsense": 1}))
         with pytest.raises(Broken, match="no_such_module"):
             process.prepare(Job("x", "no_such_module:y", {}, engine="python"))
-        assert process.repeat("loop").work == 5.0
+        assert process.repeat("loop").work >= 5.0
     finally:
         process.close()
 
