@@ -8,8 +8,9 @@ replicas allowed are not waited for. Figures of rounds keep replicas of their ow
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -43,6 +44,10 @@ from .simulation import Levels, Network, simulate
 BLOCK = 2000
 MOST_REPLICAS = 2_000_000
 _FEWEST = 10
+
+
+def _one_by_one(work: Callable[[int], Any], count: int) -> Iterable[Any]:
+    return map(work, range(count))
 
 
 class Plan(NamedTuple):
@@ -94,13 +99,21 @@ class Assessment(NamedTuple):
     missing: tuple[str, ...] = ()
 
 
-def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
+def assess(
+    key: Key[Array, ""],
+    network: Network,
+    plan: Plan,
+    *,
+    mapped: Callable[[Callable[[int], Any], int], Iterable[Any]] = _one_by_one,
+) -> Assessment:
     """Simulate a network once and estimate everything of it.
 
     Args:
         key: Fixes every draw; the same key gives common random numbers across laws.
         network: Law, provers, adversary, delay.
         plan: Figures and effort.
+        mapped: How (work, count) becomes work(0), ..., work(count − 1): here one after
+            the other; a caller with more cores or devices may do several at a time.
 
     Raises:
         Refused: If the block-time law may never end, so that there is no chain.
@@ -111,22 +124,27 @@ def assess(key: Key[Array, ""], network: Network, plan: Plan) -> Assessment:
     rel_error = plan.rel_error
     fixed = rel_error is None
     blocks = -(-(plan.replicas if fixed else plan.good_period_replicas) // size)
-    window_key, *keys, path_key = jax.random.split(key, 2 + 2 * blocks)
-    paths, seen, tails = [], [], []
-    for simulate_key, moment_key in zip(keys[::2], keys[1::2], strict=True):
+    window_key, *keys, path_key = keys_of(key, 2 + 2 * blocks)
+
+    def block(number: int):
+        simulate_key, moment_key = keys[2 * number : 2 * number + 2]
         levels = simulate(simulate_key, network, levels=plan.levels, replicas=size)
-        if fixed:
-            paths.append(_followed(moment_key, levels, network, plan))
-        wanted = min(plan.good_period_replicas - len(seen) * size, size)
-        if wanted > 0:
-            some = jax.tree.map(lambda x, n=wanted: x[:n], levels)
-            seen.append(rounds_of(some, round_steps=plan.round_steps))
-            if plan.detail:
-                tail_key = jax.random.fold_in(moment_key, 1)
-                tails.append(follow_tails(tail_key, some, network, plan.epsilon))
+        path = _followed(moment_key, levels, network, plan) if fixed else None
+        wanted = min(plan.good_period_replicas - number * size, size)
+        if wanted <= 0:
+            return path, None, None
+        some = levels if wanted == size else _first(levels, wanted)
+        rounds = rounds_of(some, round_steps=plan.round_steps)
+        if not plan.detail:
+            return path, rounds, None
+        tail_key = jax.random.fold_in(moment_key, 1)
+        return path, rounds, follow_tails(tail_key, some, network, plan.epsilon)
+
+    columns = zip(*mapped(block, blocks), strict=True)
+    paths, seen, tails = ([x for x in column if x is not None] for column in columns)
     missing: tuple[str, ...] = ()
     if rel_error is None:
-        measurements, refusals = _path_measurements(paths, plan, count=plan.replicas)
+        measurements, refusals = path_measurements(paths, plan, count=plan.replicas)
     else:
         measurements, refusals, missing = _sampled(
             path_key, network, plan, size=size, rel_error=rel_error
@@ -163,10 +181,21 @@ def _followed(
 ) -> Paths:
     delay = float(network.delay)
     path = follow(key, levels, delay_steps=delay, confirmations=plan.confirmations)
-    return jax.tree.map(np.asarray, path)
+    return jax.device_get(path)
 
 
-def _path_measurements(
+@partial(jax.jit, static_argnums=1)
+def keys_of(key: Key[Array, ""], count: int) -> list[Key[Array, ""]]:
+    """``jax.random.split``, taken apart in the same call."""
+    return list(jax.random.split(key, count))
+
+
+@partial(jax.jit, static_argnums=1)
+def _first(levels: Levels, count: int) -> Levels:
+    return jax.tree.map(lambda x: x[:count], levels)
+
+
+def path_measurements(
     paths: Sequence[Paths], plan: Plan, *, count: int
 ) -> tuple[list[Measurement], list[str]]:
     """Chain, persistence and liveness of the first replicas, and what was refused."""
@@ -191,7 +220,7 @@ def _sampled(
         return _followed(moment_key, levels, network, plan)
 
     def figures(batches, coverage):
-        measured, _ = _path_measurements(batches, plan, count=size * len(batches))
+        measured, _ = path_measurements(batches, plan, count=size * len(batches))
         return {_name(m): at_coverage(m.estimate, coverage) for m in measured}
 
     names, hopeless = _demanded(network, plan, most)
@@ -204,9 +233,7 @@ def _sampled(
         batch=size,
         budget=Budget(most),
     )
-    measured, refusals = _path_measurements(
-        outcome.batches, plan, count=outcome.samples
-    )
+    measured, refusals = path_measurements(outcome.batches, plan, count=outcome.samples)
     # Every figure depends on when sampling stopped, also those that were not asked for.
     wide = [m._replace(estimate=outcome.figures[_name(m)]) for m in measured]
     kept = [

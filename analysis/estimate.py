@@ -7,6 +7,7 @@ Notation:
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,11 +77,7 @@ def estimate_mean(samples: Float[np.ndarray, " n"], what: str) -> Estimate:
         )
     count = len(samples)
     value = float(np.mean(samples))
-    half = float(
-        stats.t.ppf(0.5 + COVERAGE / 2, count - 1)
-        * np.std(samples, ddof=1)
-        / math.sqrt(count)
-    )
+    half = float(_t(count - 1) * np.std(samples, ddof=1) / math.sqrt(count))
     return Estimate(value, value - half, value + half, count, "mean, t interval")
 
 
@@ -149,9 +146,7 @@ def estimate_quantile(
     """
     count = len(samples)
     _require(count, what)
-    alpha = (1 - COVERAGE) / 2
-    low = int(stats.binom.ppf(alpha, count, level)) - 1
-    high = int(stats.binom.ppf(1 - alpha, count, level))
+    low, high = _ranks(count, level)
     if low < 0 or high >= count:
         raise Refused(
             f"{what}: the {level:g} quantile needs more than {count} samples for an "
@@ -173,6 +168,21 @@ def estimate_share(
 ) -> Estimate:
     """``estimate_probability`` of independent yes/no samples."""
     return estimate_probability(int(np.sum(indicators)), len(indicators), what)
+
+
+# SciPy's distributions take longer for a quantile than the samples for their sums, and
+# the counts are few.
+@lru_cache(maxsize=1024)
+def _t(freedom: int) -> float:
+    return float(stats.t.ppf(0.5 + COVERAGE / 2, freedom))
+
+
+@lru_cache(maxsize=1024)
+def _ranks(count: int, level: float) -> tuple[int, int]:
+    """Which order statistics, from 0, hold the quantile between them."""
+    alpha = (1 - COVERAGE) / 2
+    low, high = stats.binom.ppf([alpha, 1 - alpha], count, level)
+    return int(low) - 1, int(high)
 
 
 def _require(count: int, what: str) -> None:

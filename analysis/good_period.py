@@ -22,7 +22,7 @@ are good iff the longest bad one is shorter: one search a success answers every 
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,25 +34,7 @@ from .estimate import Estimate, Refused, estimate_mean, estimate_share
 from .measurement import Measurement
 from .shares import estimate_mean_share
 from .simulation import Levels, batch_of
-
-# Window places looked at in each replica; they share a path, so a replica counts as
-# one sample.
-_STARTS = 16
-_BATCH = 256
-# Rounds are int32; sums of rounds and windows must stay below 2^31.
-_ROUND_LIMIT = 2**29
-
-
-class Rounds(NamedTuple):
-    """Successful rounds of a replica, sorted, padded with ``_ROUND_LIMIT``.
-
-    Attributes:
-        honest: Round of each honest success.
-        adversarial: Round of each adversarial success.
-    """
-
-    honest: Int[Array, "*replicas successes"]
-    adversarial: Int[Array, "*replicas private"]
+from .window_search import BATCH, ROUND_LIMIT, Question, Rounds, judge, marks
 
 
 class RoundRates(NamedTuple):
@@ -79,23 +61,37 @@ class RoundRates(NamedTuple):
         return max(1, round(blocks / self.x))
 
 
+class RoundSums(NamedTuple):
+    """Counts over a replica's rounds.
+
+    Attributes:
+        success: Rounds with at least one honest success.
+        single: Rounds with exactly one.
+        adversarial: Adversarial successes.
+    """
+
+    success: Int[Any, " replicas"]
+    single: Int[Any, " replicas"]
+    adversarial: Int[Any, " replicas"]
+
+
 def rounds_of(levels: Levels, *, round_steps: float) -> Rounds:
     """Sort a network's successes into rounds of ``round_steps`` steps.
 
     Raises:
         Refused: If the simulated time has too many rounds to number them.
     """
-    longest = float(levels.interval.sum(axis=1).max())
-    if not longest / round_steps < _ROUND_LIMIT:
+    longest, most = jax.device_get(extent(levels))
+    if not longest / round_steps < ROUND_LIMIT:
         raise Refused(
             "good periods: round_steps must be at least "
-            f"{longest / _ROUND_LIMIT:.3g} for this horizon, got {round_steps:g}"
+            f"{longest / ROUND_LIMIT:.3g} for this horizon, got {round_steps:g}"
         )
     capacity = 2 * levels.interval.shape[1]
-    while capacity < int(levels.blocks.sum(axis=1).max()):
+    while capacity < most:
         capacity *= 2
     capacity = min(capacity, levels.lag.shape[1] * levels.lag.shape[2])
-    return _rounds_of(levels, jnp.float32(round_steps), capacity=capacity)
+    return sort_rounds(levels, jnp.float32(round_steps), capacity=capacity)
 
 
 def join_rounds(parts: Sequence[Rounds]) -> Rounds:
@@ -107,7 +103,7 @@ def join_rounds(parts: Sequence[Rounds]) -> Rounds:
                 jnp.pad(
                     part.honest,
                     ((0, 0), (0, longest - part.honest.shape[1])),
-                    constant_values=_ROUND_LIMIT,
+                    constant_values=ROUND_LIMIT,
                 )
                 for part in parts
             ]
@@ -126,18 +122,19 @@ def round_rates(rounds: Rounds, *, private: bool) -> RoundRates:
     Raises:
         Refused: If the replicas have fewer than 20 rounds in common.
     """
-    end = int(_last(rounds.honest).min())
-    if private:
-        end = min(end, int(_last(rounds.adversarial).min()))
-    begin = end // 10
+    sums, begin, end = jax.device_get(common_rounds(rounds, private))
+    return rates_of(sums, int(begin), int(end))
+
+
+def rates_of(sums: RoundSums, begin: int, end: int) -> RoundRates:
+    """``round_rates`` of counts in the rounds from ``begin`` to ``end``."""
     if end - begin < 20:
         raise Refused(
             f"good periods: the replicas share only {end} rounds; simulate more levels "
             "or use shorter rounds"
         )
-    sums = _sums(rounds, begin, end)
-    x, y, z = (float(np.asarray(s, np.float64).sum()) for s in sums)
-    replicas = rounds.honest.shape[0]
+    x, y, z = (float(s.sum(dtype=np.float64)) for s in sums)
+    replicas = len(sums.single)
     total = replicas * (end - begin)
     return RoundRates(x / total, y / total, z / total, begin, end, replicas)
 
@@ -180,11 +177,19 @@ def window_shares(
         ValueError: If ε is out of range.
         Refused: If every window is longer than half the horizon.
     """
+    question = question_of(rates, window_blocks, epsilon=epsilon)
+    good, longest = jax.device_get(judge(key, rounds, question))
+    return shares_of(rates, window_blocks, good, longest)
+
+
+def question_of(
+    rates: RoundRates, window_blocks: Sequence[float], *, epsilon: float
+) -> Question:
+    """What ``window_shares`` asks of each replica; raises as it does."""
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon must be in (0, 1), got {epsilon}")
     span = rates.end - rates.begin
-    fitting = [blocks for blocks in window_blocks if rates.window(blocks) <= span // 2]
-    if not fitting:
+    if not _fitting(rates, window_blocks):
         raise Refused(
             f"good periods: the horizon has {span} rounds, {span * rates.x:.0f} "
             f"successful ones; the shortest window ({min(window_blocks):g} of them) "
@@ -192,10 +197,22 @@ def window_shares(
         )
     # All windows are judged, also those too long: their number is part of the shape.
     lengths = np.array([rates.window(blocks) for blocks in window_blocks])
-    floats = jnp.array([rates.x, rates.y, rates.z, epsilon], jnp.float32)
-    bounds = jnp.array([rates.begin, rates.end], jnp.int32)
-    windows = jnp.asarray(np.minimum(lengths, span), jnp.int32)
-    good, longest = map(np.asarray, _good(key, rounds, floats, bounds, windows))
+    return Question(
+        np.array([rates.x, rates.y, rates.z, epsilon], np.float32),
+        np.array([rates.begin, rates.end], np.int32),
+        np.minimum(lengths, span).astype(np.int32),
+    )
+
+
+def shares_of(
+    rates: RoundRates,
+    window_blocks: Sequence[float],
+    good: Float[np.ndarray, "replicas windows"],
+    longest: Int[np.ndarray, " replicas"],
+) -> WindowShares:
+    """``window_shares`` from what ``judge`` has found."""
+    fitting = _fitting(rates, window_blocks)
+    lengths = np.array([rates.window(blocks) for blocks in window_blocks])
     kept = np.isin(window_blocks, fitting)
     return WindowShares(
         tuple(fitting),
@@ -203,6 +220,11 @@ def window_shares(
         1.0 - good[:, kept].astype(np.float64),
         longest[:, None] >= lengths[kept],
     )
+
+
+def _fitting(rates: RoundRates, window_blocks: Sequence[float]) -> list[float]:
+    half = (rates.end - rates.begin) // 2
+    return [blocks for blocks in window_blocks if rates.window(blocks) <= half]
 
 
 def good_period_measurements(shares: WindowShares) -> list[Measurement]:
@@ -225,16 +247,15 @@ def good_period_measurements(shares: WindowShares) -> list[Measurement]:
 
 def rate_measurements(rounds: Rounds, rates: RoundRates) -> list[Measurement]:
     """E[X_r], E[Y_r], E[Z_r] with intervals over replicas."""
-    sums = _sums(rounds, rates.begin, rates.end)
+    sums = jax.device_get(_sums(rounds, rates.begin, rates.end))
+    return measurements_of(sums, rates)
+
+
+def measurements_of(sums: RoundSums, rates: RoundRates) -> list[Measurement]:
+    """``rate_measurements`` of counts in the rates' rounds."""
     length = rates.end - rates.begin
     return [
-        Measurement(
-            name,
-            None,
-            "",
-            estimate_mean(np.asarray(total, float) / length, name),
-            "per round",
-        )
+        Measurement(name, None, "", estimate_mean(total / length, name), "per round")
         for name, total in zip(
             ("round_success", "round_single_success", "round_adversarial"),
             sums,
@@ -243,158 +264,69 @@ def rate_measurements(rounds: Rounds, rates: RoundRates) -> list[Measurement]:
     ]
 
 
+@jax.jit
+def extent(levels: Levels) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The longest replica's time, and the most blocks of a replica."""
+    return levels.interval.sum(axis=1).max(), levels.blocks.sum(axis=1).max()
+
+
 @partial(jax.jit, static_argnames="capacity")
-def _rounds_of(levels: Levels, round_steps, *, capacity: int) -> Rounds:
+def sort_rounds(levels: Levels, round_steps, *, capacity: int) -> Rounds:
+    """``rounds_of`` with room for so many successes a replica."""
+
     def one(replica):
         interval, lag, private = replica
-        times = (jnp.cumsum(interval)[:, None] + lag).ravel()
+        times = jnp.cumsum(interval)[:, None] + lag
+        # Most slots are empty: packed, there is little left to sort.
+        there = jnp.isfinite(lag)
+        within = jnp.cumsum(there, axis=1, dtype=jnp.int32)
+        before = jnp.cumsum(within[:, -1]) - within[:, -1]
+        place = jnp.where(there, before[:, None] + within - 1, capacity)
+        packed = jnp.full(capacity, ROUND_LIMIT, jnp.int32)
+        packed = packed.at[place.ravel()].set(
+            _round(times, round_steps).ravel(), mode="drop"
+        )
         return Rounds(
-            honest=jnp.sort(_round(times, round_steps))[:capacity],
+            honest=jnp.sort(packed),
             adversarial=_round(jnp.cumsum(private), round_steps),
         )
 
     found = (levels.interval, levels.lag, levels.private)
     replicas = levels.interval.shape[0]
-    return lax.map(one, found, batch_size=batch_of(replicas, _BATCH))
+    return lax.map(one, found, batch_size=batch_of(replicas, BATCH))
 
 
-def _round(times: Float[Array, " n"], round_steps) -> Int[Array, " n"]:
+def _round(times: Float[Array, "*shape"], round_steps) -> Int[Array, "*shape"]:
     return jnp.where(
-        jnp.isfinite(times), jnp.floor(times / round_steps), _ROUND_LIMIT
+        jnp.isfinite(times), jnp.floor(times / round_steps), ROUND_LIMIT
     ).astype(jnp.int32)
 
 
-def _last(rounds: Int[Array, "replicas n"]) -> Int[Array, " replicas"]:
-    return jnp.max(jnp.where(rounds < _ROUND_LIMIT, rounds, 0), axis=1)
+@jax.jit
+def common_rounds(
+    rounds: Rounds, private: Bool[Any, ""] | bool
+) -> tuple[RoundSums, Int[Array, ""], Int[Array, ""]]:
+    """Counts in the rounds that all replicas cover behind a run-in, and these' ends.
+
+    Args:
+        rounds: Success rounds of all replicas.
+        private: As for ``round_rates``.
+    """
+    last = [jnp.where(x < ROUND_LIMIT, x, 0).max(axis=1).min() for x in rounds]
+    end = jnp.where(private, jnp.minimum(*last), last[0])
+    begin = end // 10
+    return _sums(rounds, begin, end), begin, end
 
 
 @jax.jit
-def _sums(rounds: Rounds, begin, end):
+def _sums(rounds: Rounds, begin, end) -> RoundSums:
     def one(replica: Rounds):
-        first, only = _marks(replica.honest)
+        first, only = marks(replica.honest)
         inside = (replica.honest >= begin) & (replica.honest < end)
         private = (replica.adversarial >= begin) & (replica.adversarial < end)
-        return (first & inside).sum(), (only & inside).sum(), private.sum()
+        return RoundSums((first & inside).sum(), (only & inside).sum(), private.sum())
 
-    return lax.map(one, rounds, batch_size=batch_of(rounds.honest.shape[0], _BATCH))
-
-
-def _marks(rounds: Int[Array, " n"]):
-    """Of sorted rounds: is it the round's first success, and is it the only one?"""
-    step = rounds[1:] != rounds[:-1]
-    edge = jnp.ones(1, bool)
-    first = jnp.concatenate([edge, step])
-    return first, first & jnp.concatenate([step, edge])
-
-
-@jax.jit
-def _good(key, rounds: Rounds, floats, bounds, windows):
-    """Share of a replica's single windows that are good, and its longest bad window."""
-    x, y, z, epsilon = floats
-    begin, end = bounds
-    keys = jax.random.split(key, rounds.honest.shape[0])
-
-    def one(replica):
-        key, own = replica
-        first, only = _marks(own.honest)
-        # The same sorted rounds carry X (first of its round) and Y (only one).
-        conditions = (
-            _Condition(own.honest, _count(first), (1 + epsilon) * x, 1),
-            _Condition(own.honest, _count(first), (1 - epsilon) * x, -1),
-            _Condition(own.honest, _count(only), (1 - epsilon) * y, -1),
-            _Condition(
-                own.adversarial,
-                _count(jnp.ones_like(own.adversarial)),
-                z + epsilon * x,
-                1,
-            ),
-        )
-        places = jax.random.uniform(key, (len(windows), _STARTS))
-        last = (end - begin - windows)[:, None]
-        starts = jnp.floor(places * (last + 1)).astype(jnp.int32)
-        starts = begin + jnp.minimum(starts, last)
-        bad = [each.broken(starts, windows[:, None]) for each in conditions]
-        longest = [each.longest(begin, end) for each in conditions]
-        good = ~jnp.stack(bad).any(axis=0)
-        return good.mean(axis=1), jnp.stack(longest).max()
-
-    return lax.map(
-        one, (keys, rounds), batch_size=batch_of(rounds.honest.shape[0], _BATCH)
-    )
-
-
-def _count(marks: Bool[Array, " n"] | Int[Array, " n"]) -> Int[Array, " n+1"]:
-    """How many marked ones come before the i-th."""
-    zero = jnp.zeros(1, jnp.int32)
-    return jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)])
-
-
-class _Condition(NamedTuple):
-    """sign·(N(a, b) − slope·(b − a)) < 0 for the successes N of a window [a, b).
-
-    With F(t) = sign·(N(before t) − slope·t) it is broken on [a, b) iff F(b) ≥ F(a).
-
-    Attributes:
-        rounds: Sorted rounds of the successes, marked ones among them.
-        marked: Marked successes before the i-th.
-        slope: Most (sign +1) or least (−1) successes a round.
-        sign: +1: too many break it, −1: too few.
-    """
-
-    rounds: Int[Array, " n"]
-    marked: Int[Array, " n+1"]
-    slope: Float[Array, ""]
-    sign: int
-
-    def broken(
-        self, starts: Int[Array, "w s"], windows: Int[Array, "w 1"]
-    ) -> Bool[Array, "w s"]:
-        """Whether it is broken on windows of exactly that length."""
-        gained = self._before(starts + windows) - self._before(starts)
-        return self.sign * (gained - self.slope * windows) >= 0
-
-    def longest(self, begin, end) -> Int[Array, ""]:
-        """Rounds of the longest window that breaks it, 0 if none does.
-
-        A longest window can be slid, towards its end if too few successes break it and
-        towards its start if too many do, until it ends at a success's edge or at the
-        horizon's: F falls, or rises, by as much at both ends, or by less at the start.
-        So for each end b the earliest start with F(a) ≤ F(b) decides. Behind a success
-        F(a) is least at once, where too few break; before one, at the success itself,
-        where too many do: from there F(a) rises backwards by the slope a round.
-        """
-        up = self.sign > 0
-        within = (self.rounds >= begin) & (self.rounds < end)
-        opens = self.rounds + (0 if up else 1)
-        closes = self.rounds + (1 if up else 0)
-        # Of successes in one round the last has the round's full count, the first what
-        # was before it: the others are too strict with themselves, and harmless.
-        before, through = self.marked[:-1], self.marked[1:]
-        opening = self._level(opens, before if up else through, begin)
-        closing = self._level(closes, through if up else before, begin)
-        edges = jnp.stack([begin, end])
-        first, final = self._level(edges, self._before(edges), begin)
-        opens = jnp.concatenate([begin[None], opens])
-        closes = jnp.concatenate([closes, end[None]])
-        opening = jnp.concatenate([first[None], jnp.where(within, opening, jnp.inf)])
-        closing = jnp.concatenate([jnp.where(within, closing, -jnp.inf), final[None]])
-        lowest = lax.cummin(opening)
-        place = jnp.searchsorted(-lowest, -closing, side="left")
-        start = jnp.minimum(place, len(opens) - 1)
-        length = closes - opens[start]
-        if up:
-            spare = jnp.floor((closing - opening[start]) / self.slope)
-            length += jnp.where(start > 0, spare, 0.0).astype(jnp.int32)
-        found = (place < len(opens)) & jnp.isfinite(closing)
-        return jnp.where(found, jnp.clip(length, 0, end - begin), 0).max()
-
-    def _before(self, rounds_: Int[Array, "*shape"]) -> Int[Array, "*shape"]:
-        return self.marked[jnp.searchsorted(self.rounds, rounds_, side="left")]
-
-    def _level(self, rounds_, count, origin):
-        # Relative to the origin: float32 holds slope·t to 1e-7 of the horizon's count.
-        since = (rounds_ - origin).astype(jnp.float32)
-        return self.sign * (count.astype(jnp.float32) - self.slope * since)
+    return lax.map(one, rounds, batch_size=batch_of(rounds.honest.shape[0], BATCH))
 
 
 def _measurement(quantity: str, blocks: float, estimate: Estimate) -> Measurement:

@@ -73,10 +73,14 @@ def with_training_error(
     if not resampled:
         return list(measured)
     curves = [_log_curves(replicate) for replicate in resampled]
-    return [_widened(m, resampled, curves) for m in measured]
+    values: dict[tuple[str, float | None], list[float]] = {}
+    for replicate in resampled:
+        for m in replicate:
+            values.setdefault(m.place, []).append(m.estimate.value)
+    return [_widened(m, values.get(m.place, []), curves) for m in measured]
 
 
-def _widened(measurement, resampled, curves) -> Measurement:
+def _widened(measurement, values, curves) -> Measurement:
     estimate = measurement.estimate
     if measurement.quantity in _FIXED:
         return measurement
@@ -88,12 +92,6 @@ def _widened(measurement, resampled, curves) -> Measurement:
         ]
         wide = _widen_log(estimate, _spread(logs))
     else:
-        values = [
-            m.estimate.value
-            for replicate in resampled
-            for m in replicate
-            if m.place == measurement.place
-        ]
         wide = estimate.widened(_spread(values), _SPREAD_METHOD)
     if measurement.unit in ("probability", "share"):
         wide = wide.clipped(0.0, 1.0)

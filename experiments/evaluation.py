@@ -211,7 +211,7 @@ def estimate_tables(
     if adversarial:
         groups["corrupted"] = adversarial
     brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
-    assessment = at(law.law, plan)
+    assessment = assess(key, network_of(config, law.law), plan, mapped=on_devices)
     progress("estimating security", 1, total)
 
     def replicate(number: int) -> list[Measurement] | None:

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..analysis.assessment import assess
-from ..analysis.block_time import BlockTimeLaw
 from ..analysis.empirical import (
     EmpiricalLaw,
     bootstrap_laws,
@@ -20,6 +18,7 @@ from ..analysis.empirical import (
     interval_bracket,
 )
 from ..analysis.estimate import Refused
+from ..analysis.law_batch import LawBatch, assess_laws, law_batch
 from ..analysis.measurement import Measurement, with_training_error
 from ..models.curves import CurveSet
 from .config import Config, fingerprint, plain
@@ -71,7 +70,8 @@ def evaluate(
 
 class _Laws(NamedTuple):
     law: EmpiricalLaw
-    resamples: list[BlockTimeLaw]
+    centre: LawBatch
+    resamples: LawBatch | None
 
 
 def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
@@ -86,11 +86,12 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
     lottery, security = lottery_of(config, config.scheme), config.security
     name = (lottery, config.seed, security.bootstraps)
     if name not in known:
+        law = empirical_law(curves, lottery, step_costs=costs)
+        resamples = bootstrap_laws(
+            config.seed, curves, lottery, security.bootstraps, step_costs=costs
+        )
         known[name] = _Laws(
-            empirical_law(curves, lottery, step_costs=costs),
-            bootstrap_laws(
-                config.seed, curves, lottery, security.bootstraps, step_costs=costs
-            ),
+            law, law_batch([law.law]), law_batch(resamples) if resamples else None
         )
     return known[name]
 
@@ -99,19 +100,22 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     key, security, net = jax.random.key(config.seed), config.security, config.network
     plan = plan_of(config)._replace(detail=False)
     interval_bracket(laws.law, net.provers - round(net.beta * net.provers))
-    measured = assess(key, network_of(config, laws.law.law), plan).measurements
+    network = network_of(config, laws.law.law)
+    (found,) = assess_laws(key, network, laws.centre, plan)
+    if isinstance(found, Refused):
+        raise found
+    if laws.resamples is None:
+        return found.measurements
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
-    replicates = []
-    for resample in laws.resamples:
-        try:
-            network = network_of(config, resample)
-            replicates.append(assess(key, network, smaller).measurements)
-        except Refused:
-            continue
-    return with_training_error(measured, replicates)
+    replicates = [
+        each.measurements
+        for each in assess_laws(key, network, laws.resamples, smaller)
+        if not isinstance(each, Refused)
+    ]
+    return with_training_error(found.measurements, replicates)
 
 
 def _row(m: Measurement) -> dict[str, Any]:

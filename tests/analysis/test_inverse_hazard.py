@@ -103,3 +103,17 @@ def test_a_law_is_not_compiled_into_the_program():
     for rate in (0.1, 0.2):
         program(on_device(exponential(rate)), jnp.ones(4))
     assert program._cache_size() == 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("lattice", [False, True])
+def test_laws_side_by_side_are_each_what_they_are_alone(lattice):
+    laws = [on_device(rough(seed, lattice=lattice)) for seed in (1, 2, 3)]
+    alone = [inverse_hazard.of_law(law) for law in laws]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *alone)
+    number = jnp.arange(3000) % 3
+    hazard = jnp.asarray(draws(1.0, 3000), jnp.float32)
+    together = inverse_hazard.side_by_side(stacked, number)
+    found = inverse_hazard.time_at(together, hazard, lattice=lattice)
+    for which, inverse in enumerate(alone):
+        mine = inverse_hazard.time_at(inverse, hazard, lattice=lattice)
+        assert (found == mine)[number == which].all()

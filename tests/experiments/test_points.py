@@ -2,10 +2,15 @@
 
 from itertools import product
 
+import jax
 import numpy as np
 import pytest
+from dpodl.analysis.assessment import assess
+from dpodl.analysis.empirical import bootstrap_laws, empirical_law
+from dpodl.analysis.measurement import with_training_error
 from dpodl.experiments import points
 from dpodl.experiments.config import Config, load_config
+from dpodl.experiments.evaluation import lottery_of, network_of, plan_of
 from dpodl.models.curves import CurveSet, draw_runs
 
 SETTINGS = (
@@ -122,6 +127,34 @@ def test_a_points_numbers_do_not_depend_on_the_points_beside_it(design, curves):
     alone = [evaluated([config], curves)[0] for config in some]
     assert repr(together) == repr(turned) == repr(alone)
     assert repr(together[0]) != repr(together[1])
+
+
+def law_after_law(config, curves) -> list[tuple]:
+    """A point's figures in the readable way: one network simulated after the other."""
+    key, security = jax.random.key(config.seed), config.security
+    plan = plan_of(config)._replace(detail=False)
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    lottery = lottery_of(config, config.scheme)
+    law = empirical_law(curves, lottery).law
+    resamples = bootstrap_laws(config.seed, curves, lottery, security.bootstraps)
+    found = assess(key, network_of(config, law), plan).measurements
+    others = [
+        assess(key, network_of(config, each), smaller).measurements
+        for each in resamples
+    ]
+    return [tuple(m.estimate) for m in with_training_error(found, others)]
+
+
+def test_a_point_is_bit_by_bit_its_laws_one_after_the_other(design, curves):
+    many = point(network__delay_steps=12)  # more forks than eight finders a level
+    for config in (design[0], design[7], many):
+        (outcome,) = evaluated([config], curves)
+        names = ("value", "low", "high", "count", "method")
+        rows = [tuple(row[name] for name in names) for row in outcome.rows]
+        assert rows == law_after_law(config, curves)
 
 
 def test_a_refusal_is_recorded_and_takes_no_other_with_it(curves):

@@ -1,0 +1,289 @@
+"""The figures of a network under several laws: one program, and three round trips.
+
+A sweep's point is simulated under the law of all runs and under those of resamples,
+with the same draws. What ``assessment.assess`` does law after law is here one call for
+all laws, with the laws' inverse tables made once for all points that share them.
+Every number is that of ``assess``, bit by bit; the tests lay one beside the other.
+What a law needs beyond the ordinary (very many forks, levels without an end, further
+figures) is left to ``assess`` itself.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from . import level_kernel
+from .assessment import BLOCK, Assessment, Plan, assess, keys_of, path_measurements
+from .block_time import BlockTimeLaw, on_device
+from .counter_draws import words_of
+from .estimate import Refused
+from .good_period import (
+    RoundRates,
+    RoundSums,
+    common_rounds,
+    extent,
+    good_period_measurements,
+    measurements_of,
+    question_of,
+    rates_of,
+    shares_of,
+    sort_rounds,
+)
+from .inverse_hazard import InverseHazard, of_law, side_by_side
+from .level_kernel import Rules
+from .security import Paths, _follow
+from .simulation import Levels, Network
+from .window_search import ROUND_LIMIT, Question, Rounds, judge
+
+# As ``simulate`` has them.
+_BURN_IN, _SLOTS = 16, 8
+# Replicas of all laws side by side: memory does not grow with laws.
+_MOST_LANES = 4096
+# With more finders at a level ``simulate`` sees to it that only few are run again.
+_MOST_SLOTS = 64
+
+
+class LawBatch(NamedTuple):
+    """Laws that are assessed together.
+
+    Attributes:
+        laws: The laws.
+        inverses: Their tables to draw from, on the device, one after the other.
+        lattice: Whether they are lattice laws; None: some are, and some are not.
+    """
+
+    laws: tuple[BlockTimeLaw, ...]
+    inverses: InverseHazard | None
+    lattice: bool | None
+
+
+class _Seen(NamedTuple):
+    """What simulated replicas are read for; under each law, on the first axis.
+
+    Attributes:
+        paths: Of all replicas.
+        overflow: Whether some level had more finders than slots.
+        finite: Whether every level got its block.
+        longest: Time of the longest replica of those with rounds.
+        most: Blocks of the replica with most.
+        sums: Counts in the rounds from ``begin`` to ``end``.
+        begin: First round that counts.
+        end: One past the last one.
+    """
+
+    paths: Paths
+    overflow: Bool[Any, " laws"]
+    finite: Bool[Any, " laws"]
+    longest: Float[Any, " laws"]
+    most: Int[Any, " laws"]
+    sums: RoundSums
+    begin: Int[Any, " laws"]
+    end: Int[Any, " laws"]
+
+
+def law_batch(laws: Sequence[BlockTimeLaw]) -> LawBatch:
+    """Laws with what can be computed of them before the network is known."""
+    kinds = {bool(law.lattice) for law in laws}
+    if len(kinds) != 1:
+        return LawBatch(tuple(laws), None, None)
+    fields: list[Any] = [np.stack(each) for each in zip(*laws, strict=True)]
+    stacked = BlockTimeLaw(*fields)
+    return LawBatch(tuple(laws), _inverses(on_device(stacked)), *kinds)
+
+
+def assess_laws(
+    key: Key[Array, ""], network: Network, batch: LawBatch, plan: Plan
+) -> list[Assessment | Refused]:
+    """``assess`` of a network under each law, or why it refuses one.
+
+    Args:
+        key: Fixes every draw, the same for all laws.
+        network: Whose law is replaced; corrupted provers have it too.
+        batch: The laws.
+        plan: Figures and effort.
+    """
+    found = (
+        _seen(key, network, batch, plan) if _together(network, batch, plan) else None
+    )
+    if found is None:
+        return [_alone(key, network, law, plan) for law in batch.laws]
+    seen, rounds, window_key = found
+    outcomes: list[Assessment | Refused] = []
+    asked: dict[int, tuple[Assessment, RoundRates, Question]] = {}
+    for number, law in enumerate(batch.laws):
+        own = jax.tree.map(lambda x, n=number: x[n], seen)
+        if not own.finite or own.longest / plan.round_steps >= ROUND_LIMIT:
+            outcomes.append(_alone(key, network, law, plan))
+            continue
+        try:
+            outcome = _read(own, plan)
+        except Refused as refusal:
+            outcomes.append(refusal)
+            continue
+        outcomes.append(outcome)
+        if outcome.rates is None:
+            continue
+        try:
+            question = question_of(outcome.rates, plan.windows, epsilon=plan.epsilon)
+            asked[number] = outcome, outcome.rates, question
+        except Refused as refusal:
+            outcome.refusals.append(str(refusal))
+    if not asked:
+        return outcomes
+    # The number of laws is part of the shape: those without a question get another's.
+    *_, other = next(iter(asked.values()))
+    filled = [asked[n][2] if n in asked else other for n in range(len(outcomes))]
+    question = Question(*map(np.stack, zip(*filled, strict=True)))
+    good, longest = jax.device_get(_judged(window_key, rounds, question))
+    for number, (outcome, rates, _) in asked.items():
+        shares = shares_of(rates, plan.windows, good[number], longest[number])
+        outcome.measurements.extend(good_period_measurements(shares))
+        lengths = map(int, shares.rounds)
+        outcome.window_rounds.update(zip(shares.blocks, lengths, strict=True))
+    return outcomes
+
+
+def _together(network: Network, batch: LawBatch, plan: Plan) -> bool:
+    """Whether the plan is no more than is done for all laws at once."""
+    return (
+        plan.rel_error is None
+        and not plan.detail
+        and plan.replicas <= BLOCK
+        and plan.replicas * len(batch.laws) <= _MOST_LANES
+        and 1 <= plan.confirmations <= plan.levels // 4
+        and batch.inverses is not None
+        and network.adversary is None
+    )
+
+
+def _alone(
+    key, network: Network, law: BlockTimeLaw, plan: Plan
+) -> Assessment | Refused:
+    try:
+        return assess(key, network._replace(law=law), plan)
+    except Refused as refusal:
+        return refusal
+
+
+def _seen(
+    key: Key[Array, ""], network: Network, batch: LawBatch, plan: Plan
+) -> tuple[_Seen, Rounds, Key[Array, ""]] | None:
+    """Replicas under each law, as wide as need be; None: too wide to be sensible."""
+    window_key, simulate_key, moment_key, _ = keys_of(key, 4)
+    slots, capacity = _SLOTS, 2 * plan.levels
+    while slots <= _MOST_SLOTS:
+        seen, rounds = _simulated(
+            simulate_key,
+            moment_key,
+            batch.inverses,
+            _Traced(
+                np.float32(network.honest),
+                np.float32(network.adversarial),
+                np.float32(network.delay),
+                np.int32(plan.confirmations),
+                np.float32(plan.round_steps),
+            ),
+            levels=plan.levels,
+            replicas=plan.replicas,
+            read=min(plan.good_period_replicas, plan.replicas),
+            slots=slots,
+            capacity=min(capacity, plan.levels * slots),
+            lattice=batch.lattice,
+        )
+        seen = jax.device_get(seen)
+        if seen.overflow.any():
+            slots, capacity = 2 * slots, 2 * capacity
+        elif seen.most.max() > capacity:
+            capacity *= 2
+        else:
+            return seen, rounds, window_key
+    return None
+
+
+class _Traced(NamedTuple):
+    """What points of a program differ in, but for their laws."""
+
+    honest: Float[Any, ""]
+    adversarial: Float[Any, ""]
+    delay: Float[Any, ""]
+    confirmations: Int[Any, ""]
+    round_steps: Float[Any, ""]
+
+
+@partial(
+    jax.jit,
+    static_argnames=("levels", "replicas", "read", "slots", "capacity", "lattice"),
+)
+def _simulated(
+    simulate_key,
+    moment_key,
+    inverses: InverseHazard,
+    given: _Traced,
+    *,
+    levels: int,
+    replicas: int,
+    read: int,
+    slots: int,
+    capacity: int,
+    lattice: bool,
+) -> tuple[_Seen, Rounds]:
+    count = len(inverses.offset)
+    lane = jnp.arange(count * replicas, dtype=jnp.int32)
+    inverse = side_by_side(inverses, lane // replicas)
+    record = level_kernel.run(
+        words_of(simulate_key),
+        lane % replicas,
+        Rules(inverse, inverse, given.honest, given.adversarial, given.delay),
+        width=len(lane),
+        levels=levels,
+        burn_in=_BURN_IN,
+        slots=slots,
+        lattice=(lattice, lattice),
+    )
+
+    def one(record) -> tuple[_Seen, Rounds]:
+        drawn = Levels(*record)
+        some = Levels(*(x[:read] for x in drawn))
+        rounds = sort_rounds(some, given.round_steps, capacity=capacity)
+        sums, begin, end = common_rounds(rounds, given.adversarial > 0)
+        longest, most = extent(some)
+        paths = _follow(moment_key, drawn, given.delay, given.confirmations)
+        finite = jnp.isfinite(drawn.interval).all()
+        overflow = drawn.overflow.any()
+        seen = _Seen(paths, overflow, finite, longest, most, sums, begin, end)
+        return seen, rounds
+
+    by_law = [x.reshape(count, replicas, *x.shape[1:]) for x in record]
+    return lax.map(one, by_law)
+
+
+@jax.jit
+def _judged(key, rounds: Rounds, question: Question):
+    return lax.map(lambda one: judge(key, *one), (rounds, question))
+
+
+@jax.jit
+def _inverses(laws: BlockTimeLaw) -> InverseHazard:
+    return lax.map(of_law, laws)
+
+
+def _read(seen: _Seen, plan: Plan) -> Assessment:
+    """The figures that need no windows."""
+    measurements, refusals = path_measurements([seen.paths], plan, count=plan.replicas)
+    try:
+        rates = rates_of(seen.sums, int(seen.begin), int(seen.end))
+    except Refused as refusal:
+        return Assessment(measurements, [*refusals, str(refusal)], {}, None)
+    measurements += measurements_of(seen.sums, rates)
+    return Assessment(measurements, refusals, {}, rates)
+
+
+def compilations() -> int:
+    """How many distinct programs the simulation has been compiled to so far."""
+    return _simulated._cache_size()  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,93 @@
+"""A network under several laws at once: bit by bit what it is under each alone."""
+
+import jax
+import pytest
+from dpodl.analysis import law_batch as batch
+from dpodl.analysis.assessment import Plan, assess
+from dpodl.analysis.block_time import exponential, geometric
+from dpodl.analysis.estimate import Refused
+from dpodl.analysis.simulation import network
+
+PLAN = Plan(
+    levels=64,
+    replicas=200,
+    good_period_replicas=100,
+    depths=(1, 3, 6),
+    confirmations=3,
+    windows=(2.0, 4.0),
+    epsilon=0.5,
+    round_steps=1.0,
+    detail=False,
+)
+KEY = jax.random.key(3)
+LAWS = [exponential(0.02), exponential(0.03, dead_time=5.0), exponential(0.01)]
+ENDLESS = exponential(0.02)._replace(
+    tail_hazard=0.0, cumulative_hazard=exponential(0.02).cumulative_hazard / 500
+)
+
+
+def of(law, delay=1.0, beta=0.2):
+    return network(law, provers=10, beta=beta, delay_steps=delay)
+
+
+def alone(law, net, plan):
+    try:
+        return assess(KEY, net._replace(law=law), plan)
+    except Refused as refusal:
+        return refusal
+
+
+@pytest.mark.parametrize(
+    ("laws", "net", "plan"),
+    [
+        (LAWS, of(LAWS[0]), PLAN),
+        (LAWS[:1], of(LAWS[0], beta=0.0), PLAN),
+        ([geometric(0.02), geometric(0.1)], of(LAWS[0], delay=3.0), PLAN),
+        # More forks than slots, and more blocks than two a level.
+        (LAWS, network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0), PLAN),
+        # No good periods, or no windows that fit; in one law and not in the other.
+        (LAWS, of(LAWS[0]), PLAN._replace(round_steps=1e4)),
+        (LAWS, of(LAWS[0]), PLAN._replace(windows=(25.0, 30.0), round_steps=4.0)),
+        # What is left to ``assess``.
+        ([LAWS[0], ENDLESS, LAWS[1]], of(LAWS[0]), PLAN),
+        ([LAWS[0], geometric(0.02)], of(LAWS[0]), PLAN),
+        (LAWS[:1], of(LAWS[0]), PLAN._replace(detail=True)),
+        (LAWS[:1], of(LAWS[0]), PLAN._replace(replicas=2100)),
+    ],
+)
+def test_each_law_has_the_numbers_that_it_has_alone(laws, net, plan):
+    found = batch.assess_laws(KEY, net, batch.law_batch(laws), plan)
+    assert len(found) == len(laws)
+    for together, law in zip(found, laws, strict=True):
+        assert repr(together) == repr(alone(law, net, plan))
+
+
+def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():
+    laws = batch.law_batch([LAWS[0], ENDLESS])
+    fine, refused = batch.assess_laws(KEY, of(LAWS[0]), laws, PLAN)
+    assert isinstance(refused, Refused)
+    assert not isinstance(fine, Refused)
+
+
+def test_more_forks_than_are_followed_together_are_left_to_each_law(monkeypatch):
+    net = network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0)
+    monkeypatch.setattr(batch, "_MOST_SLOTS", batch._SLOTS)
+    asked = []
+
+    def counted(*given):
+        asked.append(given)
+        return assess(*given)
+
+    monkeypatch.setattr(batch, "assess", counted)
+    batch.assess_laws(KEY, net, batch.law_batch(LAWS), PLAN)
+    assert len(asked) == len(LAWS)
+
+
+def test_other_laws_shares_and_delays_compile_nothing_again():
+    batch.assess_laws(KEY, of(LAWS[0]), batch.law_batch(LAWS), PLAN)
+    before = batch.compilations()
+    for beta, delay in ((0.1, 0.0), (0.4, 2.0)):
+        laws = [law._replace(offset=law.offset + beta) for law in LAWS]
+        net = of(LAWS[0], delay=delay, beta=beta)
+        batch.assess_laws(KEY, net, batch.law_batch(laws), PLAN)
+    assert batch.compilations() == before
