@@ -7,8 +7,7 @@ from types import ModuleType
 
 import pandas as pd
 
-from ..figures import FIGURES, NAMES
-from ..figures.style import save
+from ..figures import NAMES
 
 
 def drawn(tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -31,6 +30,10 @@ def render(
         command: What reproduces them, written into the files' metadata.
         figures: Their modules by name; None: those that ``drawn`` names.
     """
+    # Matplotlib: not for those who only ask what was drawn.
+    from ..figures import FIGURES
+    from ..figures.style import save
+
     if figures is None:
         figures = {name: FIGURES[name] for name in drawn(tables)}
     files = {}

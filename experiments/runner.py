@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from importlib import metadata, resources
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -32,7 +33,7 @@ from ..models.curves import (
 )
 from ..models.data import SHA256, Dataset
 from ..models.training import Curve
-from . import evaluation, pictures, summary
+from . import pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
 from .datasets import config_dataset
 from .executors import usable_cores
@@ -193,11 +194,11 @@ class _Job:
         return {
             "config.toml": self.config.to_toml().encode(),
             "curves.npz": buffer.getvalue(),
-            "curves.csv": table_bytes(evaluation.curve_table(curves)),
+            "curves.csv": table_bytes(_evaluation().curve_table(curves)),
         }
 
     def _laws_files(self) -> dict[str, bytes]:
-        laws, law_summary = evaluation.law_tables(
+        laws, law_summary = _evaluation().law_tables(
             self.config, self.curves(), self._costs()
         )
         return {
@@ -206,7 +207,7 @@ class _Job:
         }
 
     def _estimates_files(self) -> dict[str, bytes]:
-        tables = evaluation.estimate_tables(
+        tables = _evaluation().estimate_tables(
             self.config, self.curves(), self._costs(), self.progress
         )
         return {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
@@ -221,7 +222,7 @@ class _Job:
         return {"summary.md": summary.markdown(self.config, self._tables()).encode()}
 
     def _costs(self) -> np.ndarray | None:
-        return evaluation.costs_of(self.config, self.curves())
+        return _evaluation().costs_of(self.config, self.curves())
 
     def _tables(self) -> dict[str, pd.DataFrame]:
         return {name: self.folder.table(f"{name}.csv") for name in TABLES}
@@ -285,6 +286,13 @@ def build() -> dict[str, str]:
         "processor": _processor(),
         "flags": os.environ.get("XLA_FLAGS", ""),
     }
+
+
+def _evaluation() -> ModuleType:
+    # With scipy.stats it takes a second: not for a run that is all there.
+    from . import evaluation
+
+    return evaluation
 
 
 def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> None:

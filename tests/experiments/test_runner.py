@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -284,6 +286,16 @@ def test_a_second_run_does_nothing(copy, contents, times, compiled):
     assert (contents(copy.root), times(copy.root), len(compiled)) == before
     for name, table in result.tables.items():
         pd.testing.assert_frame_equal(table, copy.result.tables[name])
+
+
+def test_what_only_a_stage_needs_waits_for_it():
+    # Two thirds of the time of a run that is all there.
+    code = (
+        "import sys, dpodl.experiments.runner\n"
+        "print(sorted({'scipy.stats', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_another_folder_gets_the_same_bytes(smoke, tmp_path, contents):
