@@ -17,7 +17,7 @@ from ..experiments.terminal import (
     quiet_option,
 )
 
-ROUNDS = {False: 5, True: 11}
+ROUNDS = {False: 5, True: 7}
 
 
 @click.command()

@@ -261,20 +261,18 @@ def _both_cores(full: bool) -> Workload:
         "network-both-cores",
         (
             Job("one core", "simulation:ours", main),
-            Job("one call", "simulation:ours", main, cores=2),
             Job("two threads", "simulation:ours", {**main, "threads": 2}, cores=2),
+            Job("one call", "simulation:ours", main, cores=2),
         ),
         tuple(
-            Claim(
-                f"Monte Carlo on both cores against one, {name}",
-                (job, "one core"),
-                lambda a, b: a.rate / b.rate,
-                "×",
-                1.7,
-            )
-            for job, name in (
-                ("one call", "as one call (dpodl run)"),
-                ("two threads", "a call a core (dpodl sweep)"),
+            Claim(text, (job, "one core"), lambda a, b: a.rate / b.rate, "×", target)
+            for job, text, target in (
+                (
+                    "two threads",
+                    "both cores against one, a call a core, as runs do",
+                    1.7,
+                ),
+                ("one call", "both cores against one, a single call", None),
             )
         ),
         "blocks",

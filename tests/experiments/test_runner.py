@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from dpodl.analysis.estimate import Refused
-from dpodl.experiments import evaluation, pictures, runner, store, summary
+from dpodl.experiments import evaluation, runner, store, summary
 from dpodl.experiments.config import Config, ConfigError, load_config
 from dpodl.experiments.sections import format_target
+from dpodl.figures import style
 from dpodl.models.data import DataError, load_dataset
 from dpodl.models.networks import step_operations
 
@@ -610,7 +611,7 @@ def test_windows_beyond_the_horizon_are_told_and_not_drawn(copy, monkeypatch):
         for suffix in (".png", ".pdf"):
             base.with_suffix(suffix).write_text(command)
 
-    monkeypatch.setattr(pictures, "save", save)
+    monkeypatch.setattr(style, "save", save)
     result = copy.again("security.windows=[1000]")
     drawn = {path.stem for path in result.folder.glob("figures/*.png")}
     assert drawn == set(FIGURES) - {"good_periods"}
