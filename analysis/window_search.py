@@ -20,8 +20,8 @@ from .simulation import batch_of
 
 # Rounds are int32; sums of rounds and windows must stay below 2^31.
 ROUND_LIMIT = 2**29
-# Replicas side by side.
-BATCH = 256
+# Replicas side by side: their lists stay in a core's cache, also where they are long.
+BATCH = 32
 # Window places looked at in each replica; they share a path, so a replica counts as
 # one sample.
 _STARTS = 16

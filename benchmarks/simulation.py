@@ -39,9 +39,15 @@ def network_of(provers: int, share: float) -> Any:
 
 
 def ours(
-    provers: int, share: float, levels: int, replicas: int, threads: int = 1
+    provers: int,
+    share: float,
+    levels: int,
+    replicas: int,
+    *,
+    calls: int = 1,
+    threads: int = 1,
 ) -> Callable[[], Done]:
-    """``simulation.simulate`` in as many threads, each with its own replicas."""
+    """Calls of ``simulation.simulate``, so many at a time, each with its replicas."""
     import jax
 
     from ..analysis.simulation import simulate
@@ -55,8 +61,8 @@ def ours(
         return float(found.blocks.sum())
 
     def once() -> Done:
-        blocks = sum(pool.map(part, [next(seeds) for _ in range(threads)]))
-        return blocks, {"blocks": blocks / (levels * replicas * threads)}
+        blocks = sum(pool.map(part, [next(seeds) for _ in range(calls)]))
+        return blocks, {"blocks": blocks / (levels * replicas * calls)}
 
     return once
 
@@ -256,7 +262,7 @@ def _by_forks(full: bool) -> Workload:
 
 
 def _both_cores(full: bool) -> Workload:
-    main = _main(full)
+    main = {**_main(full), "calls": 8}
     return Workload(
         "network-both-cores",
         (

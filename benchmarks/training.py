@@ -146,7 +146,7 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
     from ..models.networks import step_operations
 
     operations = batch * step_operations(architecture, (_SIDE, _SIDE), _CLASSES)
-    steps = 500 if full else 250
+    steps = 2000 if full else 500
     many = Task(architecture, batch, steps, 8)
     few = Task(architecture, batch, steps // 5, 2)
     mapped = Task(architecture, batch, steps // 5, 8)
@@ -245,7 +245,7 @@ def _lanes(architecture: str, full: bool) -> Workload:
 
 
 def _both_cores(full: bool) -> Workload:
-    task = Task("mlp-32", 32, 500 if full else 250, 16)
+    task = Task("mlp-32", 32, 2000 if full else 500, 16)
     one = {**task._asdict(), "lanes": 1, "threads": 1}
     return Workload(
         "train-both-cores",
