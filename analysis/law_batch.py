@@ -37,12 +37,10 @@ from .good_period import (
 )
 from .inverse_hazard import InverseHazard, of_law, side_by_side
 from .level_kernel import Rules
-from .security import Paths, _follow
-from .simulation import Levels, Network
+from .security import Paths, paths_along
+from .simulation import BURN_IN, SLOTS, Levels, Network
 from .window_search import ROUND_LIMIT, Question, Rounds, judge
 
-# As ``simulate`` has them.
-_BURN_IN, _SLOTS = 16, 8
 # Replicas of all laws side by side: memory does not grow with laws.
 _MOST_LANES = 4096
 # With more finders at a level ``simulate`` sees to it that only few are run again.
@@ -176,7 +174,7 @@ def _seen(
 ) -> tuple[_Seen, Rounds, Key[Array, ""]] | None:
     """Replicas under each law, as wide as need be; None: too wide to be sensible."""
     window_key, simulate_key, moment_key, _ = keys_of(key, 4)
-    slots, capacity = _SLOTS, 2 * plan.levels
+    slots, capacity = SLOTS, 2 * plan.levels
     while slots <= _MOST_SLOTS:
         seen, rounds = _simulated(
             simulate_key,
@@ -242,7 +240,7 @@ def _simulated(
         Rules(inverse, inverse, given.honest, given.adversarial, given.delay),
         width=len(lane),
         levels=levels,
-        burn_in=_BURN_IN,
+        burn_in=BURN_IN,
         slots=slots,
         lattice=(lattice, lattice),
     )
@@ -253,7 +251,7 @@ def _simulated(
         rounds = sort_rounds(some, given.round_steps, capacity=capacity)
         sums, begin, end = common_rounds(rounds, given.adversarial > 0)
         longest, most = extent(some)
-        paths = _follow(moment_key, drawn, given.delay, given.confirmations)
+        paths = paths_along(moment_key, drawn, given.delay, given.confirmations)
         finite = jnp.isfinite(drawn.interval).all()
         overflow = drawn.overflow.any()
         seen = _Seen(paths, overflow, finite, longest, most, sums, begin, end)

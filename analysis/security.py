@@ -89,7 +89,7 @@ def follow(
             f"confirmations must be from 1 to a quarter of the levels, {limit}, "
             f"got {confirmations}"
         )
-    return _follow(key, levels, jnp.float32(delay_steps), jnp.int32(confirmations))
+    return paths_along(key, levels, jnp.float32(delay_steps), jnp.int32(confirmations))
 
 
 def chain_measurements(paths: Paths, *, levels: int) -> list[Measurement]:
@@ -212,7 +212,8 @@ def taken_levels(levels: Levels) -> Bool[Array, "replicas levels"]:
 
 
 @jax.jit
-def _follow(key, levels: Levels, delay, confirmations) -> Paths:
+def paths_along(key, levels: Levels, delay, confirmations) -> Paths:
+    """``follow``, everything traced and nothing checked: for compiled callers."""
     count = levels.interval.shape[1]
     # Every replica's transaction comes in the same stretch of time, so that long
     # intervals are met as often as their length deserves; after half the levels, so

@@ -36,6 +36,8 @@ from .estimate import Refused
 # Replicas that run side by side inside one call: wide enough for vector units and
 # small enough that a batch's random numbers stay in the cache of a CPU core.
 BATCH = 1024
+# What ``simulate`` does unless told otherwise.
+BURN_IN, SLOTS = 16, 8
 # Replicas that are simulated again together, where so few are; else a quarter or all.
 _AGAIN = 256
 # Beyond that many finders a level, draws would fill the memory.
@@ -138,8 +140,8 @@ def simulate(
     *,
     levels: int,
     replicas: int,
-    burn_in: int = 16,
-    slots: int = 8,
+    burn_in: int = BURN_IN,
+    slots: int = SLOTS,
 ) -> Levels:
     """Simulate independent replicas of the network.
 

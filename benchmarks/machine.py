@@ -9,11 +9,11 @@ The ceilings that other figures are held against, measured in the same run:
 import os
 import platform
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..experiments.executors import processor, usable_cores
 from .measure import CONTROL, Claim, Job, Workload
 
 Repeated = Callable[[], float]
@@ -192,13 +192,12 @@ def facts() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    allowed = getattr(os, "sched_getaffinity", None)
     return {
         "machine": platform.node(),
         "system": platform.platform(),
         "processor": processor(),
-        "cores": len(allowed(0)) if allowed else os.cpu_count() or 1,
-        "pinned": allowed is not None,
+        "cores": usable_cores(),
+        "pinned": hasattr(os, "sched_getaffinity"),
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "packages": versions,
@@ -208,17 +207,6 @@ def facts() -> dict[str, Any]:
             if name in os.environ
         },
     }
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _orthogonal(size: int) -> np.ndarray:

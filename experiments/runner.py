@@ -36,7 +36,7 @@ from ..models.training import Curve
 from . import pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
 from .datasets import config_dataset
-from .executors import usable_cores
+from .executors import processor, usable_cores
 from .store import (
     CurveStore,
     Progress,
@@ -170,7 +170,7 @@ class _Job:
             },
             "machine": {
                 "system": platform.platform(),
-                "processor": _processor(),
+                "processor": processor(),
                 "cores": usable_cores(),
             },
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -283,7 +283,7 @@ def build() -> dict[str, str]:
         "jaxlib": metadata.version("jaxlib"),
         "platform": device.platform,
         "device": device.device_kind,
-        "processor": _processor(),
+        "processor": processor(),
         "flags": os.environ.get("XLA_FLAGS", ""),
     }
 
@@ -370,13 +370,3 @@ def _code_digests() -> dict[str, str]:
         "figures": everything,
         "summary": everything,
     }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -20,7 +20,8 @@ class Dense(nn.Module):
     """x ↦ x Kᵀ + b, with the kernel K as [features, inputs].
 
     Transposed, as against Flax's own layer: the kernel's gradient gᵀ x is then written
-    row by row, which on CPU takes half the time (a quarter for few features).
+    row by row, which on CPU takes a quarter of the time for ten features, half of it
+    for 32, and little less for 128.
     """
 
     features: int

@@ -71,7 +71,7 @@ def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():
 
 def test_more_forks_than_are_followed_together_are_left_to_each_law(monkeypatch):
     net = network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0)
-    monkeypatch.setattr(batch, "_MOST_SLOTS", batch._SLOTS)
+    monkeypatch.setattr(batch, "_MOST_SLOTS", batch.SLOTS)
     asked = []
 
     def counted(*given):
