@@ -77,7 +77,7 @@ def estimate_mean(samples: Float[np.ndarray, " n"], what: str) -> Estimate:
         )
     count = len(samples)
     value = float(np.mean(samples))
-    half = float(_t(count - 1) * np.std(samples, ddof=1) / math.sqrt(count))
+    half = _t(count - 1) * _deviation(samples - value, 1) / math.sqrt(count)
     return Estimate(value, value - half, value + half, count, "mean, t interval")
 
 
@@ -98,10 +98,10 @@ def estimate_ratio(
     if bottom.sum() == 0:
         raise Refused(f"{what}: the denominators sum to 0; no ratio exists")
     value = float(top.sum() / bottom.sum())
+    # The residuals sum to 0.
     residual = top - value * bottom
-    half = _Z * float(
-        np.std(residual, ddof=2) / (math.sqrt(count) * abs(np.mean(bottom)))
-    )
+    scale = math.sqrt(count) * abs(float(np.mean(bottom)))
+    half = _Z * _deviation(residual, 2) / scale
     return Estimate(value, value - half, value + half, count, "ratio, delta method")
 
 
@@ -120,17 +120,8 @@ def estimate_probability(successes: int, count: int, what: str) -> Estimate:
         raise ValueError(
             f"{what}: successes k must be from 0 to {count}, got {successes}"
         )
-    # Quantiles of the beta distributions, which SciPy's exact test finds by search.
-    tail, misses = (1 - COVERAGE) / 2, count - successes
-    low = special.betaincinv(successes, misses + 1, tail) if successes else 0.0
-    high = special.betaincinv(successes + 1, misses, 1 - tail) if misses else 1.0
-    return Estimate(
-        successes / count,
-        float(low),
-        float(high),
-        count,
-        "share, Clopper–Pearson",
-    )
+    low, high = _exact(successes, count)
+    return Estimate(successes / count, low, high, count, "share, Clopper–Pearson")
 
 
 def estimate_quantile(
@@ -170,8 +161,22 @@ def estimate_share(
     return estimate_probability(int(np.sum(indicators)), len(indicators), what)
 
 
+def _deviation(residuals: Float[np.ndarray, " n"], freedom: int) -> float:
+    """√(Σr²/(n − freedom)) of residuals that sum to 0."""
+    return math.sqrt(float(residuals @ residuals) / (len(residuals) - freedom))
+
+
 # SciPy's distributions take longer for a quantile than the samples for their sums, and
 # the counts are few.
+@lru_cache(maxsize=16_384)
+def _exact(successes: int, count: int) -> tuple[float, float]:
+    """Quantiles of the beta distributions, which SciPy's exact test finds by search."""
+    tail, misses = (1 - COVERAGE) / 2, count - successes
+    low = special.betaincinv(successes, misses + 1, tail) if successes else 0.0
+    high = special.betaincinv(successes + 1, misses, 1 - tail) if misses else 1.0
+    return float(low), float(high)
+
+
 @lru_cache(maxsize=1024)
 def _t(freedom: int) -> float:
     return float(stats.t.ppf(0.5 + COVERAGE / 2, freedom))

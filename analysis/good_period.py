@@ -275,23 +275,29 @@ def sort_rounds(levels: Levels, round_steps, *, capacity: int) -> Rounds:
     """``rounds_of`` with room for so many successes a replica."""
 
     def one(replica):
-        interval, lag, private = replica
-        times = jnp.cumsum(interval)[:, None] + lag
-        # Most slots are empty: packed, there is little left to sort.
-        there = jnp.isfinite(lag)
-        within = jnp.cumsum(there, axis=1, dtype=jnp.int32)
-        before = jnp.cumsum(within[:, -1]) - within[:, -1]
-        place = jnp.where(there, before[:, None] + within - 1, capacity)
-        packed = jnp.full(capacity, ROUND_LIMIT, jnp.int32)
-        packed = packed.at[place.ravel()].set(
-            _round(times, round_steps).ravel(), mode="drop"
+        interval, blocks, lag, private = replica
+        times, counts = jnp.cumsum(interval), jnp.cumsum(blocks, dtype=jnp.int32)
+
+        # Most slots are empty: packed, level by level, there is little left to sort.
+        def pack(carry):
+            slot, place, packed = carry
+            there = jnp.isfinite(lag[:, slot])
+            found = _round(times + lag[:, slot], round_steps)
+            where = jnp.where(there, place, capacity)
+            return slot + 1, place + there, packed.at[where].set(found, mode="drop")
+
+        empty = jnp.full(capacity, ROUND_LIMIT, jnp.int32)
+        *_, packed = lax.while_loop(
+            lambda carry: (carry[0] < lag.shape[1]) & (carry[1] < counts).any(),
+            pack,
+            (jnp.int32(0), counts - blocks, empty),
         )
         return Rounds(
             honest=jnp.sort(packed),
             adversarial=_round(jnp.cumsum(private), round_steps),
         )
 
-    found = (levels.interval, levels.lag, levels.private)
+    found = (levels.interval, levels.blocks, levels.lag, levels.private)
     replicas = levels.interval.shape[0]
     return lax.map(one, found, batch_size=batch_of(replicas, BATCH))
 

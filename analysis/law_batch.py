@@ -8,8 +8,8 @@ What a law needs beyond the ordinary (very many forks, levels without an end, fu
 figures) is left to ``assess`` itself.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -138,7 +138,7 @@ def assess_laws(
     *_, other = next(iter(asked.values()))
     filled = [asked[n][2] if n in asked else other for n in range(len(outcomes))]
     question = Question(*map(np.stack, zip(*filled, strict=True)))
-    good, longest = jax.device_get(_judged(window_key, rounds, question))
+    good, longest = jax.device_get(judge(window_key, rounds, question))
     for number, (outcome, rates, _) in asked.items():
         shares = shares_of(rates, plan.windows, good[number], longest[number])
         outcome.measurements.extend(good_period_measurements(shares))
@@ -176,7 +176,7 @@ def _seen(
     window_key, simulate_key, moment_key, _ = keys_of(key, 4)
     slots, capacity = SLOTS, 2 * plan.levels
     while slots <= _MOST_SLOTS:
-        seen, rounds = _simulated(
+        seen, rounds = _program()(
             simulate_key,
             moment_key,
             batch.inverses,
@@ -214,10 +214,23 @@ class _Traced(NamedTuple):
     round_steps: Float[Any, ""]
 
 
-@partial(
-    jax.jit,
-    static_argnames=("levels", "replicas", "read", "slots", "capacity", "lattice"),
-)
+@cache
+def _program() -> Callable[..., tuple[_Seen, Rounds]]:
+    """``_simulated``, made when it is first called: only then is the device known."""
+    return jax.jit(
+        _simulated,
+        static_argnames=(
+            "levels",
+            "replicas",
+            "read",
+            "slots",
+            "capacity",
+            "lattice",
+        ),
+        compiler_options=level_kernel.compiler_options(),
+    )
+
+
 def _simulated(
     simulate_key,
     moment_key,
@@ -262,11 +275,6 @@ def _simulated(
 
 
 @jax.jit
-def _judged(key, rounds: Rounds, question: Question):
-    return lax.map(lambda one: judge(key, *one), (rounds, question))
-
-
-@jax.jit
 def _inverses(laws: BlockTimeLaw) -> InverseHazard:
     return lax.map(of_law, laws)
 
@@ -284,4 +292,4 @@ def _read(seen: _Seen, plan: Plan) -> Assessment:
 
 def compilations() -> int:
     """How many distinct programs the simulation has been compiled to so far."""
-    return _simulated._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+    return _program()._cache_size()  # pyright: ignore[reportFunctionMemberAccess]

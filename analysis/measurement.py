@@ -118,26 +118,28 @@ def _widen_log(estimate: Estimate, spread: float) -> Estimate:
 
 def _log_curves(replicate: Sequence[Measurement]):
     """For each probability curve of a replicate: at → log probability, extrapolated."""
-    curves = {}
-    for quantity in _RARE:
-        points = sorted(
-            (m.at, m.estimate.value)
-            for m in replicate
-            if m.quantity == quantity
-            and m.at is not None
-            and m.estimate.value * m.estimate.count >= _MINIMUM_EVENTS
-        )
-        if points:
-            at, value = np.array(points).T
-            curves[quantity] = _carried_on(at, np.log(value))
-    return curves
+    points: dict[str, list[tuple[float, float]]] = {}
+    for m in replicate:
+        if m.quantity in _RARE and m.at is not None:
+            events = m.estimate.value * m.estimate.count
+            if events >= _MINIMUM_EVENTS:
+                points.setdefault(m.quantity, []).append((m.at, m.estimate.value))
+    return {
+        quantity: _carried_on(*np.array(sorted(known)).T)
+        for quantity, known in points.items()
+    }
 
 
-def _carried_on(at: np.ndarray, logs: np.ndarray):
-    tail = slice(max(0, len(at) - 4), None)
-    slope = np.polyfit(at[tail], logs[tail], 1)[0] if len(at) > 1 else 0.0
+def _carried_on(at: np.ndarray, values: np.ndarray):
+    logs = np.log(values)
+    x, y = at[-4:] - at[-4:].mean(), logs[-4:]
+    # Least squares on the last stretch.
+    slope = float(x @ y / (x @ x)) if len(at) > 1 else 0.0
+    known = dict(zip(at.tolist(), logs.tolist(), strict=True))
 
     def log_probability(x: float) -> float:
+        if x in known:
+            return known[x]
         if x <= at[-1]:
             return float(np.interp(x, at, logs))
         return float(logs[-1] + slope * (x - at[-1]))
@@ -147,4 +149,7 @@ def _carried_on(at: np.ndarray, logs: np.ndarray):
 
 def _spread(values: Sequence[float]) -> float:
     finite = [v for v in values if math.isfinite(v)]
-    return float(np.std(finite, ddof=1)) if len(finite) > 1 else 0.0
+    if len(finite) < 2:
+        return 0.0
+    centre = math.fsum(finite) / len(finite)
+    return math.sqrt(math.fsum((v - centre) ** 2 for v in finite) / (len(finite) - 1))

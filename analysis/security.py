@@ -159,13 +159,14 @@ def persistence_measurements(
         ("persistence_violation_strict", host.last_strict),
     ):
         late = float(np.mean(last >= 0.75 * levels))
-        for depth in depths:
+        crossed = (last[:, None] >= np.asarray(depths)).sum(axis=0)
+        for depth, count in zip(depths, crossed.tolist(), strict=True):
             if not 1 <= depth <= levels // 2:
                 raise ValueError(
                     f"depths must be from 1 to half the levels, {levels // 2}, "
                     f"got {depth}"
                 )
-            estimate = estimate_probability(int((last >= depth).sum()), len(last), name)
+            estimate = estimate_probability(count, len(last), name)
             raised = estimate._replace(high=min(1.0, estimate.high + late))
             if late > _UNDECIDED * estimate.value > 0:
                 raised = raised._replace(method=f"{raised.method}; {LOWER_BOUND}")

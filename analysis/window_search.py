@@ -66,57 +66,76 @@ def marks(rounds: Int[Array, " n"]):
 @jax.jit
 def judge(
     key: Key[Array, ""], rounds: Rounds, question: Question
-) -> tuple[Float[Array, "replicas windows"], Int[Array, " replicas"]]:
+) -> tuple[Float[Array, "*laws replicas windows"], Int[Array, "*laws replicas"]]:
     """Share of a replica's single windows that are good, and its longest bad window.
 
     Args:
-        key: Draws the places of the single windows.
-        rounds: Success rounds of all replicas.
-        question: What makes a window good, and how long windows are.
+        key: Draws the places of the single windows, the same under every law.
+        rounds: Success rounds of all replicas; under several laws, on the first axis.
+        question: What makes a window good, and how long windows are; one a law.
     """
-    x, y, z, epsilon = question.floats
-    begin, end = question.bounds
-    windows = question.windows
-    keys = jax.random.split(key, rounds.honest.shape[0])
-
-    def one(replica):
-        key, own = replica
-        first, only = marks(own.honest)
-        # The same sorted rounds carry X (first of its round) and Y (only one).
-        conditions = (
-            _Condition(own.honest, _count(first), (1 + epsilon) * x, 1),
-            _Condition(own.honest, _count(first), (1 - epsilon) * x, -1),
-            _Condition(own.honest, _count(only), (1 - epsilon) * y, -1),
-            _Condition(
-                own.adversarial,
-                _count(jnp.ones_like(own.adversarial)),
-                z + epsilon * x,
-                1,
-            ),
-        )
-        places = jax.random.uniform(key, (len(windows), _STARTS))
-        last = (end - begin - windows)[:, None]
-        starts = jnp.floor(places * (last + 1)).astype(jnp.int32)
-        starts = begin + jnp.minimum(starts, last)
-        edges = _Edges(jnp.stack([begin, end]), starts, starts + windows[:, None])
-        honest, adversarial = (edges.among(each) for each in own)
-        among = (honest, honest, honest, adversarial)
-        bad, longest = [], []
-        for condition, found in zip(conditions, among, strict=True):
-            bad.append(condition.broken(found, windows[:, None]))
-            longest.append(condition.longest(edges.horizon, found.horizon))
-        good = ~jnp.stack(bad).any(axis=0)
-        return good.mean(axis=1), jnp.stack(longest).max()
-
-    return lax.map(
-        one, (keys, rounds), batch_size=batch_of(rounds.honest.shape[0], BATCH)
+    *laws, replicas, _ = rounds.honest.shape
+    windows = question.windows.shape[-1]
+    keys = jax.random.split(key, replicas)
+    places = jax.vmap(lambda own: jax.random.uniform(own, (windows, _STARTS)))(keys)
+    lanes = (*laws, replicas)
+    asked = jax.tree.map(
+        lambda x: jnp.broadcast_to(x[..., None, :], (*lanes, x.shape[-1])), question
     )
+    places = jnp.broadcast_to(places, (*lanes, windows, _STARTS))
+    each = jax.tree.map(
+        lambda x: x.reshape(-1, *x.shape[len(lanes) :]), (places, asked, rounds)
+    )
+    good, longest = lax.map(
+        lambda lane: _judge_replica(*lane),
+        each,
+        batch_size=batch_of(math.prod(lanes), BATCH),
+    )
+    return good.reshape(*lanes, windows), longest.reshape(lanes)
 
 
-def _count(marks: Bool[Array, " n"] | Int[Array, " n"]) -> Int[Array, " n+1"]:
+def _judge_replica(
+    places: Float[Array, "windows starts"], question: Question, own: Rounds
+) -> tuple[Float[Array, " windows"], Int[Array, ""]]:
+    x, y, z, epsilon = question.floats
+    horizon, windows = question.bounds, question.windows[:, None]
+    begin, end = horizon
+    # The same sorted rounds carry X (first of its round) and Y (only one).
+    first, only = _count(jnp.stack(marks(own.honest)))
+    adversarial = jnp.arange(len(own.adversarial) + 1)
+    conditions = (
+        _Condition(own.honest, first, (1 + epsilon) * x, 1),
+        _Condition(own.honest, first, (1 - epsilon) * x, -1),
+        _Condition(own.honest, only, (1 - epsilon) * y, -1),
+        _Condition(own.adversarial, adversarial, z + epsilon * x, 1),
+    )
+    last = end - begin - windows
+    starts = jnp.floor(places * (last + 1)).astype(jnp.int32)
+    starts = begin + jnp.minimum(starts, last)
+    edges = _Edges(horizon, starts, starts + windows)
+    honest, adversarial = (edges.among(each) for each in own)
+    among = (honest, honest, honest, adversarial)
+    bad, sides = [], []
+    for condition, found in zip(conditions, among, strict=True):
+        bad.append(condition.broken(found, windows))
+        sides.append(condition.sides(horizon, found.horizon))
+    good = ~jnp.stack(bad).any(axis=0)
+    # Those of one length are searched side by side.
+    alike = jax.tree.map(lambda *x: jnp.stack(x), *sides[:3])
+    longest = jnp.maximum(jax.vmap(_longest)(alike).max(), _longest(sides[3]))
+    return good.mean(axis=1), jnp.clip(longest, 0, end - begin)
+
+
+def _count(marks: Bool[Array, "kinds n"]) -> Int[Array, "kinds n+1"]:
     """How many marked ones come before the i-th."""
-    zero = jnp.zeros(1, jnp.int32)
-    return jnp.concatenate([zero, jnp.cumsum(marks, dtype=jnp.int32)])
+
+    def step(before, mark):
+        before = before + mark
+        return before, before
+
+    zero = jnp.zeros(len(marks), jnp.int32)
+    _, counts = lax.scan(step, zero, marks.T)
+    return jnp.concatenate([zero[:, None], counts.T], axis=1)
 
 
 def _rank(ascending: Array, values: Array) -> Int[Array, "*shape"]:
@@ -186,17 +205,14 @@ class _Condition(NamedTuple):
         gained = self.marked[found.ends] - self.marked[found.starts]
         return self.sign * (gained - self.slope * windows) >= 0
 
-    def longest(
-        self, horizon: Int[Array, " 2"], found: Int[Array, " 2"]
-    ) -> Int[Array, ""]:
-        """Rounds of the longest window that breaks it, 0 if none does.
+    def sides(self, horizon: Int[Array, " 2"], found: Int[Array, " 2"]) -> "_Sides":
+        """Starts and ends among which there are those of a longest broken window.
 
         A longest window can be slid, towards its end if too few successes break it and
         towards its start if too many do, until it ends at a success's edge or at the
         horizon's: F falls, or rises, by as much at both ends, or by less at the start.
-        So for each end b the earliest start with F(a) ≤ F(b) decides. Behind a success
-        F(a) is least at once, where too few break; before one, at the success itself,
-        where too many do: from there F(a) rises backwards by the slope a round.
+        Behind a success F(a) is least at once, where too few break; before one, at the
+        success itself, where too many do.
 
         Args:
             horizon: Its start and end.
@@ -213,20 +229,46 @@ class _Condition(NamedTuple):
         opening = self._level(opens, before if up else through, begin)
         closing = self._level(closes, through if up else before, begin)
         first, final = self._level(horizon, self.marked[found], begin)
-        opens = jnp.concatenate([begin[None], opens])
-        closes = jnp.concatenate([closes, end[None]])
-        opening = jnp.concatenate([first[None], jnp.where(within, opening, jnp.inf)])
-        closing = jnp.concatenate([jnp.where(within, closing, -jnp.inf), final[None]])
-        place = _rank(-_least_so_far(opening), -closing)
-        start = jnp.minimum(place, len(opens) - 1)
-        length = closes - opens[start]
-        if up:
-            spare = jnp.floor((closing - opening[start]) / self.slope)
-            length += jnp.where(start > 0, spare, 0.0).astype(jnp.int32)
-        reached = (place < len(opens)) & jnp.isfinite(closing)
-        return jnp.where(reached, jnp.clip(length, 0, end - begin), 0).max()
+        return _Sides(
+            opens=jnp.concatenate([begin[None], opens]),
+            opening=jnp.concatenate([first[None], jnp.where(within, opening, jnp.inf)]),
+            closes=jnp.concatenate([closes, end[None]]),
+            closing=jnp.concatenate(
+                [jnp.where(within, closing, -jnp.inf), final[None]]
+            ),
+            slope=self.slope if up else jnp.float32(jnp.inf),
+        )
 
     def _level(self, rounds_, count, origin):
         # Relative to the origin: float32 holds slope·t to 1e-7 of the horizon's count.
         since = (rounds_ - origin).astype(jnp.float32)
         return self.sign * (count.astype(jnp.float32) - self.slope * since)
+
+
+class _Sides(NamedTuple):
+    """Where the longest window that breaks a condition may start and end.
+
+    Attributes:
+        opens: Rounds of starts, ascending.
+        opening: F there; inf outside the horizon.
+        closes: Rounds of ends.
+        closing: F there; −inf outside the horizon.
+        slope: Rise of F a round backwards from a start; inf where none can be earlier.
+    """
+
+    opens: Int[Array, " n+1"]
+    opening: Float[Array, " n+1"]
+    closes: Int[Array, " n+1"]
+    closing: Float[Array, " n+1"]
+    slope: Float[Array, ""]
+
+
+def _longest(sides: _Sides) -> Int[Array, ""]:
+    """Most rounds from the earliest start with F(a) ≤ F(b) to an end b."""
+    opens, opening, closes, closing, slope = sides
+    place = _rank(-_least_so_far(opening), -closing)
+    reached = (place < len(opens)) & jnp.isfinite(closing)
+    start = jnp.minimum(place, len(opens) - 1)
+    above = jnp.where(reached & (start > 0), closing - opening[start], 0.0)
+    length = closes - opens[start] + jnp.floor(above / slope).astype(jnp.int32)
+    return jnp.where(reached, length, 0).max()

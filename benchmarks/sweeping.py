@@ -120,7 +120,7 @@ def whole() -> Callable[[], tuple[float, dict[str, float]]]:
 
 def workloads(full: bool) -> list[Workload]:
     """Points on one core, scaled to 10,000; with ``full`` also all of them."""
-    sample = {"count": 16, "places": 8} if full else {"count": 4, "places": 2}
+    sample = {"count": 64, "places": 4} if full else {"count": 32, "places": 2}
     other = {"count": 2, "places": 1, "moving": True}
     told = f"{sample['places']} shards of {sample['count']}"
 

@@ -69,9 +69,19 @@ def evaluate(
 
 
 class _Laws(NamedTuple):
+    """What points with one lottery share.
+
+    Attributes:
+        law: Of all runs.
+        centre: The same, to be assessed.
+        resamples: Laws of resampled runs; None: none were asked for.
+        known: Numbers of provers for which ``interval_bracket`` did not refuse.
+    """
+
     law: EmpiricalLaw
     centre: LawBatch
     resamples: LawBatch | None
+    known: set[int]
 
 
 def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
@@ -91,7 +101,10 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
             config.seed, curves, lottery, security.bootstraps, step_costs=costs
         )
         known[name] = _Laws(
-            law, law_batch([law.law]), law_batch(resamples) if resamples else None
+            law,
+            law_batch([law.law]),
+            law_batch(resamples) if resamples else None,
+            set(),
         )
     return known[name]
 
@@ -99,7 +112,10 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
 def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     key, security, net = jax.random.key(config.seed), config.security, config.network
     plan = plan_of(config)._replace(detail=False)
-    interval_bracket(laws.law, net.provers - round(net.beta * net.provers))
+    honest = net.provers - round(net.beta * net.provers)
+    if honest not in laws.known:
+        interval_bracket(laws.law, honest)
+        laws.known.add(honest)
     network = network_of(config, laws.law.law)
     (found,) = assess_laws(key, network, laws.centre, plan)
     if isinstance(found, Refused):

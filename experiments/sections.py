@@ -548,5 +548,5 @@ class SweepConfig(Section):
         default=128, description="security.bootstrap_replicas of a point"
     )
     shard: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
-        default=16, description="most points that are computed and kept together"
+        default=64, description="most points that are computed and kept together"
     )
