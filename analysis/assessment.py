@@ -8,9 +8,9 @@ replicas allowed are not waited for. Figures of rounds keep replicas of their ow
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -28,6 +28,7 @@ from .good_period import (
 )
 from .independence import independence_measurements
 from .lattice_race import log_persistence
+from .mapping import Mapped, one_by_one
 from .measurement import Measurement
 from .period_figures import decay_figures, follow_tails, tail_measurements
 from .race import race
@@ -44,10 +45,6 @@ from .simulation import Levels, Network, simulate
 BLOCK = 2000
 MOST_REPLICAS = 2_000_000
 _FEWEST = 10
-
-
-def _one_by_one(work: Callable[[int], Any], count: int) -> Iterable[Any]:
-    return map(work, range(count))
 
 
 class Plan(NamedTuple):
@@ -104,7 +101,7 @@ def assess(
     network: Network,
     plan: Plan,
     *,
-    mapped: Callable[[Callable[[int], Any], int], Iterable[Any]] = _one_by_one,
+    mapped: Mapped = one_by_one,
 ) -> Assessment:
     """Simulate a network once and estimate everything of it.
 

@@ -22,6 +22,7 @@ from scipy import optimize
 from .block_time import BlockTimeLaw, Real
 from .estimate import Estimate, Refused
 from .lattice_race import log_persistence, smallest_depths
+from .mapping import Mapped, one_by_one
 from .measurement import Measurement
 from .race import TARGETS, race
 from .simulation import Network
@@ -41,6 +42,7 @@ def safe_depths(
     premined: bool = False,
     known_until: Real = math.inf,
     progress: Callable[[int, int], None] | None = None,
+    mapped: Mapped = one_by_one,
 ) -> list[Measurement]:
     """k*(ε) for each target, with the training's error.
 
@@ -52,6 +54,7 @@ def safe_depths(
         premined: Whether the adversary starts with its stationary lead.
         known_until: As ``race.Race``.
         progress: Told (laws done, laws).
+        mapped: As for ``assessment.assess``: laws are independent.
 
     Returns:
         ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
@@ -69,17 +72,18 @@ def safe_depths(
         )
         return [float(each.depth) for each in found]
 
+    def resampled(number: int) -> list[float]:
+        try:
+            return depths(resamples[number])
+        except Refused:
+            return [math.inf] * len(targets)
+
     values = depths(law)
     spread = []
-    for done, one in enumerate(resamples):
+    for each in mapped(resampled, len(resamples)):
+        spread.append(each)
         if progress is not None:
-            progress(1 + done, total)
-        try:
-            spread.append(depths(one))
-        except Refused:
-            spread.append([math.inf] * len(targets))
-    if progress is not None:
-        progress(total, total)
+            progress(1 + len(spread), total)
     return [
         Measurement(
             quantity, target, "target", _depth_estimate(value, each), unit="blocks"

@@ -70,6 +70,18 @@ class _Solved(NamedTuple):
     log_rate: float
 
 
+class _Solutions(NamedTuple):
+    """A race solved on its grids, coarsest first.
+
+    Attributes:
+        grids: One where it is exact, else three.
+        solved: On each, with the mass that its rounding is relative to.
+    """
+
+    grids: list[Grid]
+    solved: list[tuple[_Solved, float]]
+
+
 def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
     """Pr[violation at depth k] for each depth, with a bound on the numerical error.
 
@@ -86,14 +98,10 @@ def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
             steps disagree by more than 1 %.
         ValueError: If a depth is below 1 or a field of the race is out of range.
     """
-    logs, errors, points, method = _curve(race, depths)
-    values = np.exp(logs)
-    return [
-        Estimate(
-            float(v), float(v * (1 - e)), min(1.0, float(v * (1 + e))), points, method
-        )
-        for v, e in zip(values, errors, strict=True)
-    ]
+    _check(depths)
+    if outgrows(race):
+        return [Estimate(1.0, 1.0, 1.0, 0, OUTGROWS)] * len(depths)
+    return _estimates(_solutions(race, max(depths)), depths)
 
 
 def log_persistence(
@@ -104,8 +112,10 @@ def log_persistence(
     Raises:
         As ``persistence``.
     """
-    logs, errors, _, _ = _curve(race, depths)
-    return logs, errors
+    _check(depths)
+    if outgrows(race):
+        return np.zeros(len(depths)), np.zeros(len(depths))
+    return _risks(_solutions(race, max(depths)), depths)
 
 
 def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[SafeDepth]:
@@ -123,27 +133,27 @@ def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[Safe
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
     tilt = tilts(race)
-    found = []
-    for target in targets:
-        deep = _deep_enough(race, tilt, target)
-        solved, _ = _solve(race, tilt, grid_for(race, tilt, deep))
-
-        def above(
-            depth: int, goal: float = math.log(target), solved: _Solved = solved
-        ) -> bool:
-            return _log_risk(solved, depth) > goal
-
-        guess = 1 + bisect_left(range(1, deep), True, key=lambda k: not above(k))
-        found.append(_settle(race, target, guess))
-    return found
+    deepest = [_deep_enough(race, tilt, target) for target in targets]
+    # A grid serves all smaller depths.
+    solutions = _solutions(race, 1 + max(deepest), tilt)
+    return [
+        _settle(solutions, target, deep)
+        for target, deep in zip(targets, deepest, strict=True)
+    ]
 
 
-def _settle(race: Race, target: float, guess: int) -> SafeDepth:
-    """The smallest depth by the extrapolated grid, from one step's guess."""
+def _settle(solutions: _Solutions, target: float, deep: int) -> SafeDepth:
+    """The smallest depth by all grids, from the coarsest one's guess."""
+    coarsest, _ = solutions.solved[0]
+
+    def safe(depth: int) -> bool:
+        return _log_risk(coarsest, depth) <= math.log(target)
+
+    guess = 1 + bisect_left(range(1, deep), True, key=safe)
     margin = 1
     while True:
         near = list(range(max(1, guess - margin), guess + margin + 1))
-        risks = persistence(race, near)
+        risks = _estimates(solutions, near)
         if risks[-1].high <= target and (near[0] == 1 or risks[0].low > target):
             break
         margin *= 2
@@ -161,37 +171,57 @@ def _settle(race: Race, target: float, guess: int) -> SafeDepth:
     )
 
 
-def _curve(race: Race, depths: Sequence[int]):
-    """Of each depth: ln risk, relative error, grid points and method."""
-    if len(depths) == 0 or min(depths) < 1:
-        raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
-    if outgrows(race):
-        return np.zeros(len(depths)), np.zeros(len(depths)), 0, OUTGROWS
-    tilt = tilts(race)
-    grid = grid_for(race, tilt, max(depths))
+def _solutions(race: Race, depth: int, tilt: Tilt | None = None) -> _Solutions:
+    """Solve a race on grids that serve depths up to this one."""
+    tilt = tilts(race) if tilt is None else tilt
+    grid = grid_for(race, tilt, depth)
     grids = [grid] if grid.exact else [finer(grid, halvings) for halvings in range(3)]
+    return _Solutions(grids, [_solve(race, tilt, each) for each in grids])
+
+
+def _risks(
+    solutions: _Solutions, depths: Sequence[int]
+) -> tuple[Float[np.ndarray, " depths"], Float[np.ndarray, " depths"]]:
+    """Ln of each depth's risk, and its relative error."""
     logs, roundings = [], []
-    for each in grids:
-        solved, mass = _solve(race, tilt, each)
+    for solved, mass in solutions.solved:
         logs.append(np.array([_log_risk(solved, k) for k in depths]))
         scale = solved.log_scale + solved.log_rate * np.asarray(depths)
         roundings.append(_ROUNDING * mass * np.exp(scale - logs[-1]))
-    rounding = np.max(roundings, axis=0)
-    if grid.exact:
-        value, errors, method = logs[0], rounding, "grid, exact lattice"
-    else:
+    errors, value = np.max(roundings, axis=0), logs[0]
+    if len(logs) > 1:
         first, value = ((4 * b - a) / 3 for a, b in pairwise(logs))
-        errors = rounding + np.abs(np.expm1(value - first))
-        method = "grid, Richardson over three steps"
+        errors = errors + np.abs(np.expm1(value - first))
     if errors.max() > _TOLERANCE:
         worst = int(np.argmax(errors))
         raise Refused(
             f"persistence at depth {depths[worst]}: the grid's error is "
-            f"{errors[worst]:.1%} with steps of {grids[-1].step:.4g} (atoms of a "
-            "lattice law that share no grid with the delay, or one long interval "
+            f"{errors[worst]:.1%} with steps of {solutions.grids[-1].step:.4g} (atoms "
+            "of a lattice law that share no grid with the delay, or one long interval "
             "that outweighs the tilt)"
         )
-    return np.minimum(value, 0.0), errors, grids[-1].points, method
+    return np.minimum(value, 0.0), errors
+
+
+def _estimates(solutions: _Solutions, depths: Sequence[int]) -> list[Estimate]:
+    logs, errors = _risks(solutions, depths)
+    grid = solutions.grids[-1]
+    how = "exact lattice" if grid.exact else "Richardson over three steps"
+    return [
+        Estimate(
+            float(v),
+            float(v * (1 - e)),
+            min(1.0, float(v * (1 + e))),
+            grid.points,
+            f"grid, {how}",
+        )
+        for v, e in zip(np.exp(logs), errors, strict=True)
+    ]
+
+
+def _check(depths: Sequence[int]) -> None:
+    if len(depths) == 0 or min(depths) < 1:
+        raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
 
 
 def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:

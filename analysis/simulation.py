@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from . import level_kernel
-from .block_time import BlockTimeLaw, on_device, time_of_hazard
+from .block_time import BlockTimeLaw, time_of_hazard
 from .counter_draws import words_of
 from .estimate import Refused
 
@@ -167,7 +167,7 @@ def simulate(
     def run(numbers: Int[np.ndarray, " n"], slots: int) -> Levels:
         return _program()(
             words,
-            jnp.asarray(numbers, jnp.int32),
+            numbers.astype(np.int32),
             arguments,
             levels=levels,
             burn_in=burn_in,
@@ -270,14 +270,25 @@ def next_level(early: Early, draws, *, network: Network):
 
 
 def traced(network: Network) -> Network:
-    """The network as compiled code takes it: two laws, always, in float32."""
-    scalar = partial(jnp.asarray, dtype=jnp.float32)
+    """The network as compiled code takes it: two laws, always, in float32.
+
+    Arrays are the host's: a call brings them to the device in less time than it takes
+    to do so one by one.
+    """
+    scalar = partial(np.asarray, dtype=np.float32)
+
+    def arrays(law: BlockTimeLaw) -> BlockTimeLaw:
+        *numbers, lattice = law
+        return BlockTimeLaw(*map(scalar, numbers), np.asarray(lattice))
+
+    law = arrays(network.law)
+    adversary = network.adversary
     return Network(
-        on_device(network.law),
+        law,
         scalar(network.honest),
         scalar(network.adversarial),
         scalar(network.delay),
-        on_device(network.private_law),
+        law if adversary is None else arrays(adversary),
     )
 
 

@@ -58,7 +58,7 @@ def ours(
 
     def part(seed: int) -> float:
         found = simulate(jax.random.key(seed), net, levels=levels, replicas=replicas)
-        return float(found.blocks.sum())
+        return float(np.asarray(found.blocks).sum())
 
     def once() -> Done:
         blocks = sum(pool.map(part, [next(seeds) for _ in range(calls)]))
@@ -262,7 +262,8 @@ def _by_forks(full: bool) -> Workload:
 
 
 def _both_cores(full: bool) -> Workload:
-    main = {**_main(full), "calls": 8}
+    # Calls of a run's size (``assessment.BLOCK``), as many as even out the last ones.
+    main = {**_main(full), "replicas": 2000, "calls": 16}
     return Workload(
         "network-both-cores",
         (

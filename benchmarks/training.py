@@ -146,7 +146,7 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
     from ..models.networks import step_operations
 
     operations = batch * step_operations(architecture, (_SIDE, _SIDE), _CLASSES)
-    steps = 2000 if full else 500
+    steps = 2000 if full else 1000
     many = Task(architecture, batch, steps, 8)
     few = Task(architecture, batch, steps // 5, 2)
     mapped = Task(architecture, batch, steps // 5, 8)

@@ -26,6 +26,9 @@ def on_devices(work: Callable[[int], T], count: int) -> Iterator[T]:
     workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
 
     def one(number: int) -> T:
+        if len(devices) == 1:
+            # To name the only one would have every program traced a second time.
+            return work(number)
         with jax.default_device(devices[number % len(devices)]):
             return work(number)
 

@@ -281,6 +281,7 @@ def _deep_measurements(
                 premined=premined,
                 known_until=law.known_until,
                 progress=lambda done, total, what=what: progress(what, done, total),
+                mapped=on_devices,
             )
         except Refused as refusal:
             refusals.append(f"{what}: {refusal}")

@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -180,6 +181,8 @@ class _Job:
         write_atomically(self.folder.path / "provenance.json", text.encode())
 
     def _curves_files(self) -> dict[str, bytes]:
+        # Loaded while models train: the stages behind need it.
+        threading.Thread(target=_evaluation, daemon=True).start()
         curves = train(self.config, self.root, self.progress)
         self._curves = curves
         buffer = io.BytesIO()
