@@ -9,7 +9,7 @@ figures) is left to ``assess`` itself.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -70,9 +70,6 @@ class _Seen(NamedTuple):
         finite: Whether every level got its block.
         longest: Time of the longest replica of those with rounds.
         most: Blocks of the replica with most.
-        sums: Counts in the rounds from ``begin`` to ``end``.
-        begin: First round that counts.
-        end: One past the last one.
     """
 
     paths: Paths
@@ -80,9 +77,32 @@ class _Seen(NamedTuple):
     finite: Bool[Any, " laws"]
     longest: Float[Any, " laws"]
     most: Int[Any, " laws"]
+
+
+class _Counted(NamedTuple):
+    """Counts in the rounds that all replicas cover; under each law.
+
+    Attributes:
+        sums: Successes.
+        begin: First round that counts.
+        end: One past the last one.
+    """
+
     sums: RoundSums
     begin: Int[Any, " laws"]
     end: Int[Any, " laws"]
+
+
+class Assessments(NamedTuple):
+    """What ``assess`` says of a network under each law.
+
+    Attributes:
+        outcomes: Assessments, or why there is none.
+        slots: How wide the replicas had to be: a good start for like laws.
+    """
+
+    outcomes: list[Assessment | Refused]
+    slots: int
 
 
 def law_batch(laws: Sequence[BlockTimeLaw]) -> LawBatch:
@@ -96,8 +116,13 @@ def law_batch(laws: Sequence[BlockTimeLaw]) -> LawBatch:
 
 
 def assess_laws(
-    key: Key[Array, ""], network: Network, batch: LawBatch, plan: Plan
-) -> list[Assessment | Refused]:
+    key: Key[Array, ""],
+    network: Network,
+    batch: LawBatch,
+    plan: Plan,
+    *,
+    slots: int = SLOTS,
+) -> Assessments:
     """``assess`` of a network under each law, or why it refuses one.
 
     Args:
@@ -105,22 +130,26 @@ def assess_laws(
         network: Whose law is replaced; corrupted provers have it too.
         batch: The laws.
         plan: Figures and effort.
+        slots: Finders a level that are followed at first; no number hangs on it.
     """
-    found = (
-        _seen(key, network, batch, plan) if _together(network, batch, plan) else None
-    )
+    window_key, simulate_key, moment_key, _ = keys_of(key, 4)
+    found = None
+    if _together(network, batch, plan):
+        found = _seen(simulate_key, moment_key, network, batch, plan, slots)
     if found is None:
-        return [_alone(key, network, law, plan) for law in batch.laws]
-    seen, rounds, window_key = found
+        alone = [_alone(key, network, law, plan) for law in batch.laws]
+        return Assessments(alone, slots)
+    seen, record, slots = found
+    counted, rounds = _counted(record, seen, network, plan)
     outcomes: list[Assessment | Refused] = []
     asked: dict[int, tuple[Assessment, RoundRates, Question]] = {}
     for number, law in enumerate(batch.laws):
-        own = jax.tree.map(lambda x, n=number: x[n], seen)
+        own, counts = jax.tree.map(lambda x, n=number: x[n], (seen, counted))
         if not own.finite or own.longest / plan.round_steps >= ROUND_LIMIT:
             outcomes.append(_alone(key, network, law, plan))
             continue
         try:
-            outcome = _read(own, plan)
+            outcome = _read(own, counts, plan)
         except Refused as refusal:
             outcomes.append(refusal)
             continue
@@ -133,7 +162,7 @@ def assess_laws(
         except Refused as refusal:
             outcome.refusals.append(str(refusal))
     if not asked:
-        return outcomes
+        return Assessments(outcomes, slots)
     # The number of laws is part of the shape: those without a question get another's.
     *_, other = next(iter(asked.values()))
     filled = [asked[n][2] if n in asked else other for n in range(len(outcomes))]
@@ -144,7 +173,7 @@ def assess_laws(
         outcome.measurements.extend(good_period_measurements(shares))
         lengths = map(int, shares.rounds)
         outcome.window_rounds.update(zip(shares.blocks, lengths, strict=True))
-    return outcomes
+    return Assessments(outcomes, slots)
 
 
 def _together(network: Network, batch: LawBatch, plan: Plan) -> bool:
@@ -170,38 +199,54 @@ def _alone(
 
 
 def _seen(
-    key: Key[Array, ""], network: Network, batch: LawBatch, plan: Plan
-) -> tuple[_Seen, Rounds, Key[Array, ""]] | None:
+    simulate_key: Key[Array, ""],
+    moment_key: Key[Array, ""],
+    network: Network,
+    batch: LawBatch,
+    plan: Plan,
+    slots: int,
+) -> tuple[_Seen, Levels, int] | None:
     """Replicas under each law, as wide as need be; None: too wide to be sensible."""
-    window_key, simulate_key, moment_key, _ = keys_of(key, 4)
-    slots, capacity = SLOTS, 2 * plan.levels
+    given = _Traced(
+        np.float32(network.honest),
+        np.float32(network.adversarial),
+        np.float32(network.delay),
+        np.int32(plan.confirmations),
+    )
     while slots <= _MOST_SLOTS:
-        seen, rounds = _program()(
+        seen, record = _program()(
             simulate_key,
             moment_key,
             batch.inverses,
-            _Traced(
-                np.float32(network.honest),
-                np.float32(network.adversarial),
-                np.float32(network.delay),
-                np.int32(plan.confirmations),
-                np.float32(plan.round_steps),
-            ),
+            given,
             levels=plan.levels,
             replicas=plan.replicas,
             read=min(plan.good_period_replicas, plan.replicas),
             slots=slots,
-            capacity=min(capacity, plan.levels * slots),
             lattice=batch.lattice,
         )
         seen = jax.device_get(seen)
-        if seen.overflow.any():
-            slots, capacity = 2 * slots, 2 * capacity
-        elif seen.most.max() > capacity:
-            capacity *= 2
-        else:
-            return seen, rounds, window_key
+        if not seen.overflow.any():
+            return seen, record, slots
+        slots *= 2
     return None
+
+
+def _counted(
+    record: Levels, seen: _Seen, network: Network, plan: Plan
+) -> tuple[_Counted, Rounds]:
+    """The replicas' successes by round."""
+    # Few lengths of the lists: each is a program of its own.
+    capacity = 2 * plan.levels
+    while capacity < seen.most.max():
+        capacity *= 2
+    counted, rounds = _sorted(
+        record,
+        np.float32(plan.round_steps),
+        np.bool_(network.adversarial > 0),
+        capacity=capacity,
+    )
+    return jax.device_get(counted), rounds
 
 
 class _Traced(NamedTuple):
@@ -211,11 +256,10 @@ class _Traced(NamedTuple):
     adversarial: Float[Any, ""]
     delay: Float[Any, ""]
     confirmations: Int[Any, ""]
-    round_steps: Float[Any, ""]
 
 
 @cache
-def _program() -> Callable[..., tuple[_Seen, Rounds]]:
+def _program() -> Callable[..., tuple[_Seen, Levels]]:
     """``_simulated``, made when it is first called: only then is the device known."""
     return jax.jit(
         _simulated,
@@ -224,7 +268,6 @@ def _program() -> Callable[..., tuple[_Seen, Rounds]]:
             "replicas",
             "read",
             "slots",
-            "capacity",
             "lattice",
         ),
         compiler_options=level_kernel.compiler_options(),
@@ -241,9 +284,8 @@ def _simulated(
     replicas: int,
     read: int,
     slots: int,
-    capacity: int,
     lattice: bool,
-) -> tuple[_Seen, Rounds]:
+) -> tuple[_Seen, Levels]:
     count = len(inverses.offset)
     lane = jnp.arange(count * replicas, dtype=jnp.int32)
     inverse = side_by_side(inverses, lane // replicas)
@@ -258,20 +300,25 @@ def _simulated(
         lattice=(lattice, lattice),
     )
 
-    def one(record) -> tuple[_Seen, Rounds]:
-        drawn = Levels(*record)
-        some = Levels(*(x[:read] for x in drawn))
-        rounds = sort_rounds(some, given.round_steps, capacity=capacity)
-        sums, begin, end = common_rounds(rounds, given.adversarial > 0)
-        longest, most = extent(some)
+    def one(drawn: Levels) -> _Seen:
+        longest, most = extent(Levels(*(x[:read] for x in drawn)))
         paths = paths_along(moment_key, drawn, given.delay, given.confirmations)
         finite = jnp.isfinite(drawn.interval).all()
-        overflow = drawn.overflow.any()
-        seen = _Seen(paths, overflow, finite, longest, most, sums, begin, end)
-        return seen, rounds
+        return _Seen(paths, drawn.overflow.any(), finite, longest, most)
 
-    by_law = [x.reshape(count, replicas, *x.shape[1:]) for x in record]
-    return lax.map(one, by_law)
+    by_law = Levels(*(x.reshape(count, replicas, *x.shape[1:]) for x in record))
+    return lax.map(one, by_law), Levels(*(x[:, :read] for x in by_law))
+
+
+@partial(jax.jit, static_argnames="capacity")
+def _sorted(
+    record: Levels, round_steps, private, *, capacity: int
+) -> tuple[_Counted, Rounds]:
+    def one(drawn: Levels) -> tuple[_Counted, Rounds]:
+        rounds = sort_rounds(drawn, round_steps, capacity=capacity)
+        return _Counted(*common_rounds(rounds, private)), rounds
+
+    return lax.map(one, record)
 
 
 @jax.jit
@@ -279,17 +326,18 @@ def _inverses(laws: BlockTimeLaw) -> InverseHazard:
     return lax.map(of_law, laws)
 
 
-def _read(seen: _Seen, plan: Plan) -> Assessment:
+def _read(seen: _Seen, counted: _Counted, plan: Plan) -> Assessment:
     """The figures that need no windows."""
     measurements, refusals = path_measurements([seen.paths], plan, count=plan.replicas)
     try:
-        rates = rates_of(seen.sums, int(seen.begin), int(seen.end))
+        rates = rates_of(counted.sums, int(counted.begin), int(counted.end))
     except Refused as refusal:
         return Assessment(measurements, [*refusals, str(refusal)], {}, None)
-    measurements += measurements_of(seen.sums, rates)
+    measurements += measurements_of(counted.sums, rates)
     return Assessment(measurements, refusals, {}, rates)
 
 
 def compilations() -> int:
     """How many distinct programs the simulation has been compiled to so far."""
-    return _program()._cache_size()  # pyright: ignore[reportFunctionMemberAccess]
+    programs: list[Any] = [_program(), _sorted]
+    return sum(program._cache_size() for program in programs)

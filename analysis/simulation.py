@@ -20,8 +20,8 @@ The law, n_h, n_a and Δ are traced: one compilation serves a whole sweep.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -275,19 +275,20 @@ def traced(network: Network) -> Network:
     Arrays are the host's: a call brings them to the device in less time than it takes
     to do so one by one.
     """
-    scalar = partial(np.asarray, dtype=np.float32)
+
+    def single(x) -> Any:
+        return np.asarray(x, np.float32)
 
     def arrays(law: BlockTimeLaw) -> BlockTimeLaw:
-        *numbers, lattice = law
-        return BlockTimeLaw(*map(scalar, numbers), np.asarray(lattice))
+        found = BlockTimeLaw(*map(single, law))
+        return found._replace(lattice=np.asarray(law.lattice))
 
-    law = arrays(network.law)
-    adversary = network.adversary
+    law, adversary = arrays(network.law), network.adversary
     return Network(
         law,
-        scalar(network.honest),
-        scalar(network.adversarial),
-        scalar(network.delay),
+        single(network.honest),
+        single(network.adversarial),
+        single(network.delay),
         law if adversary is None else arrays(adversary),
     )
 

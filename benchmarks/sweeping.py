@@ -84,6 +84,11 @@ def evaluate(
     from ..experiments import points
 
     curves = curves_of(points_of(0, 1)[0])
+    if moving:
+        # Every static shape once: points with few forks and with many.
+        points.evaluate(
+            points_of(0, len(_OVER["network.delay_steps"]) * 5), curves, None
+        )
     shifts = iter(range(0, POINTS, 97)) if moving else repeat(0)
 
     def once() -> tuple[float, dict[str, float]]:

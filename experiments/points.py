@@ -117,7 +117,8 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         interval_bracket(laws.law, honest)
         laws.known.add(honest)
     network = network_of(config, laws.law.law)
-    (found,) = assess_laws(key, network, laws.centre, plan)
+    centre = assess_laws(key, network, laws.centre, plan)
+    (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
     if laws.resamples is None:
@@ -126,9 +127,10 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
+    resampled = assess_laws(key, network, laws.resamples, smaller, slots=centre.slots)
     replicates = [
         each.measurements
-        for each in assess_laws(key, network, laws.resamples, smaller)
+        for each in resampled.outcomes
         if not isinstance(each, Refused)
     ]
     return with_training_error(found.measurements, replicates)

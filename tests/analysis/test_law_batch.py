@@ -56,7 +56,7 @@ def alone(law, net, plan):
     ],
 )
 def test_each_law_has_the_numbers_that_it_has_alone(laws, net, plan):
-    found = batch.assess_laws(KEY, net, batch.law_batch(laws), plan)
+    found = batch.assess_laws(KEY, net, batch.law_batch(laws), plan).outcomes
     assert len(found) == len(laws)
     for together, law in zip(found, laws, strict=True):
         assert repr(together) == repr(alone(law, net, plan))
@@ -64,7 +64,7 @@ def test_each_law_has_the_numbers_that_it_has_alone(laws, net, plan):
 
 def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():
     laws = batch.law_batch([LAWS[0], ENDLESS])
-    fine, refused = batch.assess_laws(KEY, of(LAWS[0]), laws, PLAN)
+    fine, refused = batch.assess_laws(KEY, of(LAWS[0]), laws, PLAN).outcomes
     assert isinstance(refused, Refused)
     assert not isinstance(fine, Refused)
 
@@ -83,11 +83,25 @@ def test_more_forks_than_are_followed_together_are_left_to_each_law(monkeypatch)
     assert len(asked) == len(LAWS)
 
 
+def test_replicas_may_start_wider():
+    laws = batch.law_batch(LAWS)
+    net = network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0)
+    found = batch.assess_laws(KEY, net, laws, PLAN)
+    assert found.slots > batch.SLOTS
+    again = batch.assess_laws(KEY, net, laws, PLAN, slots=found.slots)
+    assert repr(again) == repr(found)
+
+
 def test_other_laws_shares_and_delays_compile_nothing_again():
-    batch.assess_laws(KEY, of(LAWS[0]), batch.law_batch(LAWS), PLAN)
-    before = batch.compilations()
-    for beta, delay in ((0.1, 0.0), (0.4, 2.0)):
+    def visit(beta, delay):
         laws = [law._replace(offset=law.offset + beta) for law in LAWS]
         net = of(LAWS[0], delay=delay, beta=beta)
-        batch.assess_laws(KEY, net, batch.law_batch(laws), PLAN)
+        return batch.assess_laws(KEY, net, batch.law_batch(laws), PLAN)
+
+    # Few forks, and so many that the lists of successes are longer.
+    for delay in (0.0, 3.0):
+        visit(0.2, delay)
+    before = batch.compilations()
+    for beta, delay in ((0.1, 0.1), (0.4, 0.2), (0.3, 3.0)):
+        visit(beta, delay)
     assert batch.compilations() == before
