@@ -182,7 +182,7 @@ def _solutions(race: Race, depth: int, tilt: Tilt | None = None) -> _Solutions:
 def _risks(
     solutions: _Solutions, depths: Sequence[int]
 ) -> tuple[Float[np.ndarray, " depths"], Float[np.ndarray, " depths"]]:
-    """Ln of each depth's risk, and its relative error."""
+    """Logarithm of each depth's risk, and its relative error."""
     logs, roundings = [], []
     for solved, mass in solutions.solved:
         logs.append(np.array([_log_risk(solved, k) for k in depths]))

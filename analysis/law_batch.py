@@ -1,4 +1,4 @@
-"""The figures of a network under several laws: one program, and three round trips.
+"""The figures of a network under several laws: three programs, three round trips.
 
 A sweep's point is simulated under the law of all runs and under those of resamples,
 with the same draws. What ``assessment.assess`` does law after law is here one call for

@@ -181,8 +181,6 @@ class _Job:
         write_atomically(self.folder.path / "provenance.json", text.encode())
 
     def _curves_files(self) -> dict[str, bytes]:
-        # Loaded while models train: the stages behind need it.
-        threading.Thread(target=_evaluation, daemon=True).start()
         curves = train(self.config, self.root, self.progress)
         self._curves = curves
         buffer = io.BytesIO()
@@ -311,6 +309,8 @@ def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> Non
         mine = data[place % len(data)]
         return members, train_chunk(bucket, [runs[i] for i in members], mine, settings)
 
+    # Loaded while models train: the stages behind this one need it.
+    threading.Thread(target=_evaluation).start()
     pool = ThreadPoolExecutor(workers)
     pending: set[Future] = {pool.submit(work, i) for i in range(len(chunks))}
     try:
