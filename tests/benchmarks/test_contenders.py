@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from dpodl.benchmarks import event_loops, profiles, simulation, suite
+from dpodl.benchmarks import event_loops, profiles, simulation, suite, training
 from dpodl.benchmarks.measure import Broken, Job
 from dpodl.benchmarks.processes import Process
+from dpodl.models.networks import step_operations
 
 RULES = {"provers": 12, "delay": 1.2, "rate": 1 / 12, "dead_time": 1.0}
 
@@ -35,6 +36,16 @@ def test_simpy_has_the_forks_of_the_library():
     assert (
         abs(theirs[0] - ours[0]) < 3.5 * (theirs[1] ** 2 + ours[1] ** 2) ** 0.5 + 0.02
     )
+
+
+@pytest.mark.parametrize("batch", [4, 32])
+@pytest.mark.parametrize("architecture", ["softmax", "mlp-32"])
+def test_a_steps_products_are_its_operations(architecture, batch):
+    pairs = training.step_products(architecture, batch)
+    assert all(a.shape[1] == b.shape[1] for a, b in pairs)
+    found = sum(2 * len(a) * len(b) * a.shape[1] for a, b in pairs)
+    assert found == batch * step_operations(architecture, (28, 28), 10)
+    assert training.products(architecture, batch, 3)() == 3.0
 
 
 def test_a_process_does_jobs_and_says_what_is_wrong():
