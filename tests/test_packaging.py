@@ -13,6 +13,19 @@ FOLDERS = ("models", "analysis", "figures", "experiments", "benchmarks")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 
 
+def packaged() -> set[Path]:
+    """Every file of the library's folders, but for what is not the package's."""
+    return {
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+        and path.suffix != ".pyc"
+        # Measured results are the project's.
+        and path.parent != ROOT / "benchmarks" / "results"
+    }
+
+
 def test_every_package_of_the_tree_is_listed():
     found = {
         "dpodl." + ".".join(init.parent.relative_to(ROOT).parts)
@@ -31,15 +44,7 @@ def test_every_data_file_of_the_tree_is_listed():
         for pattern in patterns
         for path in (ROOT / Path(*package.split(".")[1:])).glob(pattern)
     }
-    standing = {
-        path
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file()
-        and path.suffix not in (".py", ".pyc")
-        # Measured results are the project's, not the package's.
-        and path.parent != ROOT / "benchmarks" / "results"
-    }
+    standing = {path for path in packaged() if path.suffix != ".py"}
     assert standing == listed
 
 
@@ -51,11 +56,6 @@ def test_the_wheel_holds_every_file(tmp_path):
     )
     (wheel,) = tmp_path.glob("dpodl-*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {
-        "dpodl/" + path.relative_to(ROOT).as_posix()
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
+    wanted = {"dpodl/" + path.relative_to(ROOT).as_posix() for path in packaged()}
     assert wanted <= packed
     assert any(name.endswith("licenses/LICENSE") for name in packed)
