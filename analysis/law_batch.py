@@ -263,13 +263,7 @@ def _program() -> Callable[..., tuple[_Seen, Levels]]:
     """``_simulated``, made when it is first called: only then is the device known."""
     return jax.jit(
         _simulated,
-        static_argnames=(
-            "levels",
-            "replicas",
-            "read",
-            "slots",
-            "lattice",
-        ),
+        static_argnames=("levels", "replicas", "read", "slots", "lattice"),
         compiler_options=level_kernel.compiler_options(),
     )
 
