@@ -14,10 +14,11 @@ its finder goes over to it: training goes on, policy ``continue``. Only looks of
 positive weight are therefore drawn for. So one sampler serves both rules: ``longest``
 is the indicator weight, and its law of X is the one of ``empirical.empirical_law``.
 
-Behind the horizon a run keeps showing the looks of its last quarter, one at random
-each time: it draws at its plateau rate, as ``empirical_law`` has it, with the marks of
-that quarter. Where none of these has weight, the run draws once in as many looks as it
-made since the first that had, with the last mark of positive weight.
+Beyond the horizon a run that has had a look of weight goes on at the one rate that has
+the mean of the rates by which ``ticket_rates.py`` carries it on, each time with one of
+the marks of its last quarter, or with its last mark of positive weight where that
+quarter has none. Its mean time is that of ``empirical_law``; within a run the rate no
+longer grows, so a longer horizon says more.
 """
 
 import math
@@ -32,11 +33,13 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ..models.curves import CurveSet
 from ..models.records import Weight
+from .attempts import remaining_looks
 from .block_time import BlockTimeLaw, on_device
 from .counter_draws import below, exponential, two_words
 from .empirical import Lottery, empirical_law
 from .estimate import Refused
 from .inverse_hazard import InverseHazard, of_law, time_at
+from .ticket_rates import ticket_rates
 
 FAMILIES = ("indicator", "linear", "exponential")
 TIES = ("first_seen", "random", "adversary")
@@ -93,7 +96,7 @@ class Tickets(NamedTuple):
         weight: Its weight, in units.
         total: Looks of positive weight, by run.
         recent: Those in the last quarter of the run.
-        late_hazard: Of a look behind the horizon; 0: never.
+        late_hazard: Of a look beyond the horizon; 0: never.
         law: The law itself.
     """
 
@@ -234,18 +237,21 @@ def tickets(law: Law, rule: ChainRule, unit: float) -> Tickets | PlainTickets:
     order = np.argsort(~counts, axis=1, stable=True)
     quarter = max(1, looks // 4)
     recent = counts[:, -quarter:].sum(axis=1)
-    since = looks - np.argmax(counts, axis=1)
-    rate = np.where(recent > 0, recent / quarter, 1.0 / since)
     success = -np.expm1(-float(law.post_hazard))
-    with np.errstate(divide="ignore"):
-        late = np.minimum(-np.log1p(-success * rate), _SURE)
+    late = np.zeros(len(counts))
+    some = counts.any(axis=1)
+    if some.any():
+        rates = ticket_rates(counts[some], np.argmax(counts[some], axis=1))
+        per_look = np.minimum(1.0 / remaining_looks(rates, success, looks), 1.0)
+        with np.errstate(divide="ignore"):
+            late[some] = np.minimum(-np.log1p(-per_look), _SURE)
     whole = partial(jnp.asarray, dtype=jnp.int32)
     return Tickets(
         look=whole(order + 1),
         weight=whole(np.take_along_axis(units, order, axis=1)),
         total=whole(counts.sum(axis=1)),
         recent=whole(recent),
-        late_hazard=jnp.asarray(np.where(counts.any(axis=1), late, 0.0), jnp.float32),
+        late_hazard=jnp.asarray(late, jnp.float32),
         law=law,
     )
 
@@ -284,7 +290,7 @@ def draw(
 
     needed = jnp.maximum(jnp.ceil(hazard / law.post_hazard), 1.0)
     beyond = needed > count
-    # What is left of E behind the horizon is Exp(1) again.
+    # What is left of E beyond the horizon is Exp(1) again.
     left = hazard - count * law.post_hazard
     # Draws of a hazard that rounds to 0 take one look, those of no hazard for ever.
     more = jnp.maximum(jnp.ceil(left / late), 1.0)

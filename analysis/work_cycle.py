@@ -28,15 +28,10 @@ import numpy as np
 from jaxtyping import Float
 
 from .attack_setting import Setting, ticketed
+from .attempts import attempts_of, later, shown_by
 from .block_time import KNOTS, BlockTimeLaw, Real, survival
-from .empirical import (
-    attempts_of,
-    convolve,
-    prehash_excess,
-    prehash_masses,
-    renewals_of,
-    run_costs,
-)
+from .empirical import run_costs
+from .renewals import convolve, prehash_excess, prehash_masses, renewals_of
 
 
 class Cycle(NamedTuple):
@@ -88,9 +83,10 @@ def cycle(at: Setting, law: BlockTimeLaw, *, honest: Real, delay: Real) -> Cycle
     due = np.full(len(at.runs), at.s_min)
     curves = ticketed(at.curves, due)
     costs = run_costs(curves, at.step_costs)
-    attempts = attempts_of(
-        curves.accuracy, lottery, at.check_every, costs * at.check_every / g, "central"
-    )
+    shown = shown_by(curves.accuracy, lottery, at.check_every)
+    cell = at.check_every / g
+    late = later(shown, lottery, costs, "central")
+    attempts = attempts_of(shown, late, lottery, costs * cell, cell)
     hash_time = 1.0 / lottery.hashes_per_step
     prehash = prehash_masses(lottery.p_1, hash_time, g)
     starts = renewals_of(convolve(prehash, attempts.retry))

@@ -14,8 +14,8 @@ from typing import Any, cast
 import jax
 import numpy as np
 import pytest
+from dpodl.analysis import attempts, empirical
 from dpodl.analysis import block_time as bt
-from dpodl.analysis import empirical
 from dpodl.analysis.block_time import KNOTS
 from dpodl.analysis.empirical import (
     Lottery,
@@ -26,6 +26,7 @@ from dpodl.analysis.empirical import (
     interval_bracket,
 )
 from dpodl.analysis.estimate import Refused
+from dpodl.analysis.ticket_rates import node_rates, node_shares, ticket_rates
 from dpodl.models.curves import CurveSet
 from scipy import signal, stats
 
@@ -70,13 +71,6 @@ def _first(curves: CurveSet, t_acc=0.9) -> np.ndarray:
     return 1 + np.argmax(curves.accuracy >= t_acc, axis=1)
 
 
-def _plateau(above) -> float:
-    """Share of the last quarter; or one look in all since the passage."""
-    looks, passed = len(above), list(above).index(True)
-    quarter = above[looks - max(1, looks // 4) :]
-    return sum(quarter) / len(quarter) or 1 / (looks - passed)
-
-
 def _brute_force(seed, curves: CurveSet, lottery: Lottery, draws, costs=None):
     """Block times of independent provers, played hash by hash and look by look."""
     generator = np.random.default_rng(seed)
@@ -84,7 +78,10 @@ def _brute_force(seed, curves: CurveSet, lottery: Lottery, draws, costs=None):
     runs, looks = above.shape
     every = int(curves.steps[0])
     reached = np.array([row.any() for row in above])
-    rate = np.array([_plateau(row) if row.any() else 0.0 for row in above])
+    within = looks if lottery.abandon_steps is None else lottery.abandon_steps // every
+    passed = above[:, :within].any(axis=1)
+    fitted = ticket_rates(above[passed], above[passed].argmax(axis=1))
+    shares, whole = node_shares(fitted, "central"), np.cumsum(passed) - 1
     cost = np.ones(runs) if costs is None else costs
     patience = looks + 1
     if lottery.abandon_steps is not None:
@@ -100,8 +97,18 @@ def _brute_force(seed, curves: CurveSet, lottery: Lottery, draws, costs=None):
             look, won = first, lucky[:, 0]
         else:
             hit = above[run] & lucky
-            chance = np.where(reached[run], lottery.p_2 * rate[run], 1.0)
-            late = looks + generator.geometric(chance)
+            late = np.full(len(run), looks)
+            waiting = np.flatnonzero(~hit.any(axis=1) & ~given_up)
+            row = whole[run[waiting]]
+            node = (generator.random((len(row), 1)) > shares[row].cumsum(axis=1)).sum(1)
+            since = fitted.shown[row].astype(float)
+            while len(waiting):
+                late[waiting] += 1
+                since += 1
+                at, back = np.unique(since, return_inverse=True)
+                rates = node_rates(fitted, at, "central", looks)[node, back]
+                on = generator.random(len(waiting)) >= lottery.p_2 * rates
+                waiting, node, since = waiting[on], node[on], since[on]
             look = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, late)
             won = np.ones(len(playing), bool)
         look = np.where(given_up, patience, look).astype(float)
@@ -249,20 +256,21 @@ def _tiny() -> CurveSet:
 @pytest.mark.parametrize("plateau", ["central", "slowest", "fastest"])
 @pytest.mark.parametrize("p_2", [Fraction(1), Fraction(1, 3), Fraction(1, 1000)])
 def test_continue_is_the_mean_of_products_exactly(plateau, p_2):
-    """Pr[K > t] = mean_i Π (1 − p_2 L_i), then at the plateau's rate."""
-    rates = {
-        "central": [Fraction(1), Fraction(1, 4), Fraction(1)],
-        "slowest": [Fraction(2, 3), Fraction(1, 4), Fraction(1)],
-        "fastest": [Fraction(1)] * 3,
-    }[plateau]
+    """Pr[K > t] = mean_i Π (1 − p_2 L_i), then at the rates of the runs' nodes."""
+    runs = np.concatenate([TINY, TINY])
+    tickets = runs > 0
+    fitted = ticket_rates(tickets, np.argmax(tickets, axis=1))
+    shares = node_shares(fitted, plateau)
     exact = []
     for look in range(12):
-        products = [
-            math.prod(1 - p_2 * int(above) for above in run[:look])
-            * (1 - p_2 * rate) ** max(look - 4, 0)
-            for run, rate in zip(TINY, rates, strict=True)
-        ]
-        exact.append(float(sum(products) / 3))
+        each = []
+        for run, shown, share in zip(runs, fitted.shown, shares, strict=True):
+            seen = math.prod(1 - p_2 * int(above) for above in run[:look])
+            since = shown + np.arange(1.0, max(look - 4, 0) + 1)
+            rates = node_rates(fitted, since, plateau, 4)
+            later = np.prod(1 - float(p_2) * rates, axis=1)
+            each.append(float(seen) * float(share @ later))
+        exact.append(np.mean(each))
     found = empirical_law(_tiny(), Lottery(0.9, 1.0, float(p_2), 2.0))
     law = {"central": found.law}.get(plateau) or getattr(found, plateau)
     at = 0.5 + EVERY * np.arange(12)
@@ -532,22 +540,26 @@ def test_bracket_encloses_the_central_law(seed):
                     bt.mean(bt.fastest_of(law, provers))
                     for law in (found.fastest, found.law, found.slowest)
                 )
-                # The half cell of dead time differs by thousandths of a cell.
+                # The half cell of dead time differs by thousandths of a cell, and a
+                # run that hovers may do better than one that only seemed to grow.
                 rounding = 0.0 if p_1 == 1 else 2e-3 * float(found.law.spacing)
                 assert fastest <= central * (1 + 1e-9) + rounding
-                assert central <= slowest * (1 + 1e-9) + rounding
+                assert central <= slowest * (1 + 1e-3) + rounding
             if retry == "restart" or p_2 == 1.0:
                 # An attempt ends at the first look above: nothing is extrapolated.
                 assert bt.mean(found.fastest) == pytest.approx(bt.mean(found.slowest))
 
 
-def test_bracket_closes_when_all_looks_are_above():
+def test_bracket_nearly_closes_when_all_looks_are_above():
+    """66 looks without a failure: at the slowest 3 in 69 fail from then on."""
     found = empirical_law(_steps_up([1] * 6, 12), Lottery(0.9, 1.0, 0.01, 5.0))
-    for law in (found.slowest, found.fastest):
-        assert law.cumulative_hazard == pytest.approx(found.law.cumulative_hazard)
-        assert law.tail_hazard == pytest.approx(found.law.tail_hazard)
+    assert found.fastest.cumulative_hazard == pytest.approx(found.law.cumulative_hazard)
+    slow = 1.0 - 3.0 / (3.0 + 6 * 11)
+    beyond = np.diff(found.slowest.cumulative_hazard)[12:100]
+    assert beyond == pytest.approx(-math.log1p(-0.01 * slow))
     low, high = interval_bracket(found, 3)
-    assert low == high == pytest.approx(bt.mean(bt.fastest_of(found.law, 3)))
+    assert low == pytest.approx(bt.mean(bt.fastest_of(found.law, 3)))
+    assert low < high < low / slow
 
 
 def test_fast_provers_need_no_extrapolation():
@@ -776,10 +788,10 @@ def test_looks_behind_the_horizon_summed_as_if_one_by_one(looks):
     slow = np.zeros(KNOTS)
     for width, p, mass in zip(cells, hit, left, strict=True):
         late = np.arange(1, int(KNOTS / width) + 2)
-        slow += empirical._onto_grid(
+        slow += attempts._onto_grid(
             width * (looks + late), mass * p * (1 - p) ** (late - 1)
         )
-    fast = empirical._late_ends(left, hit, cells, looks)
+    fast = attempts._late_ends(left, hit, cells, looks)
     # Only at the first knot do they differ: no look is put at knot 0.
     assert np.cumsum(fast)[1:] == pytest.approx(np.cumsum(slow)[1:], abs=1e-11)
 
@@ -787,11 +799,11 @@ def test_looks_behind_the_horizon_summed_as_if_one_by_one(looks):
 def test_masses_on_the_grid_keep_their_mean():
     generator = np.random.default_rng(38)
     places, mass = generator.uniform(1.0, 900.0, (50, 7)), generator.random((50, 7))
-    grid = empirical._onto_grid(places, mass)
+    grid = attempts._onto_grid(places, mass)
     assert grid.sum() == pytest.approx(mass.sum(), rel=1e-12)
     assert grid @ np.arange(KNOTS) == pytest.approx((places * mass).sum(), rel=1e-12)
     # What lies behind the last knot is left out, not heaped up on it.
-    assert empirical._onto_grid(np.array([KNOTS - 0.5]), np.ones(1)).sum() == 0.5
+    assert attempts._onto_grid(np.array([KNOTS - 0.5]), np.ones(1)).sum() == 0.5
 
 
 @pytest.mark.parametrize("ratio", [3.0, 30.0])
