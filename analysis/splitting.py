@@ -254,10 +254,18 @@ def _draws(key, count: int, slots: int) -> Float[Array, "particles 2 slots"]:
 
 def _systematic(key, weight: Float[Array, " n"]) -> Int[Array, " n"]:
     """N indices, each drawn N w_i/Σw times on average and at most one off."""
-    count = weight.shape[0]
     ends = jnp.cumsum(weight)
-    places = (jnp.arange(count) + jax.random.uniform(key)) / count * ends[-1]
-    return jnp.minimum(jnp.searchsorted(ends, places, side="right"), count - 1)
+    return _chosen(jax.random.uniform(key), ends)
+
+
+def _chosen(u: Float[Array, ""], ends: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Whose weights hold the places (i + u)/N of all, by the weights' running sums."""
+    count = ends.shape[0]
+    places = (jnp.arange(count) + u) / count * ends[-1]
+    # The last place may be rounded to the end, behind which there is nobody: whoever
+    # stands last would be copied, of whatever weight.
+    places = jnp.minimum(places, jnp.nextafter(ends[-1], jnp.float32(0)))
+    return jnp.searchsorted(ends, places, side="right")
 
 
 def _log_mean(logs: Float[Array, " n"]) -> Float[Array, ""]:
