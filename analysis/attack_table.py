@@ -30,7 +30,7 @@ from .block_time import fastest_of, mean
 from .estimate import Estimate, Refused
 from .good_period import RoundRates
 from .lattice_race import smallest_depths
-from .race import Race, outgrows, race, tilts
+from .race import Race, bounded, outgrows, race, tilts
 from .reference_policy import POLICIES, reference_policy
 from .simulation import Network
 from .sm1 import sm1_revenue
@@ -171,7 +171,7 @@ def depths_of(
     if outgrows(running):
         return (math.inf,) * len(targets)
     if free:
-        saved = log_moment(running.adversary, -tilts(running).theta_0)[0]
+        saved = log_moment(running.adversary, -tilts(bounded(running)).theta_0)[0]
         targets = [each * math.exp(free * saved) for each in targets]
     return tuple(float(d.depth) for d in smallest_depths(running, targets))
 

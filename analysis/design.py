@@ -34,7 +34,7 @@ from .block_time import BlockTimeLaw, Real, cv, fastest_of, mean
 from .empirical import EmpiricalLaw, empirical_law, interval_bracket, require_shape
 from .estimate import Estimate, Refused
 from .lattice_race import smallest_depths
-from .race import Race, log_start, outgrows, tilts
+from .race import Race, bounded, log_start, outgrows, tilts
 from .security import chain_measurements, follow, liveness_measurements
 from .simulation import network, simulate
 from .thresholds import race_drift
@@ -181,6 +181,7 @@ def depth_estimate(race: Race, risk: Real) -> float:
     """
     if outgrows(race):
         return math.inf
+    race = bounded(race)
     tilt = tilts(race)
     maxima = 2 if race.premined else 1
     room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
@@ -255,7 +256,7 @@ def figures(
     add("depth", lambda: depth_estimate(race, terms.risk))
     ahead = race._replace(premined=True)
     add("depth_premined", lambda: depth_estimate(ahead, terms.risk_premined))
-    add("bits", lambda: -tilts(race).log_rate / math.log(2))
+    add("bits", lambda: -tilts(bounded(race)).log_rate / math.log(2))
     add("confirmation", lambda: found["depth"] * one.interval + party.delay)
     if warm:
         add("beta_warm", lambda: _warm_share(at, law, party, terms))

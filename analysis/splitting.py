@@ -37,7 +37,7 @@ from scipy import stats
 
 from .block_time import time_of_hazard
 from .estimate import COVERAGE, Estimate, Refused
-from .race import OUTGROWS, RareEstimate, outgrows, race, tilts
+from .race import OUTGROWS, RareEstimate, bounded, outgrows, race, tilts
 from .simulation import MAXIMUM_SLOTS, Early, Network, next_level, traced
 
 PARTICLES = 1024
@@ -115,7 +115,7 @@ def persistence(
     iid = race(network, ties_win=ties_win)
     if outgrows(iid) and slopes is None:
         raise Refused(f"persistence by splitting: in the i.i.d. race {OUTGROWS}")
-    tilt = tilts(iid) if slopes is None else None
+    tilt = tilts(bounded(iid)) if slopes is None else None
     theta = (tilt.theta_0, tilt.theta_star) if tilt else slopes
     assert theta is not None
     if not 0 < theta[0] <= theta[1]:
