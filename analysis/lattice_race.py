@@ -275,9 +275,7 @@ def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
     maximum = np.exp(transform(d) - log_untilted)
 
     if race.premined:
-        interval = on_grid(
-            race.honest, theta, grid, longer_by=early, until=race.until
-        )
+        interval = on_grid(race.honest, theta, grid, longer_by=early, until=race.until)
     start = transform(interval) * (1.0 if race.ties_win else draw)
     grace = race.delay + early - (0.0 if race.ties_win else late)
     place = step * np.arange(n // 2)

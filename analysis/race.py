@@ -193,9 +193,10 @@ def outgrows(race: Race) -> bool:
     _check(race)
     if not math.isfinite(mean(race.honest)):
         raise Refused(
-            "persistence: the honest law leaves mass that never ends, and a public "
-            "chain that may stop is overtaken at every depth; set abandon_steps or "
-            "lengthen the horizon"
+            "persistence: the honest law leaves mass that never ends, with chance "
+            f"{math.exp(-float(race.honest.cumulative_hazard[-1])):.2g} a level the "
+            "public chain stops, and a private one that goes on overtakes it at every "
+            "depth; set abandon_steps or lengthen the horizon"
         )
     return mean(race.honest) + race.delay >= mean(race.adversary)
 
@@ -211,7 +212,7 @@ def bounded(race: Race, left_out: Real = LEFT_OUT) -> Race:
     """The race as it can be tilted: as it is, or without its longest public intervals.
 
     Args:
-        race: The race, as it is or bounded less far.
+        race: The race; one that is bounded further off stays so.
         left_out: Λ_H(u).
 
     Raises:
@@ -220,6 +221,7 @@ def bounded(race: Race, left_out: Real = LEFT_OUT) -> Race:
     limit = float(race.honest.tail_hazard)
     if limit == 0 or outgrows(race):
         return race
+    before = 0.0 if race.until == math.inf else race.until
     race = race._replace(until=math.inf)
     # The limit first: where K is positive before it, or turns, nothing is cut.
     if cumulant(race, _ROOT * limit)[0] > 0 or cumulant(race, _EVEN * limit)[1] > 0:
@@ -229,7 +231,7 @@ def bounded(race: Race, left_out: Real = LEFT_OUT) -> Race:
         until = float(g) * int(np.searchsorted(knots, left_out))
     else:
         until = float(g) * (len(knots) - 1) + (left_out - float(knots[-1])) / limit
-    return race._replace(until=until)
+    return race._replace(until=max(until, before))
 
 
 def log_left_out(race: Race) -> float:
@@ -313,7 +315,7 @@ def _ahead(race: Race) -> tuple[float, bool]:
     raise Refused(
         "persistence: the adversary never gains, its shortest interval is longer than "
         "the longest public one: what it is ahead at the start is all it ever has. "
-        "Plain simulation (security, lattice_walk) shows how deep that reaches"
+        "Simulated levels (security.py) show how deep that reaches"
     )
 
 

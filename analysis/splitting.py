@@ -114,7 +114,10 @@ def persistence(
             raise ValueError(f"{name} must be ≥ {least}, got {value}")
     iid = race(network, ties_win=ties_win)
     if outgrows(iid) and slopes is None:
-        raise Refused(f"persistence by splitting: in the i.i.d. race {OUTGROWS}")
+        raise Refused(
+            f"persistence by splitting: in the i.i.d. race {OUTGROWS}; give slopes, or "
+            "a smaller adversary"
+        )
     tilt = tilts(bounded(iid)) if slopes is None else None
     theta = (tilt.theta_0, tilt.theta_star) if tilt else slopes
     assert theta is not None
@@ -141,7 +144,8 @@ def persistence(
         slots *= 2
         if slots > MAXIMUM_SLOTS:
             raise Refused(
-                f"the network: more than {slots // 2} provers find a block at one level"
+                f"the network: more than {slots // 2} provers find a block at one "
+                "level (fewer provers, a shorter delay_steps or a rarer post-hash)"
             )
     if int(running.sum()) > 0:
         raise Refused(
@@ -155,14 +159,18 @@ def persistence(
 def _estimate(log_z: np.ndarray, depth: int, particles: int) -> RareEstimate:
     top = float(log_z.max())
     if not math.isfinite(top):
-        raise Refused(f"persistence at depth {depth}: no particle ever caught up")
+        raise Refused(
+            f"persistence at depth {depth}: no particle of any repetition caught up; "
+            "more particles, or slopes nearer to those of the race"
+        )
     z = np.exp(log_z - top)
     count = len(z)
     effective = float(z.sum() ** 2 / (z**2).sum())
     if effective < _MINIMUM_EFFECTIVE * count:
         raise Refused(
             f"persistence at depth {depth}: {effective:.1f} of {count} repetitions "
-            "are effective, at least half are needed; more particles"
+            "are effective, at least half are needed; more particles (or, of the "
+            "i.i.d. race, lattice_race)"
         )
     log_value = top + math.log(z.mean())
     t = float(stats.t.ppf(0.5 + COVERAGE / 2, count - 1))

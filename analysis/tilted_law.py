@@ -121,7 +121,11 @@ def tilted(law: BlockTimeLaw, theta: Real, until: Real = math.inf) -> Cells:
 
 def _cut_tail(law: BlockTimeLaw, theta: Real, until: Real) -> tuple[float, float]:
     """Log mass and mean place of the tail up to ``until``."""
-    g, rate, length = float(law.spacing), float(law.tail_hazard), tail_length(law, until)
+    g, rate, length = (
+        float(law.spacing),
+        float(law.tail_hazard),
+        tail_length(law, until),
+    )
     end = g * (len(law.cumulative_hazard) - 1)
     start = theta * end - float(law.cumulative_hazard[-1])
     if length <= 0 or rate <= 0:
@@ -141,7 +145,9 @@ def tail_length(law: BlockTimeLaw, until: Real) -> float:
     """Time from the table's end to ``until``, in whole knots of a lattice law."""
     g = float(law.spacing)
     length = max(0.0, float(until) - g * (len(law.cumulative_hazard) - 1))
-    return g * math.floor(length / g + 1e-9) if law.lattice else length
+    if length < math.inf and law.lattice:
+        return g * math.floor(length / g + 1e-9)
+    return length
 
 
 def log_moment(

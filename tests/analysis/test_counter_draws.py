@@ -31,7 +31,8 @@ def test_a_uniform_draw_is_inside_the_open_interval():
 
 def test_an_exponential_draw_is_positive_and_finite():
     drawn = np.asarray(exponential(jnp.asarray(ENDS)))
-    assert (drawn > 0).all() and np.isfinite(drawn).all()
+    assert (drawn > 0).all()
+    assert np.isfinite(drawn).all()
     assert drawn[0] == pytest.approx(33 * np.log(2))
     assert drawn[-1] == pytest.approx(2.0**-24)
 
@@ -39,7 +40,8 @@ def test_an_exponential_draw_is_positive_and_finite():
 @pytest.mark.parametrize("count", [1, 3, 2**24 - 1])
 def test_whole_numbers_stay_below_their_count(count):
     drawn = np.asarray(below(jnp.asarray(ENDS), count))
-    assert drawn[0] == 0 and drawn[-1] == count - 1
+    assert drawn[0] == 0
+    assert drawn[-1] == count - 1
 
 
 # (key, level, replica) of a private block and of a group's first finder whose words

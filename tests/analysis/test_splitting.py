@@ -155,4 +155,5 @@ def test_resampling_never_takes_one_without_weight():
     high = 1.0 - 2.0**-24
     chosen = np.asarray(splitting._chosen(jnp.float32(high), jnp.cumsum(weight)))
     assert chosen.max() == 1022
-    assert (np.diff(chosen) >= 0).all() and np.unique(chosen).size >= 1022
+    assert (np.diff(chosen) >= 0).all()
+    assert np.unique(chosen).size >= 1022
