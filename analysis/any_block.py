@@ -196,7 +196,8 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
         raise ValueError("premined must be False: every block has its own lead here")
     if outgrows(race):
         raise Refused(
-            f"any block: {OUTGROWS} once N is long; the sampled figure is enough"
+            f"any block: {OUTGROWS} once N is long; how soon, simulated levels show "
+            "(follow_all)"
         )
     lengths = [depth + (not race.ties_win) for depth in depths]
     race = bounded(race)

@@ -250,7 +250,9 @@ def _selfish_row(job: _Job) -> Row:
     )
     try:
         if at.beta >= 0.5:
-            raise Refused(f"selfish: SM1 needs β < ½, got {at.beta:g}")
+            raise Refused(
+                f"selfish: SM1 needs β < ½, got {at.beta:g}; lower network.beta"
+            )
 
         def revenue(here: Setting) -> Estimate:
             return sm1_revenue(
@@ -314,7 +316,10 @@ def _balance_row(job: _Job) -> Row:
 
     try:
         if at.honest < 2:
-            raise Refused("balance: fewer than two honest provers cannot be split")
+            raise Refused(
+                f"balance: {at.honest:g} honest provers cannot be split, at least 2 "
+                "are needed (network.provers, network.beta)"
+            )
         value = found(at)
     except Refused as refusal:
         return refused_row("balance", False, str(refusal), assumptions)

@@ -219,10 +219,9 @@ def _risks(
         raise Refused(
             f"persistence at depth {depths[worst]}: the numerical error is "
             f"{errors[worst]:.1%}, at most {_TOLERANCE:.0%} is allowed, with steps of "
-            f"{solutions.grids[-1].step:.4g} (atoms of a lattice law that share no grid "
-            "with the delay, or a risk below what float64 resolves next to single long "
-            "intervals); a delay_steps that the looks divide helps the first, a less "
-            "ambitious depth the other"
+            f"{solutions.grids[-1].step:.4g} (atoms of a lattice law that share no "
+            "grid with the delay: a delay_steps that the looks divide helps; or a risk "
+            "below what float64 resolves beside long intervals: ask for smaller depths)"
         )
     return np.minimum(value, 0.0), errors
 

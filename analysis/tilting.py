@@ -188,7 +188,10 @@ def _settle(key, prepared: _Prepared, targets, guesses, calls) -> list[SafeDepth
         ):
             return found
         guesses = [f.depth for f in found]
-    raise Refused(f"smallest depths: no depth was found for the targets {targets}")
+    raise Refused(
+        f"smallest depths: no depth was found for the targets {list(targets)} in four "
+        "rounds of guesses; more paths, or lattice_race"
+    )
 
 
 def _persistence(key, prepared: _Prepared, depths, calls) -> list[RareEstimate]:

@@ -24,7 +24,8 @@ after it give, Z ≥ y being where the catch-up ends (Z = 0 and f = 1 for y ≤ 
     Pr = E[e^{θV}] e^{−(s−θ)t} E_{s,θ}[e^{−(s−θ)O + θy} f],   f = e^{−θ* Z} ≤ e^{−θ* y}:
 weights without a tail. Where no s below the public tail's hazard makes a level weigh
 1 (``race.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
-as each of the T levels of the catch-up weighs e^{K(θ*)}; both stay in f. Pre-mined, f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
+as each of the T levels of the catch-up weighs e^{K(θ*)}; both stay in f. Pre-mined,
+f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
 with p_+ = E*[e^{−θ* Z(0+)}] from paths of its own. Batches are independent; the
 interval is Student's t over them. t is traced: a curve compiles once.
 
@@ -286,7 +287,10 @@ def safe_time(
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
     if outgrows(race):
-        raise Refused(f"safe time: {OUTGROWS}; no age is safe")
+        raise Refused(
+            f"safe time: {OUTGROWS}, and no age is safe; a smaller adversary or a "
+            "shorter delay would leave some"
+        )
     race = bounded(race)
     tilt, stages, unit = _prepared(race)
     slope = tilt.decay - tilt.level / _public_mean(race, tilt.s)
