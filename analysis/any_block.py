@@ -170,7 +170,10 @@ def memoryless_any_block(
         return 0.0
     length = depth + (not ties_win)
     ahead = np.asarray(first_to(q, np.arange(1, length + 1)))
-    return math.exp(_log_any(_stays(np.log(ahead)), length, horizon))
+    # A chance below float64 is 0 here, and refused by what it leads to.
+    with np.errstate(divide="ignore"):
+        logs = np.log(ahead)
+    return math.exp(_log_any(_stays(logs), length, horizon))
 
 
 def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measurement]:

@@ -143,8 +143,8 @@ def solve_interval(at: Setting, choice: Choice, interval: Real) -> Choice:
     least = 1 / (at.lottery.hashes_per_step * party.honest * interval)
     if not least > _SMALLEST:
         raise Refused(
-            f"interval: {interval:.5g} steps are so long that the pre-hash target would "
-            "be below 1; ask for a shorter one"
+            f"interval: {interval:.5g} steps are so long that the pre-hash target "
+            "would be below 1; ask for a shorter one"
         )
     low = math.log(min(1.0, least))
     if low == 0.0 or fastest > -1e-9:
