@@ -95,14 +95,14 @@ def time_at(
         hazard: E ≥ 0; below 2^-32 as there.
         lattice: Whether the law is one; static, since atoms cost two more look-ups.
     """
-    # A 0 of either sign is the first moment with any hazard; the bits of −0.0 are not.
-    hazard = jnp.maximum(hazard, jnp.float32(2.0**_LOWEST))
-    bits = lax.bitcast_convert_type(hazard, jnp.uint32)
+    # Without the sign: a 0 of either one is the first moment with any hazard.
+    bits = lax.bitcast_convert_type(hazard, jnp.uint32) & jnp.uint32(0x7FFFFFFF)
     entry = (bits >> (_MANTISSA - _BITS)).astype(jnp.int32) - _FIRST
     rest = (bits & jnp.uint32((1 << (_MANTISSA - _BITS)) - 1)).astype(jnp.float32)
     share = rest * 2.0 ** (_BITS - _MANTISSA)
+    share = jnp.where(entry < 0, 0.0, share)
     ever = entry < _ENTRIES - 1
-    entry = jnp.minimum(entry, _ENTRIES - 2) + _ENTRIES * inverse.number
+    entry = jnp.clip(entry, 0, _ENTRIES - 2) + _ENTRIES * inverse.number
     low = jnp.take(inverse.place, entry, mode="clip")
     high = jnp.take(inverse.place, entry + 1, mode="clip")
     # ∞ − finite and 0 · ∞ have no place on a line between two entries.
