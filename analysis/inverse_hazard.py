@@ -108,7 +108,9 @@ def time_at(
     # ∞ − finite and 0 · ∞ have no place on a line between two entries.
     place = jnp.where(jnp.isinf(high), high, low + (high - low) * share)
     if lattice:
-        place = _atom(inverse, hazard, low, high, place)
+        # At a hazard of 0 nothing has ended yet.
+        least = jnp.maximum(hazard, jnp.float32(2.0**_LOWEST))
+        place = _atom(inverse, least, low, high, place)
     return jnp.where(ever, inverse.offset + inverse.spacing * place, jnp.inf)
 
 
