@@ -202,7 +202,10 @@ def race(
         finish = start + quantile(law, generator.random(start.shape)) / pace
         first = finish.min(axis=1)
         if not np.isfinite(first).all():
-            raise Refused("agreement: the law leaves mass that never ends")
+            raise Refused(
+                "agreement: some level never got a block, since the law leaves mass "
+                "that never ends; set abandon_steps or lengthen the horizon"
+            )
         lag = finish - first[:, None]
         found.append((first, (lag <= delay_steps).sum(axis=1), finish.argmin(axis=1)))
         start = np.minimum(lag, delay_steps)
@@ -244,7 +247,10 @@ def domination(
     # Behind everyone's table the hazards are constant and as the speeds.
     left = float(alive[:, -1].prod())
     if left > 0 and not law.tail_hazard > 0:
-        raise Refused("agreement: the law leaves mass that never ends")
+        raise Refused(
+            "agreement: nobody may ever win, since the law leaves mass that never "
+            "ends; set abandon_steps or lengthen the horizon"
+        )
     return each + left * pace / pace.sum()
 
 

@@ -48,7 +48,7 @@ from .bounds import first_to
 from .estimate import Estimate, Refused, estimate_probability
 from .lattice_race import persistence
 from .measurement import Measurement
-from .race import OUTGROWS, Race, Tilt, outgrows, tilts
+from .race import OUTGROWS, Race, Tilt, bounded, log_left_out, outgrows, tilts
 from .race_grid import Grid, finer, grid_for, on_grid, shift, transform
 from .security import LOWER_BOUND
 from .simulation import Levels, batch_of
@@ -170,7 +170,10 @@ def memoryless_any_block(
         return 0.0
     length = depth + (not ties_win)
     ahead = np.asarray(first_to(q, np.arange(1, length + 1)))
-    return math.exp(_log_any(_stays(np.log(ahead)), length, horizon))
+    # A chance below float64 is 0 here, and refused by what it leads to.
+    with np.errstate(divide="ignore"):
+        logs = np.log(ahead)
+    return math.exp(_log_any(_stays(logs), length, horizon))
 
 
 def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measurement]:
@@ -196,9 +199,11 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
         raise ValueError("premined must be False: every block has its own lead here")
     if outgrows(race):
         raise Refused(
-            f"any block: {OUTGROWS} once N is long; the sampled figure is enough"
+            f"any block: {OUTGROWS} once N is long; how soon, simulated levels show "
+            "(follow_all)"
         )
     lengths = [depth + (not race.ties_win) for depth in depths]
+    race = bounded(race)
     tilt = tilts(race)
     grid = grid_for(race, tilt, max(lengths))
     grids = [grid] if grid.exact else [finer(grid, halvings) for halvings in range(3)]
@@ -213,10 +218,15 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
         errors = np.abs(np.expm1(value - first))
         method = "Richardson over three steps"
     errors = errors + _ROUNDING * np.asarray(lengths)
+    # A fork's levels may have had an interval that was left out.
+    rarest = value - math.log(horizon)
+    left_out = np.exp(np.minimum(log_left_out(race) - rarest, 0.0))
+    errors = errors + np.asarray(lengths) * left_out
     if errors.max() > _TOLERANCE:
         raise Refused(
-            f"any block: the grid's error is {errors.max():.1%} with steps of "
-            f"{grids[-1].step:.4g}"
+            f"any block: the numerical error is {errors.max():.1%}, at most "
+            f"{_TOLERANCE:.0%} is allowed, with steps of {grids[-1].step:.4g}; "
+            "smaller depths, or a delay_steps that the looks divide, may do"
         )
     name = "any_block_violation" + ("" if race.ties_win else "_strict")
     method = f"renewals of forks, grid, {method}; any of {horizon} blocks"
@@ -273,7 +283,7 @@ def _log_ahead(
 ) -> Float[np.ndarray, " most"]:
     """Ln Pr[B_n ≥ 0] for n = 1 ... most, under the tilt that makes the race even."""
     theta, n = tilt.theta_0, grid.points
-    interval = transform(on_grid(race.honest, theta, grid))
+    interval = transform(on_grid(race.honest, theta, grid, until=race.until))
     draw = np.conj(transform(on_grid(race.adversary, -theta, grid)))
     fixed = float(race.honest.offset) + race.delay - float(race.adversary.offset)
     walk = interval * draw * shift(fixed, grid)

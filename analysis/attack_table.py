@@ -30,7 +30,7 @@ from .block_time import fastest_of, mean
 from .estimate import Estimate, Refused
 from .good_period import RoundRates
 from .lattice_race import smallest_depths
-from .race import Race, outgrows, race, tilts
+from .race import Race, bounded, outgrows, race, tilts
 from .reference_policy import POLICIES, reference_policy
 from .simulation import Network
 from .sm1 import sm1_revenue
@@ -171,7 +171,7 @@ def depths_of(
     if outgrows(running):
         return (math.inf,) * len(targets)
     if free:
-        saved = log_moment(running.adversary, -tilts(running).theta_0)[0]
+        saved = log_moment(running.adversary, -tilts(bounded(running)).theta_0)[0]
         targets = [each * math.exp(free * saved) for each in targets]
     return tuple(float(d.depth) for d in smallest_depths(running, targets))
 
@@ -250,7 +250,9 @@ def _selfish_row(job: _Job) -> Row:
     )
     try:
         if at.beta >= 0.5:
-            raise Refused(f"selfish: SM1 needs β < ½, got {at.beta:g}")
+            raise Refused(
+                f"selfish: SM1 needs β < ½, got {at.beta:g}; lower network.beta"
+            )
 
         def revenue(here: Setting) -> Estimate:
             return sm1_revenue(
@@ -314,7 +316,10 @@ def _balance_row(job: _Job) -> Row:
 
     try:
         if at.honest < 2:
-            raise Refused("balance: fewer than two honest provers cannot be split")
+            raise Refused(
+                f"balance: {at.honest:g} honest provers cannot be split, at least 2 "
+                "are needed (network.provers, network.beta)"
+            )
         value = found(at)
     except Refused as refusal:
         return refused_row("balance", False, str(refusal), assumptions)

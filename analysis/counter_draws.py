@@ -17,6 +17,10 @@ from jaxtyping import Array, Float, Int, Integer, Key, UInt32
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+# The last word whose U is below 1: 1 − 2^-24. Later ones are nearer to 1, and a U of 1
+# would make −ln U a −0.0, which reads as infinite where its bits number a table. A
+# minimum of integers costs the kernels nothing, one of floats a quarter.
+_LAST_WORD = 2**32 - 129
 # Streams stand in the upper bits of the place.
 _STREAM_BITS = 28
 MAXIMUM_PLACES = 2**_STREAM_BITS
@@ -56,12 +60,13 @@ def words_of(key: Key[Array, ""]) -> UInt32[Array, " two"]:
 
 
 def uniform(words: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Uniform on (0, 1], good to 2^-32 near 0."""
+    """Uniform on the open (0, 1): from 2^-33, good to 2^-32 near 0, to 1 − 2^-24."""
+    words = jnp.minimum(words, jnp.uint32(_LAST_WORD))
     return (words.astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
 
 
 def exponential(words: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Exp(1): −ln U, up to 22.9; 0 where U rounds to 1, once in 2^25."""
+    """Exp(1): −ln U, from 2^-24 to 22.9: never 0 and never infinite."""
     return -jnp.log(uniform(words))
 
 

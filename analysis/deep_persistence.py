@@ -5,9 +5,12 @@ Notation (``race.py`` says which event; security.md §4, §6)
     β*(k, ε)    largest β with Pr[violation at depth k] ≤ ε        ``depth_threshold``
 
 Both are of the private race against the slowest public chain that the delay allows,
-which bounds the simulated network's risk from above, and come from the grid
-(``lattice_race.py``): deterministic, so their error is that of the law. The interval is
-1.96 standard deviations over the laws of resampled training runs.
+which bounds a private chain's risk on the simulated network from above (and no other
+attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
+is that of the law. The interval is 1.96 standard deviations over the laws of resampled
+training runs. A risk of 2^-128 is no frequency that anybody has seen: it multiplies
+levels as independent, which trainings from independent hashes are as far as the model
+goes, and takes the law's tail beyond what was observed as it is extrapolated.
 
 β* is a root in the number of corrupted provers, which need not be whole here: S^{βn} is
 a law for every βn > 0.
@@ -30,7 +33,10 @@ from .thresholds import race_threshold
 
 _Z = 1.96
 _SCAN = 24
-_METHOD = "Fourier grid of the private race (an upper bound of the network's risk)"
+_METHOD = (
+    "Fourier grid of the private race (upper bound of the private chain's risk on this "
+    "network, if trainings are independent)"
+)
 
 
 def safe_depths(
@@ -66,19 +72,20 @@ def safe_depths(
     total = 1 + len(resamples)
     quantity = "safe_depth_premined" if premined else "safe_depth"
 
-    def depths(one: BlockTimeLaw) -> list[float]:
+    def depths(one: BlockTimeLaw, known: Real) -> list[float]:
         found = smallest_depths(
-            race(networks(one), premined=premined, known_until=known_until), targets
+            race(networks(one), premined=premined, known_until=known), targets
         )
         return [float(each.depth) for each in found]
 
     def resampled(number: int) -> list[float]:
         try:
-            return depths(resamples[number])
+            # Whether the runs are long enough was judged by all of them.
+            return depths(resamples[number], math.inf)
         except Refused:
             return [math.inf] * len(targets)
 
-    values = depths(law)
+    values = depths(law, known_until)
     spread = []
     for each in mapped(resampled, len(resamples)):
         spread.append(each)
@@ -151,7 +158,8 @@ def depth_threshold(
     else:
         raise Refused(
             f"threshold: depth {depth} is not known to hold {target:g} for any share "
-            f"that the grid can judge, down to {low:.3g}"
+            f"of the adversary that was tried, from {ever:.3g}, where its chain is the "
+            f"faster one, down to {low:.3g}; a larger depth or target may hold"
             + (f" ({reason})" if reason else "")
         )
 

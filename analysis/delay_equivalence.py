@@ -214,5 +214,9 @@ def _threshold(
 
     low, high = 1e-6 / provers, 1 - 1e-6 / provers
     if not drift(low) > 0 > drift(high):
-        raise Refused("threshold: the drift has no root for this adversary")
+        raise Refused(
+            f"threshold: the drift has no root, it is {drift(low):g} steps a level "
+            f"almost without adversary and {drift(high):g} almost without honest "
+            "provers; a shorter delay_steps may help where the first is not positive"
+        )
     return float(optimize.brentq(drift, low, high, xtol=1e-12))  # pyright: ignore

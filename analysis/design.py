@@ -34,7 +34,7 @@ from .block_time import BlockTimeLaw, Real, cv, fastest_of, mean
 from .empirical import EmpiricalLaw, empirical_law, interval_bracket, require_shape
 from .estimate import Estimate, Refused
 from .lattice_race import smallest_depths
-from .race import Race, log_start, outgrows, tilts
+from .race import Race, bounded, log_start, outgrows, tilts
 from .security import chain_measurements, follow, liveness_measurements
 from .simulation import network, simulate
 from .thresholds import race_drift
@@ -126,19 +126,26 @@ def solve_interval(at: Setting, choice: Choice, interval: Real) -> Choice:
             plain(one).law, honest=party.honest, delay_steps=party.delay
         )
         if not math.isfinite(found):
-            raise Refused("interval: the law may never end; set abandon_steps")
+            raise Refused(
+                "interval: the law leaves mass that never ends; set abandon_steps or "
+                "lengthen the horizon"
+            )
         return math.log(found / interval)
 
     fastest = excess(0.0)
     if fastest > 0:
         raise Refused(
             f"interval: training alone takes {interval * math.exp(fastest):.5g} steps "
-            f"on average (t_1 = 2^256), more than {interval:.5g}"
+            f"on average (t_1 = 2^256), more than {interval:.5g}; ask for a longer "
+            "interval, or lower t_acc"
         )
     # The fastest of n_h pre-hashes alone takes at least 1/(n_h p_1) hashes.
     least = 1 / (at.lottery.hashes_per_step * party.honest * interval)
     if not least > _SMALLEST:
-        raise Refused("interval: so long that the pre-hash target would be below 1")
+        raise Refused(
+            f"interval: {interval:.5g} steps are so long that the pre-hash target "
+            "would be below 1; ask for a shorter one"
+        )
     low = math.log(min(1.0, least))
     if low == 0.0 or fastest > -1e-9:
         return choice._replace(p_1=1.0)
@@ -167,7 +174,10 @@ def threshold_share(
 
     low, high = 1e-6 / provers, 1 - 1e-6 / provers
     if drift(high) >= 0:
-        raise Refused("threshold: safe from every share, the drift has no root")
+        raise Refused(
+            "threshold: the honest chain is faster than an adversary with all but a "
+            "millionth of a prover; there is no share that it is not safe from"
+        )
     if drift(low) <= 0:
         return 0.0
     return float(optimize.brentq(drift, low, high, xtol=1e-9))  # pyright: ignore
@@ -181,6 +191,7 @@ def depth_estimate(race: Race, risk: Real) -> float:
     """
     if outgrows(race):
         return math.inf
+    race = bounded(race)
     tilt = tilts(race)
     maxima = 2 if race.premined else 1
     room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
@@ -255,7 +266,7 @@ def figures(
     add("depth", lambda: depth_estimate(race, terms.risk))
     ahead = race._replace(premined=True)
     add("depth_premined", lambda: depth_estimate(ahead, terms.risk_premined))
-    add("bits", lambda: -tilts(race).log_rate / math.log(2))
+    add("bits", lambda: -tilts(bounded(race)).log_rate / math.log(2))
     add("confirmation", lambda: found["depth"] * one.interval + party.delay)
     if warm:
         add("beta_warm", lambda: _warm_share(at, law, party, terms))

@@ -137,7 +137,10 @@ def measured(figure: Callable[..., float], *evidence: Evidence) -> Estimate:
     """
     value = float(figure(*(each.law for each in evidence)))
     if not math.isfinite(value):
-        raise Refused(f"effects: the number is {value}, some block time has no end")
+        raise Refused(
+            f"effects: the number is {value}, some block time has no end; set "
+            "abandon_steps or lengthen the horizon"
+        )
     bracket = [
         _or_nan(figure, laws)
         for laws in zip(*(each.extremes for each in evidence), strict=False)
@@ -215,7 +218,10 @@ def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
     left = float(alive[-1])
     # What is behind everyone's table is below 1e-300 where the hazard is capped.
     if left > 0 and not law.tail_hazard > 0:
-        raise Refused("effects: the law leaves mass that never ends")
+        raise Refused(
+            "effects: nobody may ever win, since the law leaves mass that never ends; "
+            "set abandon_steps or lengthen the horizon"
+        )
     return float(part @ -np.diff(alive)) + left * float(speed) / (speed + units)
 
 

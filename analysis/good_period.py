@@ -303,9 +303,9 @@ def sort_rounds(levels: Levels, round_steps, *, capacity: int) -> Rounds:
 
 
 def _round(times: Float[Array, "*shape"], round_steps) -> Int[Array, "*shape"]:
-    return jnp.where(
-        jnp.isfinite(times), jnp.floor(times / round_steps), ROUND_LIMIT
-    ).astype(jnp.int32)
+    # Never, and so late that int32 has no number for it, are both behind every round.
+    number = jnp.minimum(jnp.floor(times / round_steps), float(ROUND_LIMIT))
+    return number.astype(jnp.int32)
 
 
 @jax.jit
@@ -318,8 +318,11 @@ def common_rounds(
         rounds: Success rounds of all replicas.
         private: As for ``round_rates``.
     """
-    last = [jnp.where(x < ROUND_LIMIT, x, 0).max(axis=1).min() for x in rounds]
-    end = jnp.where(private, jnp.minimum(*last), last[0])
+    # Empty places of the honest list say nothing. A private block that comes behind
+    # every round, or never, does: there is none until then.
+    honest = jnp.where(rounds.honest < ROUND_LIMIT, rounds.honest, 0).max(axis=1).min()
+    covered = rounds.adversarial.max(axis=1).min()
+    end = jnp.where(private, jnp.minimum(honest, covered), honest)
     begin = end // 10
     return _sums(rounds, begin, end), begin, end
 

@@ -114,7 +114,9 @@ def dispersion(window: WindowCounts) -> Estimate:
     first, second = counts.mean(axis=1), (counts**2).mean(axis=1)
     mean, square = float(first.mean()), float(second.mean())
     if mean == 0:
-        raise Refused("dispersion: no window has a success")
+        raise Refused(
+            "dispersion: no window has a success; use longer windows or rounds"
+        )
     value = square / mean - mean
     influence = (second - square) / mean - (1 + square / mean**2) * (first - mean)
     half = float(
@@ -297,7 +299,10 @@ def _enough(window: WindowCounts):
 def _frequent(counts, k: int, largest: int):
     """A: the values that are more frequent than in a binomial of the same mean."""
     if counts.sum() == 0:
-        raise Refused("window distance: no window of a half has a success")
+        raise Refused(
+            "window distance: no window of one half of the replicas has a success; use "
+            "longer windows or rounds, or more replicas"
+        )
     seen = np.bincount(counts.ravel(), minlength=largest + 1) / counts.size
     return seen > stats.binom.pmf(np.arange(largest + 1), k, counts.mean() / k)
 

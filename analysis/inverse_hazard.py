@@ -92,10 +92,11 @@ def time_at(
 
     Args:
         inverse: Of the law.
-        hazard: E ≥ 0.
+        hazard: E ≥ 0; below 2^-32 as there.
         lattice: Whether the law is one; static, since atoms cost two more look-ups.
     """
-    bits = lax.bitcast_convert_type(hazard, jnp.uint32)
+    # Without the sign: a 0 of either one is the first moment with any hazard.
+    bits = lax.bitcast_convert_type(hazard, jnp.uint32) & jnp.uint32(0x7FFFFFFF)
     entry = (bits >> (_MANTISSA - _BITS)).astype(jnp.int32) - _FIRST
     rest = (bits & jnp.uint32((1 << (_MANTISSA - _BITS)) - 1)).astype(jnp.float32)
     share = rest * 2.0 ** (_BITS - _MANTISSA)
@@ -107,7 +108,9 @@ def time_at(
     # ∞ − finite and 0 · ∞ have no place on a line between two entries.
     place = jnp.where(jnp.isinf(high), high, low + (high - low) * share)
     if lattice:
-        place = _atom(inverse, hazard, low, high, place)
+        # At a hazard of 0 nothing has ended yet.
+        least = jnp.maximum(hazard, jnp.float32(2.0**_LOWEST))
+        place = _atom(inverse, least, low, high, place)
     return jnp.where(ever, inverse.offset + inverse.spacing * place, jnp.inf)
 
 

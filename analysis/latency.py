@@ -155,7 +155,7 @@ def safe_depth(
         if high > most:
             raise Refused(
                 f"latency: no depth up to {most} brings the error down to {target:g} "
-                f"at q = {q:g} and x = {x:g}"
+                f"at q = {q:g} and x = {x:g}; a larger target, or a larger most"
             )
     low = high // 2  # the upper bounds fall with the depth
     while high - low > 1:

@@ -37,11 +37,14 @@ from scipy import fft
 
 from .estimate import Estimate, Refused
 from .race import (
+    LEFT_OUT,
     OUTGROWS,
     TARGETS,
     Race,
     SafeDepth,
     Tilt,
+    bounded,
+    log_left_out,
     log_start,
     outgrows,
     tilts,
@@ -50,6 +53,8 @@ from .race_grid import Grid, finer, grid_for, on_grid, shift, transform
 
 _ROUNDING = 1e-14
 _TOLERANCE = 0.01
+# ln of what a risk must be above the chance of an interval that is left out.
+_ROOM = 25.0
 
 
 class _Solved(NamedTuple):
@@ -76,10 +81,12 @@ class _Solutions(NamedTuple):
     Attributes:
         grids: One where it is exact, else three.
         solved: On each, with the mass that its rounding is relative to.
+        left_out: Ln of a level's chance of an interval that was left out.
     """
 
     grids: list[Grid]
     solved: list[tuple[_Solved, float]]
+    left_out: float
 
 
 def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
@@ -132,6 +139,7 @@ def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[Safe
     for target in targets:
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
+    race = bounded(race)
     tilt = tilts(race)
     deepest = [_deep_enough(race, tilt, target) for target in targets]
     # A grid serves all smaller depths.
@@ -173,10 +181,19 @@ def _settle(solutions: _Solutions, target: float, deep: int) -> SafeDepth:
 
 def _solutions(race: Race, depth: int, tilt: Tilt | None = None) -> _Solutions:
     """Solve a race on grids that serve depths up to this one."""
-    tilt = tilts(race) if tilt is None else tilt
+    if tilt is None:
+        race = bounded(race)
+        tilt = tilts(race)
+    if race.until < math.inf:
+        # A risk that is rarer than what was left out needs more of the law.
+        rarest = log_start(race, tilt.theta_0) + depth * tilt.log_rate
+        if LEFT_OUT + rarest < _ROOM:
+            race = bounded(race, _ROOM - rarest)
+            tilt = tilts(race)
     grid = grid_for(race, tilt, depth)
     grids = [grid] if grid.exact else [finer(grid, halvings) for halvings in range(3)]
-    return _Solutions(grids, [_solve(race, tilt, each) for each in grids])
+    solved = [_solve(race, tilt, each) for each in grids]
+    return _Solutions(grids, solved, log_left_out(race))
 
 
 def _risks(
@@ -192,13 +209,19 @@ def _risks(
     if len(logs) > 1:
         first, value = ((4 * b - a) / 3 for a, b in pairwise(logs))
         errors = errors + np.abs(np.expm1(value - first))
+    # Levels that can have an interval that was left out: the start, the depth's and
+    # those that a catch-up takes.
+    rate = solutions.solved[0][0].log_rate
+    levels = 2 + np.asarray(depths) - 2 / math.expm1(rate)
+    errors = errors + levels * np.exp(np.minimum(solutions.left_out - value, 0.0))
     if errors.max() > _TOLERANCE:
         worst = int(np.argmax(errors))
         raise Refused(
-            f"persistence at depth {depths[worst]}: the grid's error is "
-            f"{errors[worst]:.1%} with steps of {solutions.grids[-1].step:.4g} (atoms "
-            "of a lattice law that share no grid with the delay, or one long interval "
-            "that outweighs the tilt)"
+            f"persistence at depth {depths[worst]}: the numerical error is "
+            f"{errors[worst]:.1%}, at most {_TOLERANCE:.0%} is allowed, with steps of "
+            f"{solutions.grids[-1].step:.4g} (atoms of a lattice law that share no "
+            "grid with the delay: a delay_steps that the looks divide helps; or a risk "
+            "below what float64 resolves beside long intervals: ask for smaller depths)"
         )
     return np.minimum(value, 0.0), errors
 
@@ -225,7 +248,8 @@ def _check(depths: Sequence[int]) -> None:
 
 
 def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:
-    """A depth at which e^{kK(θ_0)} E[e^{θ_0 U}] ≤ target; Pr[M ≥ x] ≤ e^{−θ* x}."""
+    """A depth at which e^{kK(θ_0)} E[e^{θ_0 U}] ≤ target; Pr[M ≥ x] ≤ e^{−θ* x}, as
+    for every tilt with K ≤ 0."""
     maxima = 2 if race.premined else 1
     room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
     start = log_start(race, tilt.theta_0) + maxima * room
@@ -235,7 +259,7 @@ def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:
 def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
     """All transforms of a race on a grid, and the mass that rounding is relative to."""
     theta, step, n = tilt.theta_0, grid.step, grid.points
-    interval = on_grid(race.honest, theta, grid)
+    interval = on_grid(race.honest, theta, grid, until=race.until)
     draw = np.conj(transform(on_grid(race.adversary, -theta, grid)))
     early, late = float(race.honest.offset) + race.delay, float(race.adversary.offset)
     walk = transform(interval) * draw * shift(early - late, grid)
@@ -250,7 +274,7 @@ def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
     maximum = np.exp(transform(d) - log_untilted)
 
     if race.premined:
-        interval = on_grid(race.honest, theta, grid, longer_by=early)
+        interval = on_grid(race.honest, theta, grid, longer_by=early, until=race.until)
     start = transform(interval) * (1.0 if race.ties_win else draw)
     grace = race.delay + early - (0.0 if race.ties_win else late)
     place = step * np.arange(n // 2)

@@ -44,7 +44,16 @@ from scipy import signal
 from .block_time import BlockTimeLaw
 from .counter_draws import MAXIMUM_PLACES, two_words, words_of
 from .estimate import Estimate, Refused, estimate_probability
-from .race import OUTGROWS, Race, Tilt, cumulant, log_start, outgrows, tilts
+from .race import (
+    OUTGROWS,
+    Race,
+    Tilt,
+    bounded,
+    cumulant,
+    log_start,
+    outgrows,
+    tilts,
+)
 from .race_grid import MAXIMUM_POINTS, Grid, grid_for, on_grid
 from .step_table import CELLS, WORDS, Table, drawn, rounded, table
 from .tilted_law import log_moment
@@ -128,6 +137,8 @@ def walk_of(race: Race) -> Walk:
             "premined must be False: walks start without the stationary lead, which "
             "lattice_race and tilting have"
         )
+    # Where intervals must be left out to tilt, those that no word draws are.
+    race = bounded(race, _WORD)
     tilt = tilts(race)
     ahead = _time_at(race.honest, _WORD)
     # A walk that falls this far counts as little as a word.

@@ -21,7 +21,7 @@ from scipy import fft
 from .block_time import BlockTimeLaw
 from .estimate import Refused
 from .race import Race, Tilt
-from .tilted_law import centre, log_moment, log_phi, tilted
+from .tilted_law import centre, log_moment, log_phi, tail_length, tilted
 
 MAXIMUM_POINTS = 2**22
 # e^-45 is below the rounding of the largest term.
@@ -52,7 +52,7 @@ def grid_for(race: Race, tilt: Tilt, depth: int) -> Grid:
     # Knots of the law lie on the grid: a jump of the hazard is then no error.
     g = float(race.honest.spacing)
     atoms = race.honest.lattice and race.adversary.lattice
-    smooth = tilt.spread / (_STEPS_A_SPREAD * (8 if atoms else 1))
+    smooth = min(tilt.spread, tilt.scale) / (_STEPS_A_SPREAD * (8 if atoms else 1))
     step = g / math.ceil(g / smooth) if g > smooth else smooth
     points = _points(step, race, tilt, depth)
     if 4 * points > MAXIMUM_POINTS:
@@ -111,7 +111,12 @@ def shift(time: float, grid: Grid) -> Complex[np.ndarray, " frequencies"]:
 
 
 def on_grid(
-    law: BlockTimeLaw, theta: float, grid: Grid, *, longer_by: float | None = None
+    law: BlockTimeLaw,
+    theta: float,
+    grid: Grid,
+    *,
+    longer_by: float | None = None,
+    until: float = math.inf,
 ) -> Float[np.ndarray, " points"]:
     """Tilted law of X − offset on the circle: each cell's mass and mean are kept.
 
@@ -120,8 +125,9 @@ def on_grid(
         theta: The tilt.
         grid: The grid.
         longer_by: If given, X − offset + this is an interval to be drawn by length.
+        until: As for ``tilted_law.tilted``.
     """
-    place, log_mass = _masses(law, theta, grid)
+    place, log_mass = _masses(law, theta, grid, until)
     mass = np.exp(log_mass - log_mass.max())
     if longer_by is not None:
         mass = mass * (place + longer_by)
@@ -137,10 +143,10 @@ def on_grid(
     return circle / circle.sum()
 
 
-def _masses(law: BlockTimeLaw, theta: float, grid: Grid):
+def _masses(law: BlockTimeLaw, theta: float, grid: Grid, until: float):
     """Means of the law's parts and ln of their tilted masses, down to e^-45."""
-    cells = tilted(law, theta)
-    total = log_moment(law, theta)[0] - theta * float(law.offset)
+    cells = tilted(law, theta, until)
+    total = log_moment(law, theta, until)[0] - theta * float(law.offset)
     matters = np.flatnonzero(cells.log_mass > total - _NEGLIGIBLE)
     knots, g = np.asarray(law.cumulative_hazard, float), float(law.spacing)
     last, rate = len(knots) - 1, float(law.tail_hazard)
@@ -149,18 +155,27 @@ def _masses(law: BlockTimeLaw, theta: float, grid: Grid):
         place, log_mass = g * np.arange(1, min(end, last) + 1), cells.log_mass[:last]
         log_mass = log_mass[: len(place)]
         if end > last:
-            m = np.arange(1, math.ceil(_NEGLIGIBLE / ((rate - theta) * g)) + 1)
+            m = np.arange(1, math.ceil(_tail(law, theta, until) / g) + 1)
             atom = -knots[-1] + math.log(-math.expm1(-rate * g)) - rate * g * (m - 1)
             log_mass = np.append(log_mass, theta * g * (last + m) + atom)
             place = np.append(place, g * (last + m))
         return place, log_mass
-    far = g * min(end, last) + (_NEGLIGIBLE / (rate - theta) if end > last else 0.0)
+    far = g * min(end, last) + (_tail(law, theta, until) if end > last else 0.0)
     x = grid.step * np.arange(math.ceil(far / grid.step) + 1)
+    x = np.append(x[:-1], far) if until < math.inf else x
     beyond = rate * np.maximum(x - g * last, 0.0) if rate > 0 else 0.0
     hazard = np.interp(x / g, np.arange(last + 1), knots) + beyond
-    slope = np.diff(hazard) - theta * grid.step
+    step = np.diff(x) if until < math.inf else grid.step
+    slope = np.diff(hazard) - theta * step
     with np.errstate(divide="ignore"):
         log_mass = (
             theta * x[:-1] - hazard[:-1] + np.log(np.diff(hazard)) + log_phi(slope)
         )
-    return x[:-1] + grid.step * centre(slope), log_mass
+    return x[:-1] + step * centre(slope), log_mass
+
+
+def _tail(law: BlockTimeLaw, theta: float, until: float) -> float:
+    """Time behind the table that matters under the tilt, of a tail that matters."""
+    rate, length = float(law.tail_hazard), tail_length(law, until)
+    # An exponential that rises to where it is cut may matter over all its length.
+    return length if rate <= theta else min(length, _NEGLIGIBLE / (rate - theta))

@@ -6,9 +6,10 @@ Notation (``race.py`` says which event; that of ``deep_persistence.py``)
     ties        a private chain of equal length reverts
 
 The empirical law enters as fastest of βn and of (1−β)n. The figure is that of the
-Fourier grid (``lattice_race.py``), an upper bound of the network's risk; its interval
-adds 1.96 standard deviations over the laws of resampled training runs, of ln risk and
-of the depth. Beside each cell stand, for provers without memory and without delay,
+Fourier grid (``lattice_race.py``), an upper bound of a private chain's risk on the
+network; its interval adds 1.96 standard deviations over the laws of resampled training
+runs, of ln risk and of the depth. Beside each cell stand, for provers without memory
+and without delay,
     memoryless  I_{4pq}(k, ½) (pre-mined: its own closed form)     ``bounds``
     Nakamoto    his Poisson approximation of that race, which is too small
 and cells that the grid refuses keep the reason: one hard cell does not cost the table.
@@ -126,6 +127,8 @@ def risk_table(
     _check(setting, betas)
     if len(depths) == 0 or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
+    # Whether the runs are long enough is judged by all of them.
+    drawn = setting._replace(known_until=math.inf)
     cells = []
     for beta in betas:
         if beta == 0:
@@ -133,7 +136,7 @@ def risk_table(
             columns = [(sure, "", True) for _ in depths]
         else:
             logs = _log_risks(_race(law, setting, beta), depths)
-            others = [_log_risks(_race(o, setting, beta), depths) for o in resamples]
+            others = [_log_risks(_race(o, drawn, beta), depths) for o in resamples]
             columns = [
                 _risk(each, [row[i] for row in others]) for i, each in enumerate(logs)
             ]
@@ -175,6 +178,7 @@ def depth_table(
     for target in targets:
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
+    drawn = setting._replace(known_until=math.inf)
     cells = []
     for beta in betas:
         if beta == 0:
@@ -182,7 +186,7 @@ def depth_table(
             columns = [(sure, "", True) for _ in targets]
         else:
             found = _depths(_race(law, setting, beta), targets)
-            others = [_depths(_race(o, setting, beta), targets) for o in resamples]
+            others = [_depths(_race(o, drawn, beta), targets) for o in resamples]
             columns = [
                 _depth(each, [row[i] for row in others]) for i, each in enumerate(found)
             ]

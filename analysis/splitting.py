@@ -37,7 +37,7 @@ from scipy import stats
 
 from .block_time import time_of_hazard
 from .estimate import COVERAGE, Estimate, Refused
-from .race import OUTGROWS, RareEstimate, outgrows, race, tilts
+from .race import OUTGROWS, RareEstimate, bounded, outgrows, race, tilts
 from .simulation import MAXIMUM_SLOTS, Early, Network, next_level, traced
 
 PARTICLES = 1024
@@ -114,8 +114,11 @@ def persistence(
             raise ValueError(f"{name} must be ≥ {least}, got {value}")
     iid = race(network, ties_win=ties_win)
     if outgrows(iid) and slopes is None:
-        raise Refused(f"persistence by splitting: in the i.i.d. race {OUTGROWS}")
-    tilt = tilts(iid) if slopes is None else None
+        raise Refused(
+            f"persistence by splitting: in the i.i.d. race {OUTGROWS}; give slopes, or "
+            "a smaller adversary"
+        )
+    tilt = tilts(bounded(iid)) if slopes is None else None
     theta = (tilt.theta_0, tilt.theta_star) if tilt else slopes
     assert theta is not None
     if not 0 < theta[0] <= theta[1]:
@@ -141,7 +144,8 @@ def persistence(
         slots *= 2
         if slots > MAXIMUM_SLOTS:
             raise Refused(
-                f"the network: more than {slots // 2} provers find a block at one level"
+                f"the network: more than {slots // 2} provers find a block at one "
+                "level (fewer provers, a shorter delay_steps or a rarer post-hash)"
             )
     if int(running.sum()) > 0:
         raise Refused(
@@ -155,14 +159,18 @@ def persistence(
 def _estimate(log_z: np.ndarray, depth: int, particles: int) -> RareEstimate:
     top = float(log_z.max())
     if not math.isfinite(top):
-        raise Refused(f"persistence at depth {depth}: no particle ever caught up")
+        raise Refused(
+            f"persistence at depth {depth}: no particle of any repetition caught up; "
+            "more particles, or slopes nearer to those of the race"
+        )
     z = np.exp(log_z - top)
     count = len(z)
     effective = float(z.sum() ** 2 / (z**2).sum())
     if effective < _MINIMUM_EFFECTIVE * count:
         raise Refused(
             f"persistence at depth {depth}: {effective:.1f} of {count} repetitions "
-            "are effective, at least half are needed; more particles"
+            "are effective, at least half are needed; more particles (or, of the "
+            "i.i.d. race, lattice_race)"
         )
     log_value = top + math.log(z.mean())
     t = float(stats.t.ppf(0.5 + COVERAGE / 2, count - 1))
@@ -254,10 +262,18 @@ def _draws(key, count: int, slots: int) -> Float[Array, "particles 2 slots"]:
 
 def _systematic(key, weight: Float[Array, " n"]) -> Int[Array, " n"]:
     """N indices, each drawn N w_i/Σw times on average and at most one off."""
-    count = weight.shape[0]
     ends = jnp.cumsum(weight)
-    places = (jnp.arange(count) + jax.random.uniform(key)) / count * ends[-1]
-    return jnp.minimum(jnp.searchsorted(ends, places, side="right"), count - 1)
+    return _chosen(jax.random.uniform(key), ends)
+
+
+def _chosen(u: Float[Array, ""], ends: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Whose weights hold the places (i + u)/N of all, by the weights' running sums."""
+    count = ends.shape[0]
+    places = (jnp.arange(count) + u) / count * ends[-1]
+    # The last place may be rounded to the end, behind which there is nobody: whoever
+    # stands last would be copied, of whatever weight.
+    places = jnp.minimum(places, jnp.nextafter(ends[-1], jnp.float32(0)))
+    return jnp.searchsorted(ends, places, side="right")
 
 
 def _log_mean(logs: Float[Array, " n"]) -> Float[Array, ""]:

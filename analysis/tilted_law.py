@@ -7,6 +7,10 @@ Notation
     Λ_c, ΔΛ     cumulative hazard at a cell's left end, and what the cell adds
     g, π        knot spacing and tail hazard
     φ(a)        ∫_0^1 e^{−au} du
+    u           behind it the law is left out, time behind the dead time (``until``)
+
+A law that is left out behind u has a moment at any tilt, also above its tail's hazard;
+what is lost is e^{−Λ(u)}, which the caller must not need.
 
 The tilted law e^{θx} dF(x)/M(θ), M(θ) = E[e^{θX}], is exact cell by cell: the hazard is
 constant in each, so its density there is an exponential of slope h − θ (rising where
@@ -62,14 +66,17 @@ class Sampler(NamedTuple):
     place: Float[Array, " knots"]
 
 
-def tilted(law: BlockTimeLaw, theta: Real) -> Cells:
+def tilted(law: BlockTimeLaw, theta: Real, until: Real = math.inf) -> Cells:
     """The cells of a law under e^{θx}, θ of either sign below the tail's hazard.
 
     A cell of constant hazard has mass e^{θx_c − Λ_c} ΔΛ φ(ΔΛ − θg) with
-    φ(a) = ∫_0^1 e^{−au} du; a lattice cell has its atom at its right end.
+    φ(a) = ∫_0^1 e^{−au} du; a lattice cell has its atom at its right end. Of a table
+    that ends behind ``until`` whole cells are left out; a tail that does is a last
+    cell, from the table's end to there.
 
     Raises:
-        ValueError: If θ is not below the tail's hazard, where the mean is infinite.
+        ValueError: If θ is not below the tail's hazard, where the mean is infinite,
+            and nothing is left out.
     """
     knots, g = np.asarray(law.cumulative_hazard, float), float(law.spacing)
     step = np.diff(knots)
@@ -85,6 +92,15 @@ def tilted(law: BlockTimeLaw, theta: Real) -> Cells:
             place = left + g * centre(slope)
             log_mass = theta * left - knots[:-1] + np.log(step) + log_phi(slope)
     tail, tail_place = -math.inf, end
+    if until < math.inf:
+        log_mass[g * np.arange(1, len(step) + 1) > until * (1 + 1e-9)] = -math.inf
+        tail, tail_place = _cut_tail(law, theta, until)
+        fall = rate - theta
+        return Cells(
+            np.append(log_mass, tail),
+            np.append(place, tail_place),
+            np.append(slope, fall),
+        )
     if 0 < rate <= theta:
         raise ValueError(f"theta must be below the tail's hazard {rate}, got {theta}")
     if rate > 0:
@@ -103,9 +119,42 @@ def tilted(law: BlockTimeLaw, theta: Real) -> Cells:
     )
 
 
-def log_moment(law: BlockTimeLaw, theta: Real) -> tuple[float, float]:
+def _cut_tail(law: BlockTimeLaw, theta: Real, until: Real) -> tuple[float, float]:
+    """Log mass and mean place of the tail up to ``until``."""
+    g, rate, length = (
+        float(law.spacing),
+        float(law.tail_hazard),
+        tail_length(law, until),
+    )
+    end = g * (len(law.cumulative_hazard) - 1)
+    start = theta * end - float(law.cumulative_hazard[-1])
+    if length <= 0 or rate <= 0:
+        return -math.inf, end
+    if law.lattice:
+        atoms = g * np.arange(1, round(length / g) + 1)
+        logs = (theta - rate) * atoms + math.log(math.expm1(rate * g))
+        weight = np.exp(logs - logs.max())
+        mass = start + float(logs.max()) + math.log(weight.sum())
+        return mass, end + float(weight @ atoms) / float(weight.sum())
+    fall = np.array([(rate - theta) * length])
+    mass = start + math.log(rate * length) + float(log_phi(fall)[0])
+    return mass, end + length * float(centre(fall)[0])
+
+
+def tail_length(law: BlockTimeLaw, until: Real) -> float:
+    """Time from the table's end to ``until``, in whole knots of a lattice law."""
+    g = float(law.spacing)
+    length = max(0.0, float(until) - g * (len(law.cumulative_hazard) - 1))
+    if length < math.inf and law.lattice:
+        return g * math.floor(length / g + 1e-9)
+    return length
+
+
+def log_moment(
+    law: BlockTimeLaw, theta: Real, until: Real = math.inf
+) -> tuple[float, float]:
     """Cumulant ln E[e^{θX}] and its derivative, the mean of X under the tilt."""
-    cells = tilted(law, theta)
+    cells = tilted(law, theta, until)
     top = float(cells.log_mass.max())
     weight = np.exp(cells.log_mass - top)
     total = float(weight.sum())
@@ -120,6 +169,7 @@ def sampler(
     *,
     unit: Real = 1.0,
     longer_by: Real | None = None,
+    until: Real = math.inf,
 ) -> Sampler:
     """The draws of X − offset under e^{θx}, in multiples of ``unit``.
 
@@ -129,11 +179,12 @@ def sampler(
         unit: Unit of the draws, steps.
         longer_by: If given, cells are also weighted by the mean of X − offset + this
             in them (an interval drawn by length; within a cell the caller weighs).
+        until: As for ``tilted``.
 
     Raises:
         ValueError: If the law has not 8192 knots.
     """
-    cells = tilted(law, theta)
+    cells = tilted(law, theta, until)
     if len(cells.log_mass) != KNOTS:
         raise ValueError(f"a law must have {KNOTS} knots, got {len(cells.log_mass)}")
     weight = np.exp(cells.log_mass - cells.log_mass.max())
@@ -149,8 +200,14 @@ def sampler(
     mass = -np.expm1(-fall)
     if law.lattice:
         base, scale, mass = left + g, np.zeros(KNOTS), np.zeros(KNOTS)
-    base[-1], mass[-1] = left[-1], 1.0
-    scale[-1] = 1 / (rate - theta) if weight[-1] > 0 else 0.0
+    base[-1], mass[-1], scale[-1] = left[-1], 1.0, 0.0
+    if weight[-1] > 0:
+        length = tail_length(law, until)
+        fall = (rate - theta) * length
+        fall = math.copysign(max(abs(fall), 1e-6), fall)
+        base[-1] = left[-1] + (length if fall < 0 else 0.0)
+        mass[-1] = -math.expm1(-abs(fall))
+        scale[-1] = 1 / (rate - theta) if length == math.inf else length / fall
     single = partial(jnp.asarray, dtype=jnp.float32)
     return Sampler(
         keep=jnp.asarray(keep),

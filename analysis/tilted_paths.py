@@ -6,7 +6,8 @@ Notation (the race is that of ``race.py``, f and the two stages those of ``tilti
     N(x)        number of records until one is at x or higher
 
 A catch-up from s < 0 ends at the first record of at least −s, so one walk under θ*,
-kept as its records, answers every s, every depth and every path it is joined to.
+kept as its records, answers every s, every depth and every path it is joined to. Where
+K(θ*) < 0 a record also keeps what its levels weigh, TK(θ*).
 
 Words belong to (stream, path, level) (``counter_draws.py``): a call's paths do not hang
 on which depths are asked, and a level that is walked in vain can be walked again.
@@ -72,6 +73,18 @@ class Batch(NamedTuple):
     overflow: Bool[Array, "*batches"]
 
 
+class _Records(NamedTuple):
+    """Record heights of walks under θ*, in columns that end with inf.
+
+    Attributes:
+        height: Z_1, Z_2, ...
+        log_weight: −θ* Z + TK(θ*) of each.
+    """
+
+    height: Float[Array, "records lanes"]
+    log_weight: Float[Array, "records lanes"]
+
+
 class Stages(NamedTuple):
     """A race as compiled code sees it; times in units of the mean public interval.
 
@@ -88,6 +101,7 @@ class Stages(NamedTuple):
         strict: Whether A_0 counts.
         premined: Whether the lead counts.
         public: Fixed part of H.
+        star_rate: K(θ*).
     """
 
     first: Sampler
@@ -102,6 +116,7 @@ class Stages(NamedTuple):
     strict: Bool[Array, ""]
     premined: Bool[Array, ""]
     public: Float[Array, ""]
+    star_rate: Float[Array, ""]
 
 
 def reach(tilt: Tilt) -> float:
@@ -119,7 +134,7 @@ def stages_of(race: Race, tilt: Tilt) -> Stages:
     scalar = partial(jnp.asarray, dtype=jnp.float32)
 
     def pair(theta: float) -> tuple[Sampler, Sampler]:
-        public_law = sampler(race.honest, theta, unit=unit)
+        public_law = sampler(race.honest, theta, unit=unit, until=race.until)
         return public_law, sampler(race.adversary, -theta, unit=unit)
 
     return Stages(
@@ -128,6 +143,7 @@ def stages_of(race: Race, tilt: Tilt) -> Stages:
             tilt.theta_0,
             unit=unit,
             longer_by=public if race.premined else None,
+            until=race.until,
         ),
         early=pair(tilt.theta_0),
         late=pair(tilt.theta_star),
@@ -142,6 +158,7 @@ def stages_of(race: Race, tilt: Tilt) -> Stages:
         strict=jnp.asarray(not race.ties_win),
         premined=jnp.asarray(race.premined),
         public=scalar(public / unit),
+        star_rate=scalar(tilt.star_rate),
     )
 
 
@@ -177,7 +194,7 @@ def _batch(words, lanes, stages: Stages, marks: Marks) -> Batch:
     start, weight = _start(words, lanes, stages)
     walks = _walks(words, lanes, stages, marks.levels)
     records, overflow = _catch_up(words, lanes, stages)
-    climbed = jnp.exp(-stages.theta_star * records[0])
+    climbed = jnp.exp(records.log_weight[0])
     ever = (climbed.sum() - climbed)[None, :] / (LANES - 1)
     # Catch-up m with the start of path m + r and the rest of path m + 2r.
     lane, turn = jnp.arange(LANES)[None, :], jnp.arange(JOINTS)[:, None]
@@ -240,40 +257,41 @@ def _words(words, stream, lanes, step) -> UInt32[Array, "lanes 2"]:
 
 def _weights(stages: Stages, behind, records, ever):
     """The weight f of paths that are so far behind, each with its records."""
-    place = _first_at(records, behind - stages.slack)
-    height = records[place, jnp.arange(LANES)[None, :]]
+    place = _first_at(records.height, behind - stages.slack)
+    log_weight = records.log_weight[place, jnp.arange(LANES)[None, :]]
     lead = jnp.where(stages.premined, 1 + (place + 1) * (1 - ever), 1.0)
-    caught = jnp.exp(stages.theta_0 * behind - stages.theta_star * height) * lead
+    caught = jnp.exp(stages.theta_0 * behind + log_weight) * lead
     even = behind <= stages.slack
     return jnp.where(even, jnp.exp(stages.theta_0 * jnp.where(even, behind, 0)), caught)
 
 
-def _first_at(records, goal: Float[Array, "joints lanes"]):
+def _first_at(heights, goal: Float[Array, "joints lanes"]):
     """Place of a lane's first record of at least the goal, of the last one at most."""
     # Halving written out: a quarter of the time of a mapped jnp.searchsorted.
     place, lane = jnp.zeros(goal.shape, jnp.int32), jnp.arange(LANES)[None, :]
     half = RECORDS // 2
     while half:
-        below = records[place + (half - 1), lane] < goal
+        below = heights[place + (half - 1), lane] < goal
         place, half = jnp.where(below, place + half, place), half // 2
     return place
 
 
 def _catch_up(words, lanes, stages: Stages):
-    """Record heights under θ*, in columns that end with inf."""
+    """Records under θ*."""
 
     def going(state):
-        _, _, top, count, _ = state
+        _, _, top, count, *_ = state
         return ((top < stages.reach) & (count < RECORDS)).any()
 
     def level(state):
-        step, walk, top, count, records = state
+        step, walk, top, count, heights, logs = state
         walk = walk + _gain(words, _LATE, lanes, step, stages.late, stages.shift)
         new = (walk > top + stages.slack) & (top < stages.reach)
-        records = records.at[jnp.where(new, count, RECORDS), jnp.arange(LANES)].set(
-            walk, mode="drop"
-        )
-        return step + 1, walk, jnp.where(new, walk, top), count + new, records
+        place = jnp.where(new, count, RECORDS), jnp.arange(LANES)
+        heights = heights.at[place].set(walk, mode="drop")
+        log_weight = stages.star_rate * (step + 1) - stages.theta_star * walk
+        logs = logs.at[place].set(log_weight, mode="drop")
+        return step + 1, walk, jnp.where(new, walk, top), count + new, heights, logs
 
     state = (
         jnp.int32(0),
@@ -281,6 +299,7 @@ def _catch_up(words, lanes, stages: Stages):
         jnp.zeros(LANES),
         jnp.zeros(LANES, jnp.int32),
         jnp.full((RECORDS, LANES), jnp.inf),
+        jnp.full((RECORDS, LANES), -jnp.inf),
     )
-    _, _, top, _, records = lax.while_loop(going, level, state)
-    return records, (top < stages.reach).any()
+    _, _, top, _, heights, logs = lax.while_loop(going, level, state)
+    return _Records(heights, logs), (top < stages.reach).any()

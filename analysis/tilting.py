@@ -10,7 +10,8 @@ Siegmund's change of measure in two stages (engines.md):
     Pr = E[e^{θ_0 V}] e^{kK(θ_0)} E_0[f(V + S_k)],
     f(s) = e^{−θ_0 s} for s ≥ 0,   e^{−θ_0 s} E*[e^{−θ* Z(−s)}] for s < 0.
 The first k levels are drawn under θ_0, where the race is even, the catch-up under θ*,
-where it is won. θ* for all levels would be the wrong measure: it keeps the race from
+where it is won; where K(θ*) < 0 (``race.py``), e^{−θ* Z} is e^{−θ* Z + T K(θ*)} all
+through. θ* for all levels would be the wrong measure: it keeps the race from
 being close at level k. f ≤ 1: the weights have no tail that a sample could miss.
 
 Pre-mined, the adversary needs W + M ≥ x. Both are sums of Geometric(p_+) record
@@ -50,6 +51,8 @@ from .race import (
     RareEstimate,
     SafeDepth,
     Tilt,
+    bounded,
+    log_left_out,
     log_start,
     outgrows,
     tilts,
@@ -156,6 +159,7 @@ class _Prepared(NamedTuple):
 
 
 def _prepared(race: Race) -> _Prepared:
+    race = bounded(race)
     tilt = tilts(race)
     # A record is about a standard deviation high: no need to run out of them to know.
     if reach(tilt) > 0.7 * RECORDS * tilt.spread:
@@ -184,7 +188,10 @@ def _settle(key, prepared: _Prepared, targets, guesses, calls) -> list[SafeDepth
         ):
             return found
         guesses = [f.depth for f in found]
-    raise Refused(f"smallest depths: no depth was found for the targets {targets}")
+    raise Refused(
+        f"smallest depths: no depth was found for the targets {list(targets)} in four "
+        "rounds of guesses; more paths, or lattice_race"
+    )
 
 
 def _persistence(key, prepared: _Prepared, depths, calls) -> list[RareEstimate]:
@@ -229,6 +236,9 @@ def _estimate(
         log_value = log_scale + math.log(value)
         ends = (value, max(value - half_width, 0.0), value + half_width)
         value, low, high = (min(1.0, x * math.exp(log_scale)) for x in ends)
+        # Levels that may have had an interval that was left out.
+        levels = 2 + depth - 2 / math.expm1(tilt.log_rate)
+        high = min(1.0, high + levels * math.exp(log_left_out(race)))
         method = "two-stage tilting, t interval over batches"
         estimate = Estimate(value, low, high, count, method)
         found.append(RareEstimate(estimate, min(0.0, log_value), effective))

@@ -22,7 +22,10 @@ tilted apart, with parameters for which a level weighs 1:
 which minimises θ − s (concave s(θ), 0 < θ < s < θ*). Wald's identity at k(t) and θ*
 after it give, Z ≥ y being where the catch-up ends (Z = 0 and f = 1 for y ≤ 0),
     Pr = E[e^{θV}] e^{−(s−θ)t} E_{s,θ}[e^{−(s−θ)O + θy} f],   f = e^{−θ* Z} ≤ e^{−θ* y}:
-weights without a tail. Pre-mined, f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
+weights without a tail. Where no s below the public tail's hazard makes a level weigh
+1 (``race.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
+as each of the T levels of the catch-up weighs e^{K(θ*)}; both stay in f. Pre-mined,
+f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
 with p_+ = E*[e^{−θ* Z(0+)}] from paths of its own. Batches are independent; the
 interval is Student's t over them. t is traced: a curve compiles once.
 
@@ -45,7 +48,16 @@ from scipy import optimize, stats
 from .block_time import mean
 from .estimate import COVERAGE, Estimate, Refused, estimate_probability
 from .measurement import Measurement
-from .race import OUTGROWS, TARGETS, Race, RareEstimate, log_start, outgrows, tilts
+from .race import (
+    OUTGROWS,
+    TARGETS,
+    Race,
+    RareEstimate,
+    bounded,
+    log_start,
+    outgrows,
+    tilts,
+)
 from .security import LOWER_BOUND
 from .simulation import Levels, batch_of
 from .tilted_law import draw, draw_in_cell, log_moment, sampler
@@ -78,12 +90,15 @@ class AgeTilt(NamedTuple):
     Attributes:
         theta: θ, on the adversary's blocks (as −θ) and on what precedes the walk.
         s: s, on the public intervals.
-        decay: s − θ: a further step of age multiplies the risk by e^{−(s−θ)}.
+        decay: s − θ: a further step of age multiplies the risk by e^{−(s−θ)}, and by
+            what its levels weigh.
+        level: c ≤ 0, ln of what a public level weighs.
     """
 
     theta: float
     s: float
     decay: float
+    level: float = 0.0
 
 
 def follow_age(
@@ -216,6 +231,7 @@ def time_risk(
     if outgrows(race):
         sure = Estimate(1.0, 1.0, 1.0, 0, OUTGROWS)
         return [RareEstimate(sure, 0.0, math.inf) for _ in times]
+    race = bounded(race)
     tilt, stages, unit = _prepared(race)
     return [_risk(key, race, tilt, stages, unit, float(t), paths) for t in times]
 
@@ -271,15 +287,20 @@ def safe_time(
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
     if outgrows(race):
-        raise Refused(f"safe time: {OUTGROWS}; no age is safe")
+        raise Refused(
+            f"safe time: {OUTGROWS}, and no age is safe; a smaller adversary or a "
+            "shorter delay would leave some"
+        )
+    race = bounded(race)
     tilt, stages, unit = _prepared(race)
+    slope = tilt.decay - tilt.level / _public_mean(race, tilt.s)
     estimate = partial(_risk, key, race, tilt, stages, unit, paths=paths)
     return [
         Measurement(
             _named("safe_time", race),
             target,
             "target",
-            _crossing(estimate, target, tilt, log_start(race, tilt.theta)),
+            _crossing(estimate, target, slope, log_start(race, tilt.theta)),
             unit="steps",
         )
         for target in targets
@@ -293,22 +314,24 @@ def age_tilt(race: Race) -> AgeTilt:
         Refused: As ``race.tilts``.
         ValueError: If a field of the race is out of range.
     """
+    race = bounded(race)
     star = tilts(race).theta_star
 
     def balance(theta: float) -> float:
         return math.log(_private_mean(race, theta) / _public_mean(race, _s(theta)))
 
+    def weight(theta: float, s: float) -> float:
+        public = log_moment(race.honest, s, race.until)[0] + s * race.delay
+        return public + log_moment(race.adversary, -theta)[0]
+
     def _s(theta: float) -> float:
-        goal = log_moment(race.adversary, -theta)[0]
-
-        def total(s: float) -> float:
-            return log_moment(race.honest, s)[0] + s * race.delay + goal
-
-        return _root(total, theta, star)
+        if weight(theta, star) <= 0:
+            return star
+        return _root(partial(weight, theta), theta, star)
 
     theta = _root(balance, 1e-6 * star, (1 - 1e-6) * star)
     s = _s(theta)
-    return AgeTilt(theta, s, s - theta)
+    return AgeTilt(theta, s, s - theta, weight(theta, s) if s == star else 0.0)
 
 
 def compilations() -> int:
@@ -328,19 +351,19 @@ def _beyond(q: float, ratio: float, most: int, premined: bool) -> np.ndarray:
 
 
 def _crossing(
-    risk: Callable[..., RareEstimate], target: float, tilt: AgeTilt, start: float
+    risk: Callable[..., RareEstimate], target: float, slope: float, start: float
 ) -> Estimate:
     """Where the risk meets the target, in steps."""
     goal, time = math.log(target), 0.0
     found = start
     for _ in range(_STEPS):
-        time = max(0.0, time + (found - goal) / tilt.decay)
+        time = max(0.0, time + (found - goal) / slope)
         found = risk(time=time, paths=1, minimum=0.0).log_value
-    time = max(0.0, time + (found - goal) / tilt.decay)
+    time = max(0.0, time + (found - goal) / slope)
     last = risk(time=time)
     value = last.estimate.value
     places = [
-        max(0.0, time + (last.log_value + math.log(end) - goal) / tilt.decay)
+        max(0.0, time + (last.log_value + math.log(end) - goal) / slope)
         for end in (
             1.0,
             max(last.estimate.low / value, 1e-9),
@@ -355,7 +378,7 @@ def _prepared(race: Race) -> tuple[AgeTilt, Stages, float]:
     tilt = age_tilt(race)
     unit = mean(race.honest) + race.delay
     stages = stages_of(race, tilts(race)._replace(theta_0=tilt.theta))
-    public = sampler(race.honest, tilt.s, unit=unit)
+    public = sampler(race.honest, tilt.s, unit=unit, until=race.until)
     return tilt, stages._replace(early=(public, stages.early[1])), unit
 
 
@@ -371,7 +394,8 @@ def _risk(
 ) -> RareEstimate:
     calls = jax.random.split(key, math.ceil(paths / (_BATCHES * _LANES)))
     age, decay = jnp.float32(time / unit), jnp.float32(tilt.decay * unit)
-    drawn = [_sample(call, stages, age, decay) for call in calls]
+    level = jnp.float32(tilt.level)
+    drawn = [_sample(call, stages, age, decay, level) for call in calls]
     first = np.concatenate([np.asarray(each[0], float) for each in drawn])
     second = np.concatenate([np.asarray(each[1], float) for each in drawn])
     value, count = float(first.mean()), len(first) * _LANES
@@ -379,7 +403,7 @@ def _risk(
     if effective < minimum:
         raise Refused(
             f"time rule at {time:.6g} steps: {effective:.0f} effective of {count} "
-            f"paths, at least {minimum:.0f} are needed (more paths)"
+            f"paths, at least {minimum:.0f} are needed (more paths, or a smaller age)"
         )
     t = float(stats.t.ppf(0.5 + COVERAGE / 2, len(first) - 1))
     half = t * float(first.std(ddof=1)) / math.sqrt(len(first))
@@ -396,7 +420,7 @@ def _risk(
 
 
 @jax.jit
-def _sample(key, stages: Stages, age, decay):
+def _sample(key, stages: Stages, age, decay, level):
     """Of eight independent batches of 512 paths: mean weight and mean square."""
 
     def batch(one):
@@ -410,14 +434,14 @@ def _sample(key, stages: Stages, age, decay):
             (stages.public + interval) / (stages.public + centre),
             1.0,
         )
-        behind, over = _renewals(walk_key, stages, age)
+        behind, over, levels = _renewals(walk_key, stages, age)
         behind = behind - lead
-        height, records = _climb(climb_key, stages, behind)
+        log_weight, records = _climb(climb_key, stages, behind)
         above_zero = jnp.full(_LANES, 2 * stages.slack + 1e-12)
         first, _ = _climb(record_key, stages, above_zero)
-        ever = jnp.exp(-stages.theta_star * first).mean()
+        ever = jnp.exp(first).mean()
         more = jnp.where(stages.premined, 1 + records * (1 - ever), 1.0)
-        exponent = stages.theta_0 * behind - stages.theta_star * height - decay * over
+        exponent = stages.theta_0 * behind + log_weight - decay * over + level * levels
         f = weight * more * jnp.exp(exponent)
         return f.mean(), (f**2).mean()
 
@@ -425,44 +449,47 @@ def _sample(key, stages: Stages, age, decay):
 
 
 def _renewals(key, stages: Stages, age):
-    """Σ (A − H) and the overshoot O at the first public block of at least that age."""
+    """Σ (A − H), O and k(t) at the first public block of at least that age."""
 
     def going(state):
         return (state[1] < age - stages.slack).any() | (state[0] == 0)
 
     def level(state):
-        step, public, behind = state
+        step, public, behind, levels = state
         words = step_words(key, step, _LANES)
         gap = draw(stages.early[0], words[:, 0])
         gain = gap - draw(stages.early[1], words[:, 1]) + stages.shift
         open_ = (public < age - stages.slack) | (step == 0)
         public = jnp.where(open_, public + gap + stages.public, public)
-        return step + 1, public, jnp.where(open_, behind - gain, behind)
+        behind = jnp.where(open_, behind - gain, behind)
+        return step + 1, public, behind, levels + open_
 
-    start = (jnp.int32(0), jnp.zeros(_LANES), jnp.zeros(_LANES))
-    _, public, behind = lax.while_loop(going, level, start)
-    return behind, public - age
+    zero = jnp.zeros(_LANES)
+    start = (jnp.int32(0), zero, zero, jnp.zeros(_LANES, jnp.int32))
+    _, public, behind, levels = lax.while_loop(going, level, start)
+    return behind, public - age, levels
 
 
 def _climb(key, stages: Stages, goal):
-    """Height and number of records at the first one of at least the goal, under θ*."""
+    """−θ* Z + TK(θ*) and number of records at the first one of at least the goal."""
 
     def going(state):
         return (state[2] < goal - stages.slack).any()
 
     def level(state):
-        step, walk, top, count = state
+        step, walk, top, count, taken = state
         words = step_words(key, step, _LANES)
         gain = draw(stages.late[0], words[:, 0]) - draw(stages.late[1], words[:, 1])
         walk = walk + gain + stages.shift
         new = (walk > top + stages.slack) & (top < goal - stages.slack)
-        return step + 1, walk, jnp.where(new, walk, top), count + new
+        taken = jnp.where(new, step + 1, taken)
+        return step + 1, walk, jnp.where(new, walk, top), count + new, taken
 
-    zero = jnp.zeros(_LANES)
-    _, _, top, count = lax.while_loop(
-        going, level, (jnp.int32(0), zero, zero, jnp.zeros(_LANES, jnp.int32))
+    zero, none = jnp.zeros(_LANES), jnp.zeros(_LANES, jnp.int32)
+    _, _, top, count, taken = lax.while_loop(
+        going, level, (jnp.int32(0), zero, zero, none, none)
     )
-    return top, count
+    return stages.star_rate * taken - stages.theta_star * top, count
 
 
 @jax.jit
@@ -514,7 +541,7 @@ def _named(name: str, race: Race) -> str:
 
 
 def _public_mean(race: Race, s: float) -> float:
-    return log_moment(race.honest, s)[1] + race.delay
+    return log_moment(race.honest, s, race.until)[1] + race.delay
 
 
 def _private_mean(race: Race, theta: float) -> float:

@@ -113,9 +113,14 @@ def paper_bounds(
     sound = reach.shape == (looks,) and bool(((reach >= 0) & (reach <= 1)).all())
     _require("reach", reach, sound, f"[0, 1], one for each of {looks} looks")
     if runs < _MINIMUM_RUNS:
-        raise Refused(f"f_1: at least {_MINIMUM_RUNS} runs are needed, got {runs}")
+        raise Refused(
+            f"f_1: at least {_MINIMUM_RUNS} runs are needed, got {runs} (training.runs)"
+        )
     if looks < 2:
-        raise Refused("f_1: a run must have two looks, before and after a query")
+        raise Refused(
+            f"f_1: a run must have 2 looks, before and after a query, got {looks}; "
+            "lengthen horizon_steps or lower check_every"
+        )
 
     def figures(accuracy) -> Float[np.ndarray, "3"]:
         """f_1, Pr[acc_pre ≥ D_acc], Pr[acc_after ≥ T_acc given acc_pre < D_acc]."""

@@ -119,7 +119,7 @@ def backbone_guarantees(
             f"backbone: with epsilon = {epsilon:g} a typical window may have more "
             f"adversarial successes (up to {p_z + epsilon * p_x:g} a round) than "
             f"uniquely honest ones (down to {(1 - epsilon) * p_y:g}): no quality or "
-            "common prefix follows"
+            "common prefix follows; a smaller epsilon or adversary may do"
         )
     quality = 1 - (p_z + epsilon * p_x) / ((1 - epsilon) * p_x)
     blocks = greatest_below(2 * k * p_x + 1)  # ⌈2kp_x⌉

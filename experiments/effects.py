@@ -194,14 +194,18 @@ def _saving(
     net = config.network
     adversarial = round(net.beta * net.provers)
     if not adversarial:
-        raise Refused("saving: nobody is corrupted (network.beta)")
+        raise Refused(
+            "saving: no prover is corrupted, there is nobody to save work "
+            "(network.beta, network.provers)"
+        )
     _certain(laws)
     dataset = config_dataset(config)
     accuracy = _MTX_SHARE * config.scheme.t_acc
     some = curves.initializations[:branches]
     if not (curves.accuracy[: len(some)] >= accuracy).any():
         raise Refused(
-            f"saving: none of {len(some)} runs showed a model of accuracy {accuracy:g}"
+            f"saving: none of the {len(some)} runs asked for showed a model of "
+            f"accuracy {accuracy:g}; more branches, or a lower t_acc"
         )
     warm = branch_curves(
         some,
@@ -240,7 +244,10 @@ def _certain(laws: Sequence[Evidence]) -> Evidence:
     for each in laws:
         if each.p_2 == 1:
             return each
-    raise Refused("the dead time is not known: the runs support no law at p_2 = 1")
+    raise Refused(
+        "the dead time is not known: the runs support no law at p_2 = 1 (the table of "
+        "refusals says why)"
+    )
 
 
 def _costs(config: Config, curves: CurveSet):

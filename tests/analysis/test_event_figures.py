@@ -145,7 +145,7 @@ def test_reorganisations_fall_with_depth_and_need_delay():
 
 
 def test_a_run_that_is_all_burn_in_is_refused():
-    with pytest.raises(Refused, match="leaves nothing"):
+    with pytest.raises(Refused, match="leaves nothing; more blocks are needed"):
         main_chain(setup(0.0)[1], burn_in=71)
 
 

@@ -188,3 +188,37 @@ def test_epsilon_out_of_range(epsilon):
         good_period_measurements(
             window_shares(KEY, rounds, rates, [5.0], epsilon=epsilon)
         )
+
+
+def test_a_private_chain_that_stops_shortens_no_horizon():
+    """It has no more successes, and that is known of every round that comes."""
+    stops = exponential(0.01)
+    hazard = np.minimum(stops.cumulative_hazard, 3.0)
+    stops = stops._replace(cumulative_hazard=hazard, tail_hazard=0.0)
+    net = network(
+        exponential(0.01), provers=10, beta=0.2, delay_steps=0.0, adversary=stops
+    )
+    levels = simulate(KEY, net, levels=256, replicas=200)
+    private = np.asarray(levels.private)
+    # e^-6 a block: in most replicas it never comes some time.
+    assert np.isinf(private).any(axis=1).mean() > 0.3
+    assert np.isinf(private[:, :16]).any()
+    rounds = rounds_of(levels, round_steps=1.0)
+    rates = round_rates(rounds, private=True)
+    alone = round_rates(rounds, private=False)
+    assert rates.end == alone.end
+
+
+def test_a_private_block_behind_all_numbers_counts_as_none():
+    """A time that int32 cannot hold as a round is behind every round."""
+    levels = simulate(
+        KEY,
+        network(exponential(0.01), provers=10, beta=0.2, delay_steps=0.0),
+        levels=64,
+        replicas=20,
+    )
+    far = levels._replace(private=levels.private.at[3, 2:].set(3e9))
+    assert 64 * 3e9 > 2.0**31
+    numbers = np.asarray(rounds_of(far, round_steps=1.0).adversarial)
+    assert (np.diff(numbers, axis=1) >= 0).all()
+    assert numbers[3, -1] == PAD

@@ -117,3 +117,15 @@ def test_laws_side_by_side_are_each_what_they_are_alone(lattice):
     for which, inverse in enumerate(alone):
         mine = inverse_hazard.time_at(inverse, hazard, lattice=lattice)
         assert (found == mine)[number == which].all()
+
+
+@pytest.mark.parametrize("lattice", [False, True])
+def test_a_hazard_of_zero_is_the_first_moment_that_can_be(lattice):
+    """Of either sign: the bits of −0.0 number no entry of the table."""
+    law = rough(3, lattice=lattice)
+    zeros = np.array([0.0, -0.0], np.float32)
+    assert zeros.view(np.uint32)[1] == 2**31  # the sign is there
+    found, searched = times(law, zeros)
+    np.testing.assert_allclose(found, searched, rtol=1e-6)
+    # No hazard in the first 40 cells: a continuous law begins at the 40th knot.
+    np.testing.assert_allclose(found, 3.0 + 25.0 * (41 if lattice else 40), rtol=1e-6)

@@ -15,6 +15,7 @@ from dpodl.analysis.block_time import (
 from dpodl.analysis.estimate import Refused
 from dpodl.analysis.race import (
     Race,
+    bounded,
     cumulant,
     log_start,
     outgrows,
@@ -123,29 +124,31 @@ def test_an_adversary_that_outgrows_has_no_tilt():
 
 def test_a_public_chain_that_may_stop_is_refused():
     stops = BlockTimeLaw(np.linspace(0, 3, KNOTS), 1.0, 0.0, 0.0, False)
-    with pytest.raises(Refused, match="may stop is overtaken at every depth"):
+    with pytest.raises(Refused, match="the public chain stops, and a private one"):
         tilts(Race(stops, exponential(1e-6), 0.0))
     # An adversary that may never end is just a weak one.
     assert tilts(Race(exponential(0.7), stops, 0.0)).log_rate < 0
 
 
 def test_an_adversary_that_never_gains_is_refused():
-    with pytest.raises(Refused, match="never gains on the public chain"):
-        tilts(Race(geometric(1.0), geometric(1.0, trial=2.0), 0.0))
+    with pytest.raises(Refused, match="never gains, its shortest interval"):
+        tilts(bounded(Race(geometric(1.0), geometric(1.0, trial=2.0), 0.0)))
 
 
 def test_heavy_tails_are_refused():
     heavy = Race(pareto(3.0, 0.05), exponential(0.3), 0.0)
-    with pytest.raises(Refused, match=r"heavy tail, under θ\*"):
+    with pytest.raises(Refused, match=r"heavy tail, where the race is even"):
+        tilts(bounded(heavy))
+    with pytest.raises(ValueError, match="must be bounded"):
         tilts(heavy)
 
 
 def test_figures_that_rest_on_the_extrapolation_are_refused():
-    # Under θ* the public interval is Exp(q): half its time is beyond 1.678 means.
+    # Under θ_0 the public interval is Exp(1/2): half its time is beyond 1.678 means.
     sides = exponential(0.9), exponential(0.1)
-    assert tilts(Race(*sides, 0.0, known_until=17.0)).theta_star > 0
+    assert tilts(Race(*sides, 0.0, known_until=3.4)).theta_star > 0
     with pytest.raises(Refused, match="52% of the public chain's time lies in"):
-        tilts(Race(*sides, 0.0, known_until=16.3))
+        tilts(Race(*sides, 0.0, known_until=3.22))
 
 
 @pytest.mark.parametrize(

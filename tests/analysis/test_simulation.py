@@ -244,3 +244,22 @@ def test_lattice_intervals_are_exact_multiples_under_a_lattice_delay():
     law = geometric(0.3, trial=20.0)
     levels = run(law, provers=5, delay=40.0, levels=64, replicas=100)
     np.testing.assert_array_equal(jnp.remainder(levels.interval, 20.0), 0.0)
+
+
+@pytest.mark.parametrize(("seed", "level", "replica"), [(7, 40, 7223), (6, 31, 18354)])
+def test_no_draw_is_never(seed, level, replica):
+    """Where a word is one of the last 128 (``test_counter_draws.py``) blocks come too.
+
+    Such a draw was infinite: a private chain that stopped for ever, or a level without
+    a block, for which all replicas were refused.
+    """
+    net = network(exponential(0.01), provers=10, beta=0.2, delay_steps=5.0)
+    levels = simulate(
+        jax.random.key(seed), net, levels=level - 15, replicas=replica + 1
+    )
+    assert np.isfinite(np.asarray(levels.interval)).all()
+    assert np.isfinite(np.asarray(levels.private)).all()
+    if seed == 7:
+        # E = 2^-24 of a law without dead time: the shortest block of all.
+        assert float(levels.private[replica, -1]) < 1e-3
+        assert float(levels.private.min()) == float(levels.private[replica, -1])

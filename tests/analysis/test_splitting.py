@@ -4,6 +4,7 @@ import math
 from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpodl.analysis import bounds, lattice_race, splitting
@@ -144,3 +145,15 @@ def test_bad_arguments_are_refused(options, message):
     net = network(exponential(0.01), provers=10, beta=0.2, delay_steps=1.0)
     with pytest.raises(ValueError, match=message):
         split(net, **{"depth": 5, **options})
+
+
+def test_resampling_never_takes_one_without_weight():
+    """u = 1 − 2^-24 rounds the last place to the end, behind which there is nobody."""
+    weight = jnp.asarray([1.0] * 1023 + [0.0])
+    last = float(jnp.float32(1023) + jnp.float32(1 - 2.0**-24))
+    assert last == 1024.0  # the precondition
+    high = 1.0 - 2.0**-24
+    chosen = np.asarray(splitting._chosen(jnp.float32(high), jnp.cumsum(weight)))
+    assert chosen.max() == 1022
+    assert (np.diff(chosen) >= 0).all()
+    assert np.unique(chosen).size >= 1022

@@ -175,7 +175,7 @@ def test_effective_paths_are_counted_and_too_few_are_refused(monkeypatch):
 def test_heavy_tails_are_refused():
     x = 0.05 * np.arange(KNOTS)
     pareto = BlockTimeLaw(3 * np.log1p(x), 0.05, 3 / (1 + x[-1]), 0.0, False)
-    with pytest.raises(Refused, match=r"heavy tail, under θ\*"):
+    with pytest.raises(Refused, match=r"heavy tail, where the race is even"):
         persistence(KEY, Race(pareto, exponential(0.3), 0.0), [6])
 
 
