@@ -44,6 +44,8 @@ _ROWS = {
     "count": pa.int64(),
     "method": pa.string(),
     "unit": pa.string(),
+    "runs_effective": pa.float64(),
+    "warning": pa.string(),
 }
 ROWS = tuple(_ROWS)
 _SCHEMA = pa.schema([("place", pa.int32()), *_ROWS.items()])
