@@ -14,7 +14,7 @@ and how its verdict comes about is in ``attack_rows.py``.
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +113,7 @@ def attack_table(
     effort: Effort = _EFFORT,
     seed: int = 0,
     rarer_prehash: float = 1 / 16,
+    only: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Row]:
     """All attacks on a setting, each with its mitigation off and on.
@@ -124,6 +125,7 @@ def attack_table(
         effort: Resamples and replicas.
         seed: Fixes the resamples.
         rarer_prehash: As ``attack_builders``.
+        only: Names of ``attack_builders`` that are asked for; None: every attack.
         progress: Told how many rows are done.
 
     Raises:
@@ -143,7 +145,9 @@ def attack_table(
     basis = network_basis(counted, at.honest, at.adversarial)
     job = _Job(key, at, others, tuple(targets), effort, {}, {}, {}, basis)
     builders = attack_builders(rarer_prehash=rarer_prehash)
-    total = sum(map(len, builders.values())) + 2
+    if only is not None:
+        builders = {name: builders[name] for name in only}
+    total = sum(map(len, builders.values())) + 2 * (only is None)
     rows: list[Row] = []
 
     def add(row: Row) -> None:
@@ -153,8 +157,9 @@ def attack_table(
     for name, builds in builders.items():
         for place, build in enumerate(builds):
             add(_law_row(job, name, place == 1, build))
-    add(_selfish_row(job))
-    add(_balance_row(job))
+    if only is None:
+        add(_selfish_row(job))
+        add(_balance_row(job))
     return rows
 
 

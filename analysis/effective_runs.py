@@ -19,7 +19,7 @@ chain rule,
 up to a factor (models given up are replaced by ones of the same law) that no count, no
 degrees of freedom and no skew depend on:
 
-    runs     the smaller of Kish's numbers of w_i and of |U_i|
+    runs     Kish's number of the w_i
     freedom  (ΣU²)²/ΣU⁴ − 1: few where few runs carry the spread
     skew     ΣU³ / (6 (ΣU²)^{3/2})
 
@@ -40,6 +40,7 @@ from .training_error import Basis
 
 # Places in time; what is counted needs no more.
 _TIMES, _MOST_LOOKS, _NODES = 192, 128, 12
+_LEVELS = (np.arange(_NODES) + 0.5) / _NODES
 
 
 class RunLaws(NamedTuple):
@@ -74,9 +75,12 @@ def run_laws(
     times = quantile(law, levels)
     times = np.unique(np.concatenate([[0.0], times[np.isfinite(times)]]))
     wins, fails = _ends(curves, lottery)
-    looks = np.append(np.arange(1, wins.shape[1]), float(wins.shape[1] - 1))
-    # The last column is what goes on beyond the horizon, with tickets at each look.
-    looks[-1] += 1 / lottery.p_2
+    last = wins.shape[1] - _NODES
+    # The last columns are what goes on beyond the horizon, a ticket at each look.
+    late = np.ceil(-np.log1p(-_LEVELS) / max(-math.log1p(-lottery.p_2), 1e-300))
+    if lottery.p_2 == 1:
+        late = np.ones(_NODES)
+    looks = np.concatenate([np.arange(1, last + 1.0), last + np.maximum(late, 1.0)])
     wins, fails, looks = _coarser(wins, fails, looks)
     found = np.empty((len(costs), len(times)))
     for cost in np.unique(costs):
@@ -151,7 +155,7 @@ def _basis(weights, influences) -> Basis:
         return Basis(kish(weights), math.inf)
     fourth, third = float((influences**4).sum()), float((influences**3).sum())
     return Basis(
-        min(kish(weights), kish(np.abs(influences))),
+        kish(weights),
         max(second**2 / fourth - 1, 1.0),
         third / (6 * second**1.5),
     )
@@ -161,7 +165,10 @@ def _moments(runs: RunLaws, n: float):
     """w_i, influences of E[T] and E[T²], and these moments, T the fastest of n."""
     times = runs.times
     alive = runs.survival.mean(axis=0)
-    change = n * alive ** (n - 1) * (runs.survival - alive)
+    apart = runs.survival - alive
+    # Rounding is no difference between runs.
+    apart[np.abs(apart) < 1e-12] = 0.0
+    change = n * alive ** (n - 1) * apart
     influences = _integral(change, times), _integral(2 * times * change, times)
     power = alive**n
     moments = float(_integral(power, times)), float(_integral(2 * times * power, times))
@@ -186,7 +193,7 @@ def _integral(values: np.ndarray, times: np.ndarray):
 def _ends(curves: CurveSet, lottery: Lottery) -> tuple[np.ndarray, np.ndarray]:
     """Mass of every run's ends, look by look: with a block, and with a fresh model.
 
-    The last column is what is left at the horizon.
+    The last columns are what is left at the horizon.
     """
     tickets = curves.accuracy >= lottery.t_acc
     looks = tickets.shape[1]
@@ -201,22 +208,25 @@ def _ends(curves: CurveSet, lottery: Lottery) -> tuple[np.ndarray, np.ndarray]:
     spent = np.cumprod(1.0 - draw, axis=1)
     before = np.concatenate([np.ones((len(spent), 1)), spent[:, :-1]], axis=1)
     ends = before * draw
-    wins = np.concatenate([winning * ends, np.zeros((len(ends), 1))], axis=1)
-    fails = np.concatenate([(1 - winning) * ends, np.zeros((len(ends), 1))], axis=1)
+    beyond = np.zeros((len(ends), _NODES))
+    fails = (1 - winning) * ends
     fails[late, given_up - 1] += 1.0
     goes_on = tickets[:, -1]
-    wins[goes_on, -1] += spent[goes_on, -1]
+    beyond[goes_on] = spent[goes_on, -1:] / _NODES
     rest = ~goes_on & ~late
     fails[rest, looks - 1] += spent[rest, -1]
+    wins = np.concatenate([winning * ends, beyond], axis=1)
+    fails = np.concatenate([fails, np.zeros_like(beyond)], axis=1)
     return wins, fails
 
 
 def _coarser(wins, fails, looks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Neighbouring looks together where there are very many."""
-    step = -(-(len(looks) - 1) // _MOST_LOOKS)
+    last = len(looks) - _NODES
+    step = -(-last // _MOST_LOOKS)
     if step == 1:
         return wins, fails, looks
-    starts = np.append(np.arange(0, len(looks) - 1, step), len(looks) - 1)
+    starts = np.concatenate([np.arange(0, last, step), np.arange(last, len(looks))])
     mean = np.add.reduceat(looks, starts) / np.diff(np.append(starts, len(looks)))
     return (
         np.add.reduceat(wins, starts, axis=1),
@@ -232,7 +242,7 @@ def _prehashed(lottery: Lottery, times, ends, law: BlockTimeLaw | None) -> np.nd
     if law is None:
         # A prehash is one in very many: exponential.
         return np.where(left < 0, 1.0, np.exp(-np.maximum(left, 0.0) / hashing))
-    nodes = -hashing * np.log1p(-(np.arange(_NODES) + 0.5) / _NODES)
+    nodes = -hashing * np.log1p(-_LEVELS)
     place = left[..., None] - nodes
     grid = np.concatenate([[0.0], times])
     alive = np.concatenate([[1.0], survival(law, times)])

@@ -5,7 +5,7 @@ Notation
     T_b             under the law of the b-th resample           ``drawn``, B of them
     g               the scale on which T is spread evenly        ``Scale``
     s_B             standard deviation of g(T_b) over b
-    h               half-width that x̂ has without the training (simulation), on g
+    h               half-width of x̂ from other errors (simulation), on g
     d               how far the two defensible laws beyond the horizon move g(x̂), each
                     to its side                                  ``extremes``
     ν_T, a          degrees of freedom of the runs' own spread, and its skew
@@ -13,10 +13,9 @@ Notation
     t               97.5 % quantile of Student's t with ν degrees of freedom
 
 Every interval that holds the training's error is made here. On either side of g(x̂) it
-reaches √((t σ + |skew|)² + d²), where
+reaches √((t s_B + |skew|)² + h² + d²), where
 
-    σ² = s_B² + (h/1.96)²,      1/ν_B = 1/(B − 1) + 1/ν_T,
-    ν = ν_B (σ²/s_B²)²          (Welch–Satterthwaite; the simulation's part is known),
+    1/ν = 1/(B − 1) + 1/ν_T,
     skew = a (2t² + 1) s_B      on the side where it points (Johnson; Hall).
 
 Why so. s_B comes from few resamples of a sample that may be lopsided: its own relative
@@ -44,7 +43,6 @@ from .estimate import COVERAGE, Estimate
 
 Scale = Literal["linear", "log", "logit", "angle"]
 
-NORMAL = float(stats.norm.ppf(0.5 + COVERAGE / 2))
 SOURCE = "bootstrap over training runs"
 NO_SPREAD = "no error of the training runs"
 # With fewer effective runs an interval may cover less than 90 % (intervals.md).
@@ -143,17 +141,16 @@ def training_interval(
     at = axis.to(found.value)
     down, up = _simulated(found, axis)
     spread = _deviation([axis.to(float(each)) for each in known])
-    lower = _reach(spread, down, len(known), basis, min(basis.skew, 0.0))
-    upper = _reach(spread, up, len(known), basis, max(basis.skew, 0.0))
+    less, more = _reach(spread, len(known), basis)
     moved = [axis.to(each) - axis.to(middle) for each in ends] or [0.0]
-    lower = math.hypot(lower, max(0.0, -min(moved)))
-    upper = math.hypot(upper, max(0.0, max(moved)))
-    low, high = axis.back(at - lower), axis.back(at + upper)
+    lower = math.hypot(less, down, max(0.0, -min(moved)))
+    upper = math.hypot(more, up, max(0.0, max(moved)))
+    # Where nothing moves a figure it keeps its last digit.
+    low = axis.back(at - lower) if lower else found.value
+    high = axis.back(at + upper) if upper else found.value
     if found.value == 0 and scale == "logit":
         # Nothing was seen: only an upper limit is known, and the training moves it.
-        start = axis.to(found.high)
-        grown = _reach(spread, 0.0, len(known), basis, max(basis.skew, 0.0))
-        low, high = found.low, axis.back(start + grown)
+        low, high = found.low, axis.back(axis.to(found.high) + more)
     low = max(min(low, found.value), axis.low)
     high = min(max(high, found.value), axis.high)
     if lacking is not None and (len(known) < len(given) or len(ends) < len(extremes)):
@@ -241,14 +238,13 @@ def _deviation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def _reach(spread: float, half: float, count: int, basis: Basis, skew: float) -> float:
-    """What t σ and the skew come to on one side, on the scale."""
-    if spread == 0.0 or not math.isfinite(half):
-        return half
-    variance = spread**2 + (half / NORMAL) ** 2
-    own = 1 / (1 / (count - 1) + 1 / max(basis.freedom, 1.0))
-    t = _t(round(min(own * (variance / spread**2) ** 2, 1e6), 2))
-    return t * math.sqrt(variance) + abs(skew) * (2 * t * t + 1) * spread
+def _reach(spread: float, count: int, basis: Basis) -> tuple[float, float]:
+    """How far the training alone reaches down and up, on the scale."""
+    if spread == 0.0:
+        return 0.0, 0.0
+    t = _t(round(1 / (1 / (count - 1) + 1 / max(basis.freedom, 1.0)), 3))
+    shift = basis.skew * (2 * t * t + 1)
+    return spread * (t - min(shift, 0.0)), spread * (t + max(shift, 0.0))
 
 
 @lru_cache(maxsize=16_384)
