@@ -6,9 +6,10 @@ the simulation where a figure is simulated; they say nothing about an attack's
 assumptions.
 
 Verdict at the first target:
-    fails       no depth, whatever the resample; or quality 0; or SM1 pays
-    holds       a depth (at most ``limit``) for the runs and every resample
-    undecided   it depends on the resample
+    fails       no depth, or none up to ``limit``, anywhere in the interval; or quality
+                0; or SM1 pays
+    holds       a depth (at most ``limit``) up to the interval's upper end
+    undecided   the interval holds both
     refused     the evidence does not support a figure, with the reason
 """
 

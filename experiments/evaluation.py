@@ -267,11 +267,25 @@ def estimate_tables(
     references, refusals = _references(config, law.law, assessment)
     assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
+    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
         "references": references,
         "notes": notes,
     }
+
+
+def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
+    """The rows with a warning, in one sentence."""
+    told = {m.quantity: m.basis.runs for m in measurements if m.warning}
+    if not told:
+        return pd.DataFrame(columns=["kind", "text"])
+    text = (
+        f"{', '.join(told)}: rest on few training runs in effect (the fewest "
+        f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
+        "intervals may cover less than 95 %: train more models"
+    )
+    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
 
 
 def network_of(config: Config, law: BlockTimeLaw) -> Network:

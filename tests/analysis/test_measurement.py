@@ -111,10 +111,11 @@ def test_rising_curves_are_spread_as_they_are():
             for k, m in enumerate(curve(values, count=2000))
         ]
 
-    laws = [rising([0.009, 0.5]), rising([0.011, 0.5])]
+    near = (0.009, 0.0095, 0.01, 0.0105, 0.011)
+    laws = [rising([p, 0.5]) for p in near]
     wide = with_training_error(rising([0.01, 0.5]), laws)
     assert 0.003 < wide[0].estimate.low < wide[0].estimate.high < 0.02
-    laws = [rising([0.0095, 0.5]), rising([0.0002, 0.5])]
+    laws = [rising([p, 0.5]) for p in (0.0002, 0.0095)]
     wide = with_training_error(rising([0.01, 0.5]), laws)
     assert wide[0].estimate.low == 0.0
     assert wide[0].estimate.high > 0.02
