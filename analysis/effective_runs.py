@@ -3,21 +3,20 @@ r"""On how many training runs a figure rests.
 Notation
     S_i(t)      Pr[X > t | the prover's first model is run i]      ``RunLaws.survival``
     S(t)        their mean
-    U_i         influence of run i on a figure: its derivative by the run's weight
+    U_i         influence of run i on a figure: how far it moves without the run
     w_i         how often run i is the model that counts
     n_eff       Kish's (Σw)²/Σw²
 
 The fastest of n provers depends on the runs that are fast: run i wins with the weight
 w_i = ∫ S^{n−1} dF_i, and a race in which the adversary must be lucky is played out
-under the tilt e^{−θt}: w_i = ∫ S^{n−1} e^{−θt} dF_i. Influences follow from S_i by the
-chain rule,
+under the tilt e^{−θt}: w_i = ∫ S^{n−1} e^{−θt} dF_i. Leaving run i out turns S into
+(N S − S_i)/(N − 1), which moves ln E[T] and ln CV[T] of T = fastest of n by −U_i; of a
+tilted race only the derivative is needed,
 
-    E[fastest of n]        U_i = ∫ n S^{n−1} (S_i − S) dt
-    its second moment      U_i = ∫ n S^{n−1} 2t (S_i − S) dt
-    ln E[e^{∓θ fastest}]   U_i ∝ ∫ n S^{n−1} e^{∓θt} (S_i − S) dt,
+    ln E[e^{∓θT}]   U_i ∝ ∫ n S^{n−1} e^{∓θt} (S_i − S) dt,
 
-up to a factor (models given up are replaced by ones of the same law) that no count, no
-degrees of freedom and no skew depend on:
+both up to a factor (models given up are replaced by ones of the same law) that no
+count, no degrees of freedom and no skew depend on:
 
     runs     Kish's number of the w_i
     freedom  (ΣU²)²/ΣU⁴ − 1: few where few runs carry the spread
@@ -96,13 +95,18 @@ def run_laws(
 
 def fastest(runs: RunLaws, provers: Real) -> tuple[Basis, Basis]:
     """What mean and CV of the fastest of n rest on."""
-    weights, (first, second), (m_1, m_2) = _moments(runs, float(provers))
-    variance = m_2 - m_1**2
-    if not variance > 0:
-        # A law without spread has no CV to be off.
-        return _basis(weights, first), _basis(weights, first)
-    relative = second / variance - 2 * first * (m_1 / variance + 1 / m_1)
-    return _basis(weights, first), _basis(weights, relative)
+    n = float(provers)
+    count = len(runs.survival)
+    weights = _wins(runs, n, 0.0)
+    alive = runs.survival.mean(axis=0)
+    without = alive - _apart(runs, alive) / max(count - 1, 1)
+    whole, left = (_log_moments(s**n, runs.times) for s in (alive, without))
+    # A law without spread has no CV to be off: its logarithm stays where it is.
+    found = [
+        _basis(weights, all_of_them - each)
+        for all_of_them, each in zip(whole, left, strict=True)
+    ]
+    return found[0], found[1]
 
 
 def network(runs: RunLaws, *groups: Real) -> Basis:
@@ -134,7 +138,7 @@ def tilted(runs: RunLaws, honest: Real, adversarial: Real, theta: Real) -> Basis
         alive = runs.survival.mean(axis=0)
         total = 1 + sign * theta * _integral(tilt * alive**count, runs.times)
         inner = tilt * count * alive ** (count - 1)
-        change = _integral(inner * (runs.survival - alive), runs.times)
+        change = _integral(inner * _apart(runs, alive), runs.times)
         parts.append(sign * change / total)
     weights = _wins(runs, float(adversarial), theta)
     own = _basis(weights, parts[0] + parts[1])
@@ -149,8 +153,9 @@ def kish(weights: Float[np.ndarray, " runs"]) -> float:
 
 
 def _basis(weights, influences) -> Basis:
+    influences = influences - influences.mean()
     second = float((influences**2).sum())
-    if not second > 0:
+    if not second > 1e-24:
         # Runs that are all alike: nothing to be lopsided.
         return Basis(kish(weights), math.inf)
     fourth, third = float((influences**4).sum()), float((influences**3).sum())
@@ -161,18 +166,18 @@ def _basis(weights, influences) -> Basis:
     )
 
 
-def _moments(runs: RunLaws, n: float):
-    """w_i, influences of E[T] and E[T²], and these moments, T the fastest of n."""
-    times = runs.times
-    alive = runs.survival.mean(axis=0)
+def _apart(runs: RunLaws, alive: np.ndarray) -> np.ndarray:
+    """S_i − S; rounding is no difference between runs."""
     apart = runs.survival - alive
-    # Rounding is no difference between runs.
-    apart[np.abs(apart) < 1e-12] = 0.0
-    change = n * alive ** (n - 1) * apart
-    influences = _integral(change, times), _integral(2 * times * change, times)
-    power = alive**n
-    moments = float(_integral(power, times)), float(_integral(2 * times * power, times))
-    return _wins(runs, n, 0.0), influences, moments
+    return np.where(np.abs(apart) < 1e-12, 0.0, apart)
+
+
+def _log_moments(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of mean and CV of laws, times on the last axis."""
+    first = _integral(alive, times)
+    variance = _integral(2 * times * alive, times) - first**2
+    least = (1e-9 * first) ** 2
+    return np.log(first), 0.5 * np.log(np.maximum(variance, least)) - np.log(first)
 
 
 def _wins(runs: RunLaws, n: float, theta: Real) -> np.ndarray:

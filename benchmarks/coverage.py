@@ -265,7 +265,9 @@ def law_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
 
 def _seen(place, found, true: float, old: bool, warned: bool) -> Seen:
     width = (found.high - found.low) / abs(true) if true else math.nan
-    return Seen(*place, true < found.low, true > found.high, old, warned, width)
+    kind, figure, truth, runs = place
+    missed = true < found.low, true > found.high
+    return Seen(kind, figure, truth, runs, *missed, old, warned, width)
 
 
 def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
@@ -590,9 +592,10 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in rows:
         before = "—" if row["kind"] == "attack" else f"{row['before']:.3f}"
+        share = f"{row['coverage']:.3f}"
         lines.append(
             f"| {row['kind']} | {row['figure']} | {row['runs']} | {row['truth']} | "
-            f"{row['samples']} | {row['warned']:.0%} | {before} | {row['coverage']:.3f} | "
+            f"{row['samples']} | {row['warned']:.0%} | {before} | {share} | "
             f"{row['low']:.3f}–{row['high']:.3f} | {row['verdict']} |"
         )
     return "\n".join(lines) + "\n"
