@@ -85,8 +85,10 @@ def with_training_error(
     Returns:
         The measurements in their order, with both errors in their intervals.
     """
-    own = [m if m.basis is not UNKNOWN else m._replace(basis=basis) for m in measured]
-    own = [m._replace(basis=UNKNOWN) if m.spread == "none" else m for m in own]
+    own = [
+        m._replace(basis=basis) if m.basis is UNKNOWN and m.spread != "none" else m
+        for m in measured
+    ]
     if not resampled:
         return own
     drawn, ends, middle = map(_lookup, (resampled, extremes, [centre]))

@@ -127,20 +127,21 @@ def training_interval(
         for the law of all runs (infinite: no depth is safe), the interval starts at
         the smallest that a resample has.
     """
-    given = np.asarray(drawn, float)
-    known = given[np.isfinite(given)]
+    # A sweep makes hundreds of these a point, of a few numbers each: no arrays.
+    given = [float(each) for each in drawn]
+    known = [each for each in given if math.isfinite(each)]
     method = f"{found.method}{_said(len(known), len(given))}"
     if math.isnan(found.value):
         return found
     if math.isinf(found.value):
-        low = float(known.min()) if len(known) else found.value
+        low = min(known, default=found.value)
         return found._replace(low=low, high=math.inf, method=method)
     ends = [each for each in extremes if math.isfinite(each)]
     middle = found.value if centre is None else centre
     axis = _axis(scale, [found.value, middle, *known, *ends])
     at = axis.to(found.value)
     down, up = _simulated(found, axis)
-    spread = _deviation([axis.to(float(each)) for each in known])
+    spread = _deviation([axis.to(each) for each in known])
     less, more = _reach(spread, len(known), basis)
     moved = [axis.to(each) - axis.to(middle) for each in ends] or [0.0]
     lower = math.hypot(less, down, max(0.0, -min(moved)))
@@ -156,7 +157,7 @@ def training_interval(
     if lacking is not None and (len(known) < len(given) or len(ends) < len(extremes)):
         high = max(high, lacking)
     if extremes:
-        method += "; what training may do beyond the horizon"
+        method += " + the law beyond the horizon"
     return found._replace(low=low, high=high, method=method)
 
 
@@ -171,7 +172,7 @@ def law_figure(
 
     Its count is the number of resamples that have the figure.
     """
-    count = int(np.isfinite(np.asarray(drawn, float)).sum())
+    count = sum(math.isfinite(each) for each in drawn)
     found = Estimate(value, value, value, count, method)
     return training_interval(found, drawn, scale, **others)
 
@@ -235,7 +236,11 @@ def _simulated(found: Estimate, axis: _Axis) -> tuple[float, float]:
 
 
 def _deviation(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    if len(values) < 2 or min(values) == max(values):
+        return 0.0
+    centre = math.fsum(values) / len(values)
+    square = math.fsum((each - centre) ** 2 for each in values)
+    return math.sqrt(square / (len(values) - 1))
 
 
 def _reach(spread: float, count: int, basis: Basis) -> tuple[float, float]:

@@ -164,7 +164,8 @@ def risk_tables(
         "any_block": own[0],
         "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
         "notes": pd.DataFrame(
-            [("assumption", text) for text in _assumptions(config, question, count)],
+            [("assumption", text) for text in _assumptions(config, question, count)]
+            + [("warning", text) for text in [few_runs(basis)] if text],
             columns=["kind", "text"],
         ),
     }
