@@ -398,7 +398,7 @@ def _best(walk, reach, horizon) -> Int[Array, " levels"]:
 
 
 def _measured(name: str, depth: int, estimate: Estimate) -> Measurement:
-    return Measurement(name, float(depth), "blocks", estimate, "probability")
+    return Measurement(name, float(depth), "blocks", estimate, "probability", "tail")
 
 
 def _check(depths: Sequence[int], horizon: int) -> None:

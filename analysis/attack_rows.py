@@ -1,13 +1,15 @@
 """Rows of the attack table: figures with intervals, verdict, reason.
 
-Values are those of the law of all training runs. An interval covers 95 % of the same
-figure over resamples of the runs, honest law and attack made anew from each; it says
-nothing about an attack's assumptions.
+Values are those of the law of all training runs. Intervals hold the error of the runs
+(``training_error.py``), honest law and attack made anew from each resample, and that of
+the simulation where a figure is simulated; they say nothing about an attack's
+assumptions.
 
 Verdict at the first target:
-    fails       no depth, whatever the resample; or quality 0; or SM1 pays
-    holds       a depth (at most ``limit``) for the runs and every resample
-    undecided   it depends on the resample
+    fails       no depth, or none up to ``limit``, anywhere in the interval; or quality
+                0; or SM1 pays
+    holds       a depth (at most ``limit``) up to the interval's upper end
+    undecided   the interval holds both
     refused     the evidence does not support a figure, with the reason
 """
 
@@ -15,12 +17,11 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-
-from .estimate import COVERAGE, Estimate
+from .estimate import Estimate
+from .training_error import UNKNOWN, Basis, few_runs, law_figure
 
 Verdict = Literal["holds", "fails", "undecided", "refused"]
-_METHOD = "law of all runs; interval over resampled runs"
+_METHOD = "law of all runs"
 
 
 class Effort(NamedTuple):
@@ -30,6 +31,7 @@ class Effort(NamedTuple):
         resamples: Resamples of the training runs; 0: no intervals.
         levels: Blocks a replica, for chain quality.
         replicas: Replicas; 0: no chain quality, no good periods.
+        spread_replicas: Replicas under each resample.
         ties_win: Whether a private chain of equal length reverts.
         gamma: Honest share that extends SM1's block in a tie.
         limit: Deepest confirmation that is still of use; None: any finite one.
@@ -40,6 +42,7 @@ class Effort(NamedTuple):
     resamples: int = 12
     levels: int = 128
     replicas: int = 1000
+    spread_replicas: int = 125
     ties_win: bool = True
     gamma: float = 1.0
     limit: int | None = None
@@ -60,12 +63,12 @@ class Row(NamedTuple):
         assumptions: What the attack's law rests on.
         attacker_rate: 1/E[A], blocks per unit of time; None where refused.
         public_rate: 1/(E[H] + Δ).
-        quality: Honest share of the chain under a withholding adversary; its interval
-            is that of the simulation alone.
+        quality: Honest share of the chain under a withholding adversary.
         good_period: Pr[a window is good] where expectations are those without the
-            attack; its interval is that of the simulation alone.
+            attack.
         revenue: The adversary's share of the rewards, where the attack is about them.
         figures: The attack's own numbers.
+        basis: What the figures rest on.
     """
 
     attack: str
@@ -81,6 +84,7 @@ class Row(NamedTuple):
     good_period: Estimate | None = None
     revenue: Estimate | None = None
     figures: tuple[tuple[str, float], ...] = ()
+    basis: Basis = UNKNOWN
 
 
 def tidy(rows: Sequence[Row]) -> list[dict[str, object]]:
@@ -103,17 +107,34 @@ def _flat(row: Row) -> dict[str, object]:
         value = (math.nan,) * 3 if found is None else found[:3]
         for suffix, number in zip(("", "_low", "_high"), value, strict=True):
             flat[name + suffix] = number
-    return flat | {**dict(row.figures), "assumptions": row.assumptions}
+    return flat | {
+        **dict(row.figures),
+        "runs_effective": row.basis.runs,
+        "warning": few_runs(row.basis),
+        "assumptions": row.assumptions,
+    }
 
 
-def interval(value: float, spread: Sequence[float]) -> Estimate:
-    """Percentiles over resamples, and at least the value itself."""
-    if len(spread) < 2:
-        return Estimate(value, value, value, len(spread), "law of all runs")
-    outer = (1 - COVERAGE) / 2
-    low, high = np.quantile(spread, [outer, 1 - outer], method="inverted_cdf")
-    return Estimate(
-        value, min(value, float(low)), max(value, float(high)), len(spread), _METHOD
+def interval(
+    value: float, spread: Sequence[float], *, basis: Basis = UNKNOWN
+) -> Estimate:
+    """A rate, or a depth in whole blocks, with the error of the runs.
+
+    Args:
+        value: Under the law of all runs; infinite: no depth is safe.
+        spread: Under each resample. Where one is infinite, so is the upper end.
+        basis: What the figure rests on.
+    """
+    lacking = math.inf if any(math.isinf(each) for each in spread) else None
+    return law_figure(value, spread, "log", _METHOD, basis=basis, lacking=lacking)
+
+
+def whole(depth: Estimate) -> Estimate:
+    """A depth's interval in whole blocks."""
+    low, high = depth.low, depth.high
+    return depth._replace(
+        low=max(1.0, math.floor(low + 1e-9)) if math.isfinite(low) else low,
+        high=math.ceil(high - 1e-9) if math.isfinite(high) else high,
     )
 
 

@@ -14,7 +14,7 @@ and how its verdict comes about is in ``attack_rows.py``.
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +22,13 @@ from jaxtyping import Array, Key
 
 from . import attacks, warm_attacks
 from .attack_chains import ChainFigures, chain_figures, expected_rates
-from .attack_rows import Effort, Row, interval, judge, refused_row
-from .attack_setting import Setting, plain, resampled
+from .attack_rows import Effort, Row, interval, judge, refused_row, whole
+from .attack_setting import Setting, plain, resampled, ticketed
 from .attacks import Attack
 from .balance import Balance, balance
 from .block_time import fastest_of, mean
+from .effective_runs import network as network_basis
+from .effective_runs import run_laws
 from .estimate import Estimate, Refused
 from .good_period import RoundRates
 from .lattice_race import smallest_depths
@@ -36,6 +38,7 @@ from .simulation import Network
 from .sm1 import sm1_revenue
 from .thresholds import race_threshold
 from .tilted_law import log_moment
+from .training_error import Basis, training_interval
 
 TARGETS = (1e-3, 1e-9, 2.0**-40)
 _EFFORT = Effort()
@@ -61,7 +64,8 @@ class _Job(NamedTuple):
     effort: Effort
     figures: dict[bytes, _Figures]
     chains: dict[bytes, ChainFigures]
-    expected: RoundRates | None = None
+    expected: dict[int, RoundRates | None]
+    basis: Basis
 
 
 def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
@@ -109,6 +113,7 @@ def attack_table(
     effort: Effort = _EFFORT,
     seed: int = 0,
     rarer_prehash: float = 1 / 16,
+    only: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Row]:
     """All attacks on a setting, each with its mitigation off and on.
@@ -120,6 +125,7 @@ def attack_table(
         effort: Resamples and replicas.
         seed: Fixes the resamples.
         rarer_prehash: As ``attack_builders``.
+        only: Names of ``attack_builders`` that are asked for; None: every attack.
         progress: Told how many rows are done.
 
     Raises:
@@ -128,15 +134,20 @@ def attack_table(
     """
     if not targets or not all(0 < each < 1 for each in targets):
         raise ValueError(f"targets must be in (0, 1), got {list(targets)}")
-    plain(at)
+    law = plain(at).law
     others = [resampled(at, seed + i) for i in range(effort.resamples)]
-    job = _Job(key, at, others, tuple(targets), effort, {}, {})
-    usual = _network(attacks.private(at), at)
-    rounds = float(at.check_every)
-    expected = expected_rates(key, usual, effort=effort, round_steps=rounds)
-    job = job._replace(expected=expected)
+    counted = run_laws(
+        ticketed(at.curves, np.full(len(at.runs), at.s_min)),
+        at.lottery,
+        law,
+        step_costs=at.step_costs,
+    )
+    basis = network_basis(counted, at.honest, at.adversarial)
+    job = _Job(key, at, others, tuple(targets), effort, {}, {}, {}, basis)
     builders = attack_builders(rarer_prehash=rarer_prehash)
-    total = sum(map(len, builders.values())) + 2
+    if only is not None:
+        builders = {name: builders[name] for name in only}
+    total = sum(map(len, builders.values())) + 2 * (only is None)
     rows: list[Row] = []
 
     def add(row: Row) -> None:
@@ -146,8 +157,9 @@ def attack_table(
     for name, builds in builders.items():
         for place, build in enumerate(builds):
             add(_law_row(job, name, place == 1, build))
-    add(_selfish_row(job))
-    add(_balance_row(job))
+    if only is None:
+        add(_selfish_row(job))
+        add(_balance_row(job))
     return rows
 
 
@@ -198,12 +210,14 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
         return refused_row(name, on, str(refusal))
     value = _figures(job, attack, job.at)
     spread, failed = _each(lambda here: _figures(job, build(here), here), job.others)
-    depths = _depth_estimates(value.depths, [each.depths for each in spread])
+    depths = _depth_estimates(job, value.depths, [each.depths for each in spread])
     rates = [
-        interval(getattr(value, each), [getattr(x, each) for x in spread])
+        interval(
+            getattr(value, each), [getattr(x, each) for x in spread], basis=job.basis
+        )
         for each in ("attacker_rate", "public_rate")
     ]
-    (quality, good_period), revenue = _chain(job, attack), None
+    (quality, good_period), revenue = _chain_estimates(job, attack, build), None
     if attack.takes_all:
         every = "every public block is relabelled"
         quality, revenue = (Estimate(x, x, x, 0, every) for x in (0.0, 1.0))
@@ -226,6 +240,7 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
         good_period=good_period,
         revenue=revenue,
         figures=(*attack.figures, *_threshold(attack, job.at)),
+        basis=job.basis,
     )
 
 
@@ -269,9 +284,7 @@ def _selfish_row(job: _Job) -> Row:
         spread = _each(lambda here: revenue(here).value, job.others)[0]
     except Refused as refusal:
         return refused_row("selfish", False, str(refusal), assumptions)
-    if len(spread) > 1:
-        found = found.widened(float(np.std(spread, ddof=1)), "resampled runs")
-        found = found.clipped(0, 1)
+    found = training_interval(found, spread, "angle", basis=job.basis)
     if found.low > at.beta:
         verdict, reason = "fails", f"SM1 earns more than its share {at.beta:g}"
     elif found.high <= at.beta:
@@ -291,6 +304,7 @@ def _selfish_row(job: _Job) -> Row:
         assumptions,
         quality=quality,
         revenue=found,
+        basis=job.basis,
     )
 
 
@@ -324,7 +338,7 @@ def _balance_row(job: _Job) -> Row:
     except Refused as refusal:
         return refused_row("balance", False, str(refusal), assumptions)
     spread, failed = _each(found, job.others)
-    depths = _depth_estimates(depth(value), [depth(each) for each in spread])
+    depths = _depth_estimates(job, depth(value), [depth(each) for each in spread])
     verdict, reason = judge(depths[0][1], failed, job.effort)
     return Row(
         "balance",
@@ -335,6 +349,7 @@ def _balance_row(job: _Job) -> Row:
         reason,
         assumptions,
         figures=(("level_survival", value.ratio),),
+        basis=job.basis,
     )
 
 
@@ -358,12 +373,13 @@ def _figures(job: _Job, attack: Attack, at: Setting) -> _Figures:
 
 
 def _depth_estimates(
-    value: dict[float, float], spread: Sequence[dict[float, float]]
+    job: _Job, value: dict[float, float], spread: Sequence[dict[float, float]]
 ) -> tuple[tuple[float, Estimate], ...]:
-    return tuple(
-        (target, interval(depth, [each[target] for each in spread if target in each]))
-        for target, depth in value.items()
-    )
+    found = []
+    for target, depth in value.items():
+        drawn = [each[target] for each in spread if target in each]
+        found.append((target, whole(interval(depth, drawn, basis=job.basis))))
+    return tuple(found)
 
 
 def _fingerprint(attack: Attack) -> bytes:
@@ -388,14 +404,46 @@ def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
     return found, len(others) - len(found)
 
 
-def _chain(job: _Job, attack: Attack) -> ChainFigures:
+def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
+    """Quality and good periods, with the error of the simulation and of the runs."""
+    value = _chain(job, attack, job.at, job.effort)
+    if value == ChainFigures():
+        return value
+    effort = job.effort._replace(replicas=job.effort.spread_replicas)
+    spread, _ = _each(lambda here: _chain(job, build(here), here, effort), job.others)
+
+    def wide(name: str) -> Estimate | None:
+        found = getattr(value, name)
+        if found is None:
+            return None
+        drawn = [getattr(each, name) for each in spread]
+        values = [each.value for each in drawn if each is not None]
+        return training_interval(found, values, "angle", basis=job.basis)
+
+    return ChainFigures(wide("quality"), wide("good_period"))
+
+
+def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigures:
     name = _fingerprint(attack._replace(premined=False, free_blocks=0))
+    name += effort.replicas.to_bytes(8)
     if name not in job.chains:
         job.chains[name] = chain_figures(
             job.key,
-            _network(attack, job.at),
-            job.expected,
-            effort=job.effort,
-            round_steps=float(job.at.check_every),
+            _network(attack, at),
+            _expected(job, at, effort),
+            effort=effort,
+            round_steps=float(at.check_every),
         )
     return job.chains[name]
+
+
+def _expected(job: _Job, at: Setting, effort: Effort) -> RoundRates | None:
+    """What the protocol counts on under the setting's own law, without the attack."""
+    if id(at) not in job.expected:
+        job.expected[id(at)] = expected_rates(
+            job.key,
+            _network(attacks.private(at), at),
+            effort=effort,
+            round_steps=float(at.check_every),
+        )
+    return job.expected[id(at)]

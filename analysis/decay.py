@@ -276,15 +276,15 @@ def decay_measurements(
     test = f"Hotelling's test of {contrasts} contrasts"
     p_value = Estimate(real.p_value, real.p_value, real.p_value, count, test)
     found = [
-        ("decay_constant", real.constant, ""),
-        ("decay_fit_p_value", p_value, "probability"),
+        ("decay_constant", real.constant, "", None),
+        ("decay_fit_p_value", p_value, "probability", "none"),
     ]
     if ideal is not None:
-        found.append(("decay_constant_iid", _base(ideal), ""))
-        found.append(("decay_ratio", decay_ratio(real, ideal), ""))
+        found.append(("decay_constant_iid", _base(ideal), "", None))
+        found.append(("decay_ratio", decay_ratio(real, ideal), "", None))
     return [
-        Measurement(f"{name}{suffix}", None, "", estimate, unit)
-        for name, estimate, unit in found
+        Measurement(f"{name}{suffix}", None, "", estimate, unit, spread)
+        for name, estimate, unit, spread in found
     ]
 
 

@@ -7,8 +7,7 @@ Notation (``race.py`` says which event; security.md §4, §6)
 Both are of the private race against the slowest public chain that the delay allows,
 which bounds a private chain's risk on the simulated network from above (and no other
 attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
-is that of the law. The interval is 1.96 standard deviations over the laws of resampled
-training runs. A risk of 2^-128 is no frequency that anybody has seen: it multiplies
+is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that anybody has seen: it multiplies
 levels as independent, which trainings from independent hashes are as far as the model
 goes, and takes the law's tail beyond what was observed as it is extrapolated.
 
@@ -30,8 +29,8 @@ from .measurement import Measurement
 from .race import TARGETS, race
 from .simulation import Network
 from .thresholds import race_threshold
+from .training_error import UNKNOWN, Basis, law_figure
 
-_Z = 1.96
 _SCAN = 24
 _METHOD = (
     "Fourier grid of the private race (upper bound of the private chain's risk on this "
@@ -47,6 +46,8 @@ def safe_depths(
     targets: Sequence[float] = TARGETS,
     premined: bool = False,
     known_until: Real = math.inf,
+    extremes: Sequence[BlockTimeLaw] = (),
+    basis: Basis = UNKNOWN,
     progress: Callable[[int, int], None] | None = None,
     mapped: Mapped = one_by_one,
 ) -> list[Measurement]:
@@ -59,17 +60,21 @@ def safe_depths(
         targets: ε.
         premined: Whether the adversary starts with its stationary lead.
         known_until: As ``race.Race``.
+        extremes: The slowest and the fastest defensible law beyond the horizon.
+        basis: What the race rests on (``effective_runs.tilted``).
         progress: Told (laws done, laws).
         mapped: As for ``assessment.assess``: laws are independent.
 
     Returns:
         ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
-        resampled law has no safe depth, the interval has no upper end.
+        resampled law, or one of the extremes, has no safe depth, the interval has no
+        upper end.
 
     Raises:
         Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
     """
-    total = 1 + len(resamples)
+    others = (*resamples, *extremes)
+    total = 1 + len(others)
     quantity = "safe_depth_premined" if premined else "safe_depth"
 
     def depths(one: BlockTimeLaw, known: Real) -> list[float]:
@@ -81,19 +86,24 @@ def safe_depths(
     def resampled(number: int) -> list[float]:
         try:
             # Whether the runs are long enough was judged by all of them.
-            return depths(resamples[number], math.inf)
+            return depths(others[number], math.inf)
         except Refused:
             return [math.inf] * len(targets)
 
     values = depths(law, known_until)
     spread = []
-    for each in mapped(resampled, len(resamples)):
+    for each in mapped(resampled, len(others)):
         spread.append(each)
         if progress is not None:
             progress(1 + len(spread), total)
     return [
         Measurement(
-            quantity, target, "target", _depth_estimate(value, each), unit="blocks"
+            quantity,
+            target,
+            "target",
+            _depth_estimate(value, each, len(resamples), basis),
+            unit="blocks",
+            basis=basis,
         )
         for target, value, each in zip(
             targets, values, _columns(spread, len(targets)), strict=True
@@ -172,36 +182,39 @@ def depth_threshold(
     return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
 
 
-def share_estimate(value: float, spread: Sequence[float]) -> Estimate:
+def share_estimate(
+    value: float,
+    spread: Sequence[float],
+    *,
+    extremes: Sequence[float] = (),
+    basis: Basis = UNKNOWN,
+) -> Estimate:
     """β* with the interval of its resamples.
 
     Args:
         value: Under the law of all runs.
         spread: Under each resampled law; NaN where it was refused.
+        extremes: Under the slowest and the fastest law beyond the horizon.
+        basis: What it rests on.
     """
-    known = np.array([each for each in spread if math.isfinite(each)])
-    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
-    return Estimate(
+    return law_figure(value, spread, "logit", _METHOD, extremes=extremes, basis=basis)
+
+
+def _depth_estimate(
+    value: float, found: Sequence[float], resamples: int, basis: Basis
+) -> Estimate:
+    """A depth under all laws but that of all runs: resamples first, then extremes."""
+    wide = law_figure(
         value,
-        max(0.0, value - half),
-        min(1.0, value + half),
-        len(known),
-        _method(known),
+        found[:resamples],
+        "log",
+        _METHOD,
+        extremes=found[resamples:],
+        basis=basis,
+        lacking=math.inf,
     )
-
-
-def _depth_estimate(value: float, spread: Sequence[float]) -> Estimate:
-    known = np.array([each for each in spread if math.isfinite(each)])
-    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
-    high = math.ceil(value + half) if len(known) == len(spread) else math.inf
-    low = max(1, math.floor(value - half))
-    return Estimate(value, low, high, len(known), _method(known))
-
-
-def _method(known: np.ndarray) -> str:
-    if len(known) < 2:
-        return f"{_METHOD}; no error of the training runs"
-    return f"{_METHOD}; bootstrap over training runs"
+    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
+    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high)
 
 
 def _columns(rows: list[list[float]], width: int) -> list[list[float]]:

@@ -28,6 +28,7 @@ from .block_time import BlockTimeLaw, fastest_of, mean
 from .effects import Evidence, Real, Row, measured, row
 from .estimate import Refused
 from .thresholds import race_threshold
+from .training_error import Scale
 from .warm_attacks import cross_slot_new
 
 
@@ -184,7 +185,7 @@ def _comparison(every, equals, measure) -> list[Row]:
         "threshold": measure,
         "effect": lambda *laws: equals(*laws) - measure(*laws),
     }
-    return [row(k, measured(f, *every), every[0].p_2) for k, f in figures.items()]
+    return [_row(name, figure, every) for name, figure in figures.items()]
 
 
 def _prediction(every, reading: str, saved, measure, prediction) -> list[Row]:
@@ -193,7 +194,14 @@ def _prediction(every, reading: str, saved, measure, prediction) -> list[Row]:
         f"threshold_delay_{reading}": prediction,
         f"difference_{reading}": lambda *laws: measure(*laws) - prediction(*laws),
     }
-    return [row(k, measured(f, *every), every[0].p_2) for k, f in figures.items()]
+    return [_row(name, figure, every) for name, figure in figures.items()]
+
+
+def _row(name: str, figure: Callable[..., float], every: Sequence[Evidence]) -> Row:
+    # Thresholds are shares; differences have a sign.
+    scales: dict[str, Scale] = {"threshold": "logit", "extra": "log"}
+    scale = scales.get(name.split("_")[0], "linear")
+    return row(name, measured(figure, *every, scale=scale), every[0].p_2)
 
 
 def _private(law: BlockTimeLaw, provers: Real) -> float:

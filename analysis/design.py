@@ -16,8 +16,9 @@ owes what ``warm_attacks.step_debt`` leaves.
 k* is estimated by a saddle point, which costs milliseconds, and found on the grid
 (``lattice_race.py``) for the settings that are shown:
     ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
-m = 1, or 2 with a head start (``race.py``). Intervals join 1.96 standard deviations
-over resampled trainings and the two defensible extrapolations behind the horizon.
+m = 1, or 2 with a head start (``race.py``). Intervals join the spread over resampled
+trainings and the two defensible extrapolations behind the horizon
+(``training_error.py``).
 """
 
 import math
@@ -38,13 +39,23 @@ from .race import Race, bounded, log_start, outgrows, tilts
 from .security import chain_measurements, follow, liveness_measurements
 from .simulation import network, simulate
 from .thresholds import race_drift
+from .training_error import Scale, law_figure
 from .warm_attacks import cross_slot_new
 from .work_cycle import cycle, mean_interval
 
 MOST_LEVELS = 4096
-_Z = 1.96
 _SMALLEST = 2.0**-256
-_METHOD = "law; bootstrap over training runs and plateau bracket"
+_METHOD = "law"
+# Where a figure is spread evenly; the others are positive numbers.
+_SCALES: dict[str, Scale] = {
+    "useful": "logit",
+    "verification": "logit",
+    "beta": "logit",
+    "beta_warm": "logit",
+    # Its bound may be 0.
+    "quality": "angle",
+}
+_MOST: dict[Scale, float] = {"logit": 1.0, "angle": 1.0}
 
 
 class Choice(NamedTuple):
@@ -328,7 +339,7 @@ def estimates(
     for name, value in centre.items():
         drawn = np.array([each.get(name, math.nan) for each in spread])
         bracket = [each[name] for each in ends if name in each]
-        found[name] = joined(value, drawn, bracket, len(resamples))
+        found[name] = joined(value, drawn, bracket, _SCALES.get(name, "log"))
         if name in reasons:
             found[name] = found[name]._replace(method=f"refused: {reasons[name]}")
     if exact:
@@ -361,27 +372,24 @@ def known_law(at: Setting) -> EmpiricalLaw:
 
 
 def joined(
-    value: float, drawn: np.ndarray, bracket: Sequence[float], of: int
+    value: float, drawn: np.ndarray, bracket: Sequence[float], scale: Scale
 ) -> Estimate:
-    """A figure with 1.96 standard deviations of the resamples, or its bracket if wider.
+    """A figure with the spread of the resamples and its bracket.
 
     Args:
         value: Under the law of all runs.
-        drawn: Under each resampled law; NaN or infinite where it has none.
+        drawn: Under each resampled law; NaN or infinite where it has none: the upper
+            end is then open.
         bracket: Under the slowest and the fastest defensible extrapolation.
-        of: Resamples; where some lack the figure the upper end is open.
+        scale: Where it is spread evenly.
     """
     if not math.isfinite(value):
         what = "not known" if math.isnan(value) else "unbounded"
         return Estimate(value, value, value, 0, what)
-    known = drawn[np.isfinite(drawn)]
-    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
     ends = [each for each in bracket if not math.isnan(each)]
-    low, high = min([value - half, *ends]), max([value + half, *ends])
-    if len(known) < of:
-        # A resample without the figure: one side at least is open.
-        return Estimate(value, low, math.inf, len(known), _METHOD)
-    return Estimate(value, low, high, len(known), _METHOD)
+    return law_figure(
+        value, drawn, scale, _METHOD, extremes=ends, lacking=_MOST.get(scale, math.inf)
+    )
 
 
 def _on_grid(

@@ -15,8 +15,8 @@ Sources: β*, thresholds.py; the share of a fast machine, agreement.py; forks of
 memoryless provers, below. Saved and pooled work: delay_equivalence.py.
 
 Every number is a function of one law (or of laws from the same runs). Its error is the
-spread of that function over laws of resampled runs; what the slowest and the fastest
-defensible behaviour behind the horizon give is kept inside the interval.
+spread of that function over laws of resampled runs, and what the slowest and the
+fastest defensible behaviour behind the horizon make of it (``training_error.py``).
 """
 
 import math
@@ -25,18 +25,23 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Key
-from scipy import stats
 
 from ..models.curves import CurveSet
 from .block_time import BlockTimeLaw, cv, exponential, fastest_of, mean, survival
 from .bounds import security_threshold
 from .empirical import Lottery, bootstrap_laws, empirical_law, interval_bracket
-from .estimate import COVERAGE, Estimate, Refused, estimate_ratio
+from .estimate import Estimate, Refused, estimate_ratio, standard_error
 from .simulation import Network, simulate
 from .thresholds import race_threshold
+from .training_error import Scale, law_figure, training_interval
 
-_Z = float(stats.norm.ppf(0.5 + COVERAGE / 2))
 _METHOD = "exact for the law"
+# Differences have a sign, and a share stays below 1.
+_SCALES: dict[str, Scale] = {
+    "cv_difference": "linear",
+    "threshold": "logit",
+    "margin_lost": "linear",
+}
 
 Real = float | int
 
@@ -125,12 +130,15 @@ def swept_laws(
     return found, refused
 
 
-def measured(figure: Callable[..., float], *evidence: Evidence) -> Estimate:
+def measured(
+    figure: Callable[..., float], *evidence: Evidence, scale: Scale = "log"
+) -> Estimate:
     """A function of laws from the same runs, with the error of the runs.
 
     Args:
         figure: From one law of each evidence to a number.
         evidence: Laws whose resamples go together.
+        scale: Where the number is spread evenly.
 
     Raises:
         Refused: If the number is not finite or is refused for the law of all runs.
@@ -149,16 +157,7 @@ def measured(figure: Callable[..., float], *evidence: Evidence) -> Estimate:
         _or_nan(figure, laws)
         for laws in zip(*(each.resamples for each in evidence), strict=True)
     ]
-    known = np.array([each for each in spread if math.isfinite(each)])
-    half = _Z * float(known.std(ddof=1)) if len(known) > 1 else 0.0
-    ends = [each for each in bracket if math.isfinite(each)]
-    method = f"{_METHOD}; {len(known)} resampled laws"
-    if len(known) < len(spread):
-        method += f", {len(spread) - len(known)} refused"
-    if bracket:
-        method += "; plateau bracket"
-    low, high = min(value - half, *ends, value), max(value + half, *ends, value)
-    return Estimate(value, low, high, len(known), method)
+    return law_figure(value, spread, scale, _METHOD, extremes=bracket)
 
 
 def memorylessness(
@@ -185,7 +184,7 @@ def memorylessness(
         "margin_lost": lambda law: memoryless - share(law),
     }
     return [
-        row(name, measured(figure, each), each.p_2)
+        row(name, measured(figure, each, scale=_SCALES.get(name, "log")), each.p_2)
         for each in laws
         for name, figure in figures.items()
     ]
@@ -246,7 +245,7 @@ def fast_machine(
             def share(law: BlockTimeLaw, speed: Real = speed) -> float:
                 return machine_share(law, speed=speed, units=total - speed)
 
-            found = measured(share, each).clipped(0, 1)
+            found = measured(share, each, scale="logit")
             rows += [
                 row("block_share", found, each.p_2, speed),
                 row("excess", _changed(found, -compute), each.p_2, speed),
@@ -303,17 +302,18 @@ def restart_forks(
         known = {id(law): figures(blocks_of(law)) for law in everyone}
         for name, memoryless in plain.items():
             # The same random numbers under every law: only the law makes the spread.
-            def figure(law: BlockTimeLaw, name=name, known=known) -> float:
-                return known[id(law)][name].value
-
-            found = measured(figure, each)
-            noise = standard_error(known[id(each.law)][name])
-            found = found.widened(noise, f"simulation, {replicas} replicas")
+            drawn, ends = (
+                [known[id(law)][name].value for law in some]
+                for some in (each.resamples, each.extremes)
+            )
+            found = training_interval(
+                known[id(each.law)][name], drawn, "log", extremes=ends
+            )
             excess = _changed(found, -memoryless.value).widened(
                 standard_error(memoryless), "simulated memoryless network"
             )
             rows += [
-                row(name, found.clipped(0, math.inf), each.p_2),
+                row(name, found, each.p_2),
                 row(f"{name}_memoryless", memoryless, each.p_2),
                 row(f"{name}_excess", excess, each.p_2),
             ]
@@ -346,11 +346,6 @@ def _or_nan(figure: Callable[..., float], laws: Sequence[BlockTimeLaw]) -> float
         return float(figure(*laws))
     except Refused:
         return math.nan
-
-
-def standard_error(found: Estimate) -> float:
-    """Half the 95 % interval over 1.96."""
-    return (found.high - found.low) / (2 * _Z)
 
 
 def _changed(found: Estimate, shift: Real, factor: Real = 1) -> Estimate:

@@ -59,7 +59,7 @@ def elasticities(
         ]
         for name in names:
             values = np.array([draw[name] for draw in draws[1:]])
-            estimate = joined(draws[0][name], values, [], len(values))
+            estimate = joined(draws[0][name], values, [], "linear")
             found.append(Elasticity(name, parameter, estimate))
     return found
 

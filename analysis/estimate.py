@@ -59,6 +59,11 @@ class Estimate(NamedTuple):
         return self._replace(low=max(self.low, low), high=min(self.high, high))
 
 
+def standard_error(found: Estimate) -> float:
+    """Half the 95 % interval over 1.96."""
+    return (found.high - found.low) / (2 * _Z)
+
+
 def estimate_mean(samples: Float[np.ndarray, " n"], what: str) -> Estimate:
     """Sample mean with Student's t interval x̂ ± t s/√n.
 

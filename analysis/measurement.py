@@ -1,34 +1,29 @@
 """Named estimates, and how the training's sampling error joins them.
 
-Notation:
-    x̂(law)        a figure simulated under a law           ``Measurement.estimate``
-    law_b          law of the b-th resample of the runs     ``empirical.bootstrap_laws``
-    s_B            standard deviation of x̂(law_b) over b, with common random numbers
-
-The interval of a figure joins the simulation's half-width and 1.96 s_B in quadrature:
-the two errors are independent. Persistence, which falls over orders of magnitude, is
-joined on the log scale.
+Every figure has a scale on which its error is spread (``Measurement.spread``); the
+interval is that of ``training_error.py``.
 """
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .estimate import Estimate
+from .training_error import UNKNOWN, Basis, Scale, few_runs, training_interval
 
-# Probabilities that fall over orders of magnitude along their curve.
-_RARE = (
-    "persistence_violation",
-    "persistence_violation_strict",
-    "any_block_violation",
-    "time_rule_violation",
-)
-# A p-value is not a figure of the chain.
-_FIXED = ("decay_fit_p_value", "decay_fit_p_value_all")
+Spread = Scale | Literal["tail", "none"]
+
+# A share may be seen as 0 or 1 under a resample, and no further.
+_SCALES: dict[str, Scale] = {
+    "probability": "angle",
+    "share": "angle",
+    "total variation": "angle",
+}
 _MINIMUM_EVENTS = 20
-_SPREAD_METHOD = "bootstrap over training runs"
+# ln p of a resample in which the event never failed to happen.
+_MOST_LOG = -1e-3
 
 
 class Measurement(NamedTuple):
@@ -40,6 +35,11 @@ class Measurement(NamedTuple):
         at_unit: Unit of ``at``.
         estimate: Value, interval, count, method.
         unit: Unit of the value; ``probability`` and ``share`` lie in [0, 1].
+        spread: Scale on which the training spreads it; None: angle for what lies in
+            [0, 1], else log. ``tail``: a probability that falls over orders of
+            magnitude along its curve (logit). ``none``: not a figure of the chain (a
+            p-value).
+        basis: What it rests on, where that is known.
     """
 
     quantity: str
@@ -47,80 +47,94 @@ class Measurement(NamedTuple):
     at_unit: str
     estimate: Estimate
     unit: str
+    spread: Spread | None = None
+    basis: Basis = UNKNOWN
 
     @property
     def place(self) -> tuple[str, float | None]:
         """What identifies the measurement among others."""
         return self.quantity, self.at
 
+    @property
+    def warning(self) -> str:
+        """What to say beside it where few runs carry it; "" elsewhere."""
+        return few_runs(self.basis)
+
 
 def with_training_error(
-    measured: Sequence[Measurement], resampled: Sequence[Sequence[Measurement]]
+    measured: Sequence[Measurement],
+    resampled: Sequence[Sequence[Measurement]],
+    *,
+    extremes: Sequence[Sequence[Measurement]] = (),
+    centre: Sequence[Measurement] = (),
+    basis: Basis = UNKNOWN,
 ) -> list[Measurement]:
-    """Widen every interval by the spread over bootstrap laws.
+    """Every interval with the training's error in it (``training_interval``).
 
-    Persistence is spread on the log scale; where a resample saw fewer than 20 events
-    its curve is carried on along the slope of its last well-measured stretch.
+    Where a resample saw fewer than 20 events of a ``tail``, its curve is carried on
+    along the slope of its last well-measured stretch.
 
     Args:
         measured: Under the law of all runs.
         resampled: The same figures under each bootstrap law. A figure that a resample
             refused is missing there.
+        extremes: The same under the slowest and the fastest law beyond the horizon.
+        centre: The same under the law of all runs, with the effort of ``extremes``.
+        basis: What figures without a basis of their own rest on.
 
     Returns:
         The measurements in their order, with both errors in their intervals.
     """
+    own = [
+        m._replace(basis=basis) if m.basis is UNKNOWN and m.spread != "none" else m
+        for m in measured
+    ]
     if not resampled:
-        return list(measured)
-    curves = [_log_curves(replicate) for replicate in resampled]
+        return own
+    drawn, ends, middle = map(_lookup, (resampled, extremes, [centre]))
+    return [_widened(m, drawn, ends, middle) for m in own]
+
+
+def _widened(m: Measurement, drawn, ends, middle) -> Measurement:
+    if m.spread == "none":
+        return m
+    values, outer, inner = (found(m) for found in (drawn, ends, middle))
+    found = training_interval(
+        m.estimate,
+        values,
+        "logit" if m.spread == "tail" else m.spread or _SCALES.get(m.unit, "log"),
+        basis=m.basis,
+        # Nothing to compare them with: the law of all runs had no such figure.
+        extremes=outer if inner else (),
+        centre=inner[0] if inner else None,
+    )
+    if m.unit in ("probability", "share"):
+        found = found.clipped(0.0, 1.0)
+    return m._replace(estimate=found)
+
+
+def _lookup(replicates: Sequence[Sequence[Measurement]]):
+    """The values of a figure under each replicate that has it."""
+    curves = [_log_curves(replicate) for replicate in replicates]
     values: dict[tuple[str, float | None], list[float]] = {}
-    for replicate in resampled:
+    for replicate in replicates:
         for m in replicate:
             values.setdefault(m.place, []).append(m.estimate.value)
-    return [_widened(m, values.get(m.place, []), curves) for m in measured]
 
+    def found(m: Measurement) -> list[float]:
+        if m.spread != "tail" or m.at is None:
+            return values.get(m.place, [])
+        logs = [c[m.quantity](m.at) for c in curves if m.quantity in c]
+        return [math.exp(min(each, _MOST_LOG)) for each in logs]
 
-def _widened(measurement, values, curves) -> Measurement:
-    estimate = measurement.estimate
-    if measurement.quantity in _FIXED:
-        return measurement
-    if measurement.quantity in _RARE and measurement.at is not None:
-        logs = [
-            curve[measurement.quantity](measurement.at)
-            for curve in curves
-            if measurement.quantity in curve
-        ]
-        wide = _widen_log(estimate, _spread(logs))
-    else:
-        wide = estimate.widened(_spread(values), _SPREAD_METHOD)
-    if measurement.unit in ("probability", "share"):
-        wide = wide.clipped(0.0, 1.0)
-    return measurement._replace(estimate=wide)
-
-
-def _widen_log(estimate: Estimate, spread: float) -> Estimate:
-    extra = 1.96 * spread
-    value = estimate.value
-    if value == 0.0:
-        # Only an upper limit is known; the training's error moves it as well.
-        return estimate._replace(
-            high=min(1.0, estimate.high * math.exp(extra)),
-            method=f"{estimate.method} + {_SPREAD_METHOD}",
-        )
-    down = math.hypot(math.log(value / max(estimate.low, 1e-300)), extra)
-    up = math.hypot(math.log(estimate.high / value), extra)
-    return estimate._replace(
-        low=value * math.exp(-down),
-        high=value * math.exp(up),
-        method=f"{estimate.method} + {_SPREAD_METHOD}",
-    )
+    return found
 
 
 def _log_curves(replicate: Sequence[Measurement]):
     """For each probability curve of a replicate: at → log probability, extrapolated."""
     points: dict[str, list[tuple[float, float]]] = {}
     for m in replicate:
-        if m.quantity in _RARE and m.at is not None:
+        if m.spread == "tail" and m.at is not None:
             events = m.estimate.value * m.estimate.count
             if events >= _MINIMUM_EVENTS:
                 points.setdefault(m.quantity, []).append((m.at, m.estimate.value))
@@ -145,11 +159,3 @@ def _carried_on(at: np.ndarray, values: np.ndarray):
         return float(logs[-1] + slope * (x - at[-1]))
 
     return log_probability
-
-
-def _spread(values: Sequence[float]) -> float:
-    finite = [v for v in values if math.isfinite(v)]
-    if len(finite) < 2:
-        return 0.0
-    centre = math.fsum(finite) / len(finite)
-    return math.sqrt(math.fsum((v - centre) ** 2 for v in finite) / (len(finite) - 1))

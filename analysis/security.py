@@ -171,7 +171,7 @@ def persistence_measurements(
             if late > _UNDECIDED * estimate.value > 0:
                 raised = raised._replace(method=f"{raised.method}; {LOWER_BOUND}")
             measured.append(
-                Measurement(name, float(depth), "blocks", raised, "probability")
+                Measurement(name, float(depth), "blocks", raised, "probability", "tail")
             )
     return measured
 

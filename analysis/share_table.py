@@ -7,9 +7,9 @@ Notation (``race.py`` says which event; that of ``deep_persistence.py``)
 
 The empirical law enters as fastest of βn and of (1−β)n. The figure is that of the
 Fourier grid (``lattice_race.py``), an upper bound of a private chain's risk on the
-network; its interval adds 1.96 standard deviations over the laws of resampled training
-runs, of ln risk and of the depth. Beside each cell stand, for provers without memory
-and without delay,
+network; its interval holds the error of the training runs (``training_error.py``), on the logit of the risk
+and the logarithm of the depth. Beside each cell stand, for provers without memory and
+without delay,
     memoryless  I_{4pq}(k, ½) (pre-mined: its own closed form)     ``bounds``
     Nakamoto    his Poisson approximation of that race, which is too small
 and cells that the grid refuses keep the reason: one hard cell does not cost the table.
@@ -28,13 +28,13 @@ from .estimate import Estimate, Refused
 from .lattice_race import log_persistence, smallest_depths
 from .race import OUTGROWS, TARGETS, Race, outgrows, race
 from .simulation import Network
+from .training_error import UNKNOWN, Basis, law_figure, training_interval
 
 # As other calculators print them.
 BETAS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 NO_ADVERSARY = "no adversary: certain not to happen"
 _METHOD = "Fourier grid of the private race"
-_Z = 1.96
 _MOST = 2**20
 
 
@@ -107,6 +107,8 @@ def risk_table(
     *,
     betas: Sequence[float] = BETAS,
     depths: Sequence[int] = DEPTHS,
+    extremes: Sequence[BlockTimeLaw] = (),
+    basis: Basis = UNKNOWN,
 ) -> list[RiskCell]:
     """Share × depth → Pr[violation], share by share.
 
@@ -116,10 +118,12 @@ def risk_table(
         setting: Provers, delay and rules.
         betas: β in [0, 1).
         depths: k ≥ 1.
+        extremes: The slowest and the fastest defensible law beyond the horizon.
+        basis: What the race rests on.
 
     Returns:
-        One cell a share and depth. Where a resampled law is refused, the interval of
-        the cell has no upper end but 1.
+        One cell a share and depth. Where a resampled or extreme law is refused, the
+        interval of the cell has no upper end but 1.
 
     Raises:
         ValueError: If a share, a depth or the setting is out of range.
@@ -136,9 +140,13 @@ def risk_table(
             columns = [(sure, "", True) for _ in depths]
         else:
             logs = _log_risks(_race(law, setting, beta), depths)
-            others = [_log_risks(_race(o, drawn, beta), depths) for o in resamples]
+            others, ends = (
+                [_log_risks(_race(o, drawn, beta), depths) for o in some]
+                for some in (resamples, extremes)
+            )
             columns = [
-                _risk(each, [row[i] for row in others]) for i, each in enumerate(logs)
+                _risk(each, [o[i] for o in others], [o[i] for o in ends], basis)
+                for i, each in enumerate(logs)
             ]
         for depth, (estimate, refusal, certain) in zip(depths, columns, strict=True):
             exact, nakamoto = _memoryless(float(beta), int(depth), setting)
@@ -157,6 +165,8 @@ def depth_table(
     *,
     betas: Sequence[float] = BETAS,
     targets: Sequence[float] = TARGETS,
+    extremes: Sequence[BlockTimeLaw] = (),
+    basis: Basis = UNKNOWN,
 ) -> list[DepthCell]:
     """Share × target → smallest depth whose risk is at most the target.
 
@@ -166,10 +176,12 @@ def depth_table(
         setting: Provers, delay and rules.
         betas: β in [0, 1).
         targets: ε in (0, 1).
+        extremes: The slowest and the fastest defensible law beyond the horizon.
+        basis: What the race rests on.
 
     Returns:
-        One cell a share and target. Where a resampled law has no safe depth or is
-        refused, the interval has no upper end.
+        One cell a share and target. Where a resampled or extreme law has no safe depth
+        or is refused, the interval has no upper end.
 
     Raises:
         ValueError: If a share, a target or the setting is out of range.
@@ -186,9 +198,13 @@ def depth_table(
             columns = [(sure, "", True) for _ in targets]
         else:
             found = _depths(_race(law, setting, beta), targets)
-            others = [_depths(_race(o, drawn, beta), targets) for o in resamples]
+            others, ends = (
+                [_depths(_race(o, drawn, beta), targets) for o in some]
+                for some in (resamples, extremes)
+            )
             columns = [
-                _depth(each, [row[i] for row in others]) for i, each in enumerate(found)
+                _depth(each, [o[i] for o in others], [o[i] for o in ends], basis)
+                for i, each in enumerate(found)
             ]
         for target, (estimate, refusal, certain) in zip(targets, columns, strict=True):
             plain = [
@@ -251,44 +267,53 @@ def _or_refusal(solve: Callable):
         return str(refusal)
 
 
-def _risk(found: tuple[float, float] | str, others: list):
+def _risk(found: tuple[float, float] | str, others: list, ends: list, basis: Basis):
     """Estimate, refusal and certainty of a cell."""
     if isinstance(found, str):
         return None, found, False
     log, error = found
-    known = [each[0] for each in others if not isinstance(each, str)]
-    spread = _Z * float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
-    half = math.hypot(spread, error)
     value = math.exp(log)
-    high = min(1.0, math.exp(log + half)) if len(known) == len(others) else 1.0
     # ln risk is 0 and without error only where it was not computed but is known.
     sure = found == (0.0, 0.0)
-    method = _said(len(known), len(others), OUTGROWS if sure else _METHOD)
-    low = value * math.exp(-half)
-    return Estimate(value, low, high, len(known), method), "", sure
+    drawn, outer = ([_or_nan(each) for each in some] for some in (others, ends))
+    alone = Estimate(
+        value,
+        value * math.exp(-error),
+        min(1.0, math.exp(log + error)),
+        int(np.isfinite(drawn).sum()),
+        OUTGROWS if sure else _METHOD,
+    )
+    wide = training_interval(
+        alone, drawn, "logit", extremes=outer, basis=basis, lacking=1.0
+    )
+    return wide, "", sure
 
 
-def _depth(found: float | str, others: list):
+def _or_nan(found: tuple[float, float] | str) -> float:
+    return math.nan if isinstance(found, str) else math.exp(found[0])
+
+
+def _depth(found: float | str, others: list, ends: list, basis: Basis):
     if isinstance(found, str):
         return None, found, False
-    known = [each for each in others if not isinstance(each, str)]
-    finite = [each for each in known if math.isfinite(each)]
     sure = not math.isfinite(found)
-    method = _said(len(finite), len(others), OUTGROWS if sure else _METHOD)
+    drawn, outer = (
+        [math.nan if isinstance(each, str) else each for each in some]
+        for some in (others, ends)
+    )
+    wide = law_figure(
+        found,
+        drawn,
+        "log",
+        OUTGROWS if sure else _METHOD,
+        extremes=outer,
+        basis=basis,
+        lacking=math.inf,
+    )
     if sure:
-        low = min(finite) if finite else math.inf
-        return Estimate(math.inf, low, math.inf, len(finite), method), "", True
-    half = _Z * float(np.std(finite, ddof=1)) if len(finite) > 1 else 0.0
-    high = math.ceil(found + half) if len(finite) == len(others) else math.inf
-    low = max(1, math.floor(found - half))
-    return Estimate(found, low, high, len(finite), method), "", False
-
-
-def _said(known: int, asked: int, method: str) -> str:
-    if asked < 2:
-        return f"{method}; no error of the training runs"
-    without = f", {asked - known} of them without" if known < asked else ""
-    return f"{method}; bootstrap over {asked} resamples of the runs{without}"
+        return wide, "", True
+    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
+    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high), "", False
 
 
 def _memoryless(beta: float, depth: int, setting: Setting) -> tuple[float, float]:

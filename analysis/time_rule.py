@@ -154,7 +154,9 @@ def time_rule_measurements(
             if late > _UNDECIDED * estimate.value > 0:
                 raised = raised._replace(method=f"{raised.method}; {LOWER_BOUND}")
             measured.append(
-                Measurement(name + suffix, float(t), "steps", raised, "probability")
+                Measurement(
+                    name + suffix, float(t), "steps", raised, "probability", "tail"
+                )
             )
     return measured
 
@@ -251,6 +253,7 @@ def time_rule_rare(
             "steps",
             risk.estimate,
             "probability",
+            "tail",
         )
         for t, risk in zip(times, time_risk(key, race, times, paths=paths), strict=True)
     ]

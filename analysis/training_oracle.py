@@ -38,6 +38,7 @@ from ..models.curves import CurveSet
 from .empirical import accuracy_error
 from .estimate import COVERAGE, Estimate, Refused
 from .measurement import Measurement
+from .training_error import law_figure
 
 _RESAMPLES = 500
 _MINIMUM_RUNS = 10
@@ -197,8 +198,8 @@ def _interval(value: float, drawn: Float[np.ndarray, " resamples"], runs: int):
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return Estimate(value, math.nan, math.nan, runs, _METHOD)
-    low, high = (float(q) for q in np.quantile(known, [alpha, 1 - alpha]))
-    low, high = min(low, value), max(high, value)
+    found = law_figure(value, known, "angle", _METHOD)
+    low, high = found.low, found.high
     # Where all runs agree on 0 or 1, resampling sees no error. If a share q of runs
     # differed, n runs would all agree with probability (1 − q)^n.
     if low == high:

@@ -40,7 +40,8 @@ from ..analysis.design_choice import (
     verdict,
 )
 from ..analysis.elasticity import elasticities
-from ..analysis.estimate import Estimate, Refused
+from ..analysis.estimate import Estimate, Refused, standard_error
+from ..analysis.training_error import SOURCE, joined
 from ..models.curves import CurveSet
 from ..models.networks import build_network, initial_parameters
 from . import evaluation, runner
@@ -394,10 +395,8 @@ def _with_training(
 ) -> dict[str, Estimate]:
     """Simulated figures with the training's error, and the interval checked."""
     interval, quality = found["interval"], found["quality"]
-    what = "bootstrap over training runs"
-    spread = (interval.high - interval.low) / 2 / 1.96
     shown = drawn["interval"]
-    error = (shown.high - shown.low) / 2 / 1.96
+    error = standard_error(shown)
     if abs(shown.value - interval.value) > 3.5 * error:
         # Forks make it a little shorter than a cycle's mean; both are inside.
         off = shown.value - interval.value
@@ -408,15 +407,12 @@ def _with_training(
         )
     liveness = drawn["liveness"]
     if math.isfinite(liveness.value):
-        relative = spread / found["interval"].value
-        liveness = liveness.widened(relative * liveness.value, what)
+        liveness = joined(liveness, found["interval"], "log", SOURCE)
     return {
         "interval": interval,
         "liveness": liveness,
         "stale": drawn["stale"],
-        "quality": drawn["quality"]
-        .widened((quality.high - quality.low) / 2 / 1.96, what)
-        .clipped(0, 1),
+        "quality": joined(drawn["quality"], quality, "angle", SOURCE),
     }
 
 

@@ -1,5 +1,6 @@
 """From a config and its curves to tidy tables of laws and estimates."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -17,6 +18,8 @@ from ..analysis.block_time import (
     survival,
 )
 from ..analysis.deep_persistence import safe_depths
+from ..analysis.effective_runs import RunLaws, fastest, run_laws, tilted
+from ..analysis.effective_runs import network as network_basis
 from ..analysis.empirical import (
     EmpiricalLaw,
     Lottery,
@@ -28,7 +31,9 @@ from ..analysis.estimate import Estimate, Refused
 from ..analysis.measurement import Measurement, with_training_error
 from ..analysis.memoryless import Reference, memoryless_references
 from ..analysis.oracle_figures import oracle_figures
+from ..analysis.race import race, tilts
 from ..analysis.simulation import Network, network
+from ..analysis.training_error import Basis, few_runs, law_figure
 from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
 from .config import Config
@@ -39,7 +44,6 @@ from .sections import ComparisonConfig, LotteryConfig, SchemeConfig, format_targ
 from .store import Progress
 
 _LAW_POINTS = 400
-_NORMAL_95 = 1.96
 
 
 def curve_table(curves: CurveSet) -> pd.DataFrame:
@@ -124,7 +128,7 @@ def law_tables(
             **_published(setting),
         }
         try:
-            law, spread = _setting_law(config, curves, costs, setting, kind)
+            law, spread, counted = _setting_law(config, curves, costs, setting, kind)
         except Refused:
             if main:
                 raise
@@ -133,12 +137,13 @@ def law_tables(
         seconds = config.clock.seconds_per_step
         centre = law.law if isinstance(law, EmpiricalLaw) else law
         row |= {
-            **_with_interval("mean", mean, law, spread),
-            **_with_interval("cv", cv, law, spread),
+            **_with_interval("mean", mean, law, spread, counted),
+            **_with_interval("cv", cv, law, spread, counted),
             "mean_seconds": mean(centre) * seconds,
             "sd_seconds": cv(centre) * mean(centre) * seconds,
             "runs": law.runs if isinstance(law, EmpiricalLaw) else 0,
             "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
+            **_counted(counted),
         }
         rows.append(row)
         # A law that may never end has no high quantiles: its curve stops earlier.
@@ -200,7 +205,11 @@ def estimate_tables(
     resamples = bootstrap_laws(
         config.seed, curves, lottery, security.bootstraps, step_costs=costs
     )
-    total = 1 + len(resamples)
+    # The same effort for the laws beyond the horizon, and one to compare them with.
+    others = [*resamples, law.law, law.slowest, law.fastest]
+    if not resamples:
+        others = []
+    total = 1 + len(others)
     progress("estimating security", 0, total)
 
     def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
@@ -216,19 +225,27 @@ def estimate_tables(
 
     def replicate(number: int) -> list[Measurement] | None:
         try:
-            return at(resamples[number], smaller).measurements
+            return at(others[number], smaller).measurements
         except Refused:
             return None
 
     replicates = []
-    for done, found in enumerate(on_devices(replicate, len(resamples))):
-        if found is not None:
-            replicates.append(found)
+    for done, found in enumerate(on_devices(replicate, len(others))):
+        replicates.append(found)
         progress("estimating security", 2 + done, total)
-    failed = len(resamples) - len(replicates)
-    measurements = with_training_error(assessment.measurements, replicates)
+    drawn, beyond = replicates[: len(resamples)], replicates[len(resamples) :]
+    failed = drawn.count(None)
+    counted = run_laws(curves, lottery, law.law, step_costs=costs)
+    centre, *extremes = beyond if beyond else [None]
+    measurements = with_training_error(
+        assessment.measurements,
+        [each for each in drawn if each is not None],
+        extremes=[each for each in extremes if each is not None],
+        centre=centre or (),
+        basis=network_basis(counted, *groups.values()),
+    )
     if adversarial:
-        deep, refusals = _deep_measurements(config, law, resamples, progress)
+        deep, refusals = _deep_measurements(config, law, resamples, counted, progress)
         measurements += deep
         assessment.refusals.extend(refusals)
     success = _look_success(
@@ -250,11 +267,25 @@ def estimate_tables(
     references, refusals = _references(config, law.law, assessment)
     assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
+    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
         "references": references,
         "notes": notes,
     }
+
+
+def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
+    """The rows with a warning, in one sentence."""
+    told = {m.quantity: m.basis.runs for m in measurements if m.warning}
+    if not told:
+        return pd.DataFrame(columns=["kind", "text"])
+    text = (
+        f"{', '.join(told)}: rest on few training runs in effect (the fewest "
+        f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
+        "intervals may cover less than 95 %: train more models"
+    )
+    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
 
 
 def network_of(config: Config, law: BlockTimeLaw) -> Network:
@@ -267,10 +298,12 @@ def _deep_measurements(
     config: Config,
     law: EmpiricalLaw,
     resamples: list[BlockTimeLaw],
+    counted: RunLaws,
     progress: Progress,
 ) -> tuple[list[Measurement], list[str]]:
     """Confirmations for 1e-9 … 2^-128, with and without a head start."""
     found, refusals = [], []
+    basis = race_basis(network_of(config, law.law), counted, law.known_until)
     for premined in (False, True):
         what = "confirmations, " + ("head start" if premined else "no head start")
         try:
@@ -280,12 +313,25 @@ def _deep_measurements(
                 lambda one: network_of(config, one),
                 premined=premined,
                 known_until=law.known_until,
+                extremes=(law.slowest, law.fastest),
+                basis=basis,
                 progress=lambda done, total, what=what: progress(what, done, total),
                 mapped=on_devices,
             )
         except Refused as refusal:
             refusals.append(f"{what}: {refusal}")
     return found, refusals
+
+
+def race_basis(net: Network, counted: RunLaws, known_until: float) -> Basis:
+    """What the private race rests on; what the network does where it has no tilt."""
+    plain = network_basis(counted, net.honest, net.adversarial)
+    try:
+        theta = tilts(race(net, known_until=known_until)).theta_0
+    except Refused:
+        return plain
+    tilt = tilted(counted, net.honest, net.adversarial, theta)
+    return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
 
 
 def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
@@ -298,6 +344,8 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
                 "at_unit": m.at_unit,
                 **m.estimate._asdict(),
                 "unit": m.unit,
+                "runs_effective": m.basis.runs,
+                "warning": m.warning,
             }
             for m in measurements
         ]
@@ -344,10 +392,10 @@ def lottery_of(config: Config, setting: LotteryConfig) -> Lottery:
 
 
 def _setting_law(config, curves, costs, setting, kind):
-    """(law, bootstrap laws) of a comparison or of the scheme itself."""
+    """Law, bootstrap laws and laws of the runs of a comparison or the scheme itself."""
     if kind == "pow":
         rate = config.clock.hashes_per_step
-        return proof_of_work(setting.p_1, hashes_per_step=rate), []
+        return proof_of_work(setting.p_1, hashes_per_step=rate), [], None
     lottery = lottery_of(config, setting)
     if kind == "dl":
         # Plain deep learning: no hash before or after, only the training.
@@ -355,7 +403,7 @@ def _setting_law(config, curves, costs, setting, kind):
     law = empirical_law(curves, lottery, step_costs=costs)
     count = config.security.bootstraps
     resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
-    return law, resamples
+    return law, resamples, run_laws(curves, lottery, law.law, step_costs=costs)
 
 
 def _with_interval(
@@ -363,24 +411,30 @@ def _with_interval(
     figure: Callable[[BlockTimeLaw], float],
     law: EmpiricalLaw | BlockTimeLaw,
     resamples: list[BlockTimeLaw],
+    counted: RunLaws | None,
 ) -> dict[str, float]:
-    """A law's figure, its bootstrap interval, and the plateau bracket if that is wider.
-
-    Behind the horizon the law is extrapolated; what the slowest and the fastest
-    defensible plateau give is part of what is not known.
-    """
-    if not isinstance(law, EmpiricalLaw):
-        value = figure(law)
+    """A law's mean or CV with the error of the runs and of what lies beyond them."""
+    if not isinstance(law, EmpiricalLaw) or counted is None:
+        value = figure(law.law if isinstance(law, EmpiricalLaw) else law)
         return {name: value, f"{name}_low": value, f"{name}_high": value}
-    value = figure(law.law)
-    spread = [x for x in map(figure, resamples) if np.isfinite(x)]
-    half = _NORMAL_95 * float(np.std(spread, ddof=1)) if len(spread) > 1 else 0.0
-    bracket = (figure(law.slowest), figure(law.fastest))
-    return {
-        name: value,
-        f"{name}_low": min(value - half, *bracket),
-        f"{name}_high": max(value + half, *bracket),
-    }
+    found = law_figure(
+        figure(law.law),
+        [figure(each) for each in resamples],
+        "log",
+        "law",
+        basis=fastest(counted, 1)[0 if name == "mean" else 1],
+        extremes=[figure(law.slowest), figure(law.fastest)],
+        lacking=math.inf,
+    )
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _counted(counted: RunLaws | None) -> dict[str, float | str]:
+    """On how many runs mean and CV of one prover rest."""
+    if counted is None:
+        return {"runs_effective": np.nan, "warning": ""}
+    least = min(fastest(counted, 1), key=lambda basis: basis.runs)
+    return {"runs_effective": least.runs, "warning": few_runs(least)}
 
 
 def _references(

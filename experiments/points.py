@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ..analysis.effective_runs import RunLaws, run_laws
+from ..analysis.effective_runs import network as network_basis
 from ..analysis.empirical import (
     EmpiricalLaw,
     bootstrap_laws,
@@ -20,6 +22,7 @@ from ..analysis.empirical import (
 from ..analysis.estimate import Refused
 from ..analysis.law_batch import LawBatch, assess_laws, law_batch
 from ..analysis.measurement import Measurement, with_training_error
+from ..analysis.training_error import Basis
 from ..models.curves import CurveSet
 from .config import Config, fingerprint, plain
 from .evaluation import lottery_of, network_of, plan_of
@@ -33,7 +36,8 @@ class Outcome(NamedTuple):
     """What a point gave.
 
     Attributes:
-        rows: Tidy rows: quantity, at, at_unit, value, low, high, count, method, unit.
+        rows: Tidy rows: quantity, at, at_unit, value, low, high, count, method, unit,
+            runs_effective, warning.
         error: Why there are none; empty if there are.
     """
 
@@ -74,13 +78,18 @@ class _Laws(NamedTuple):
     Attributes:
         law: Of all runs.
         centre: The same, to be assessed.
-        resamples: Laws of resampled runs; None: none were asked for.
+        others: Laws of resampled runs, and behind them that of all runs, the slowest
+            and the fastest beyond the horizon; None: no resamples were asked for.
+        counted: The law given each run.
+        bases: What the figures of so many honest and corrupted provers rest on.
         known: Numbers of provers for which ``interval_bracket`` did not refuse.
     """
 
     law: EmpiricalLaw
     centre: LawBatch
-    resamples: LawBatch | None
+    others: LawBatch | None
+    counted: RunLaws
+    bases: dict[tuple[float, float], Basis]
     known: set[int]
 
 
@@ -103,7 +112,11 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
         known[name] = _Laws(
             law,
             law_batch([law.law]),
-            law_batch(resamples) if resamples else None,
+            law_batch([*resamples, law.law, law.slowest, law.fastest])
+            if resamples
+            else None,
+            run_laws(curves, lottery, law.law, step_costs=costs),
+            {},
             set(),
         )
     return known[name]
@@ -121,19 +134,29 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
-    if laws.resamples is None:
-        return found.measurements
+    groups = float(network.honest), float(network.adversarial)
+    if groups not in laws.bases:
+        laws.bases[groups] = network_basis(laws.counted, *groups)
+    basis = laws.bases[groups]
+    if laws.others is None:
+        return with_training_error(found.measurements, [], basis=basis)
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
-    resampled = assess_laws(key, network, laws.resamples, smaller, slots=centre.slots)
+    under = assess_laws(key, network, laws.others, smaller, slots=centre.slots)
     replicates = [
-        each.measurements
-        for each in resampled.outcomes
-        if not isinstance(each, Refused)
+        None if isinstance(each, Refused) else each.measurements
+        for each in under.outcomes
     ]
-    return with_training_error(found.measurements, replicates)
+    *drawn, middle, slowest, fastest = replicates
+    return with_training_error(
+        found.measurements,
+        [each for each in drawn if each is not None],
+        extremes=[each for each in (slowest, fastest) if each is not None],
+        centre=middle or (),
+        basis=basis,
+    )
 
 
 def _row(m: Measurement) -> dict[str, Any]:
@@ -143,4 +166,6 @@ def _row(m: Measurement) -> dict[str, Any]:
         "at_unit": m.at_unit,
         **m.estimate._asdict(),
         "unit": m.unit,
+        "runs_effective": m.basis.runs,
+        "warning": m.warning,
     }

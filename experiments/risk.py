@@ -3,14 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import pandas as pd
 
 from ..analysis.any_block import any_block, any_block_bound
 from ..analysis.block_time import BlockTimeLaw
+from ..analysis.effective_runs import network as network_basis
+from ..analysis.effective_runs import run_laws
 from ..analysis.empirical import bootstrap_laws, empirical_law
 from ..analysis.estimate import Estimate, Refused
 from ..analysis.measurement import Measurement
@@ -23,6 +24,7 @@ from ..analysis.share_table import (
     risk_table,
 )
 from ..analysis.time_rule import safe_time, time_rule_rare
+from ..analysis.training_error import UNKNOWN, Basis, few_runs, training_interval
 from . import evaluation, runner
 from .config import Config, ConfigError
 from .store import Progress, table_bytes, write_atomically
@@ -31,7 +33,33 @@ BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
 # A table is read at a glance; more resamples would not move its second digit.
 _RESAMPLES = 8
-_Z = 1.96
+
+
+class _Races(NamedTuple):
+    """The race under every law.
+
+    Attributes:
+        first: Under the law of all runs.
+        resamples: Under those of resampled runs.
+        extremes: Under the slowest and the fastest law beyond the horizon.
+        basis: What it rests on.
+    """
+
+    first: Race
+    resamples: list[Race]
+    extremes: list[Race]
+    basis: Basis
+
+    def started(self, premined: bool) -> "_Races":
+        """The same with or without a head start."""
+        first, *others = (
+            one._replace(premined=premined)
+            for one in (self.first, *self.resamples, *self.extremes)
+        )
+        count = len(self.resamples)
+        return self._replace(
+            first=first, resamples=others[:count], extremes=others[count:]
+        )
 
 
 class Question(NamedTuple):
@@ -83,6 +111,10 @@ def risk_tables(
     count = min(config.security.bootstraps, _RESAMPLES)
     resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
     net = config.network
+    extremes = (law.slowest, law.fastest)
+    counted = run_laws(curves, lottery, law.law, step_costs=costs)
+    corrupted = net.beta * net.provers
+    basis = network_basis(counted, net.provers - corrupted, corrupted)
     setting = Setting(
         net.provers,
         net.delay_steps,
@@ -95,12 +127,13 @@ def risk_tables(
     risks, depths = [], []
     for done, beta in enumerate(betas):
         progress("risk tables", 2 * done, total)
+        wider: dict[str, Any] = {"extremes": extremes, "basis": basis}
         risks += risk_table(
-            law.law, resamples, setting, betas=[beta], depths=question.depths
+            law.law, resamples, setting, betas=[beta], depths=question.depths, **wider
         )
         progress("risk tables", 2 * done + 1, total)
         depths += depth_table(
-            law.law, resamples, setting, betas=[beta], targets=targets
+            law.law, resamples, setting, betas=[beta], targets=targets, **wider
         )
     progress("risk tables", total - 2, total)
     blocks, ages = [], []
@@ -110,21 +143,29 @@ def risk_tables(
             network = evaluation.network_of(config, one)
             return race(network, known_until=law.known_until)
 
-        races = [race_of(one) for one in (law.law, *resamples)]
+        races = _Races(
+            race_of(law.law),
+            [race_of(one) for one in resamples],
+            [race_of(one) for one in extremes],
+            evaluation.race_basis(
+                evaluation.network_of(config, law.law), counted, law.known_until
+            ),
+        )
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 1, total)
-        moved = [one._replace(premined=question.premined) for one in races]
+        moved = races.started(question.premined)
         ages = _age_rows(jax.random.key(config.seed), moved, question, targets)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
     seconds = own[1]["value"].where(own[1]["unit"] == "steps")
     return {
-        "risk": pd.DataFrame([_table_row(cell) for cell in risks]),
-        "confirmations": pd.DataFrame([_table_row(cell) for cell in depths]),
+        "risk": pd.DataFrame([_table_row(cell, basis) for cell in risks]),
+        "confirmations": pd.DataFrame([_table_row(cell, basis) for cell in depths]),
         "any_block": own[0],
         "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
         "notes": pd.DataFrame(
-            [("assumption", text) for text in _assumptions(config, question, count)],
+            [("assumption", text) for text in _assumptions(config, question, count)]
+            + [("warning", text) for text in [few_runs(basis)] if text],
             columns=["kind", "text"],
         ),
     }
@@ -137,23 +178,33 @@ def write(tables: dict[str, pd.DataFrame], folder: Path, config: Config) -> None
         write_atomically(folder / f"{name}.csv", table_bytes(table))
 
 
-_CELL = ["value", "low", "high", "count", "method", "status", "refusal"]
+_CELL = [
+    *("value", "low", "high", "count", "method"),
+    *("status", "refusal", "runs_effective", "warning"),
+]
 _ROW = ["quantity", "at", "at_unit", "unit", *_CELL]
 
 
-def _table_row(cell: RiskCell | DepthCell) -> dict:
+def _table_row(cell: RiskCell | DepthCell, basis: Basis) -> dict:
     row = cell._asdict()
     for name in ("estimate", "refusal", "certain"):
         del row[name]
-    return row | _cell(cell.estimate, cell.refusal, certain=cell.certain)
+    return row | _cell(cell.estimate, cell.refusal, certain=cell.certain, basis=basis)
 
 
-def _cell(estimate: Estimate | None, refusal: str = "", *, certain=False) -> dict:
+def _cell(
+    estimate: Estimate | None,
+    refusal: str = "",
+    *,
+    certain: bool = False,
+    basis: Basis = UNKNOWN,
+) -> dict:
+    rests = {"runs_effective": basis.runs, "warning": few_runs(basis)}
     if estimate is None:
         unknown = Estimate(math.nan, math.nan, math.nan, 0, "")
-        return unknown._asdict() | {"status": "refused", "refusal": refusal}
+        return unknown._asdict() | {"status": "refused", "refusal": refusal} | rests
     status = "certain" if certain else "estimated"
-    return estimate._asdict() | {"status": status, "refusal": ""}
+    return estimate._asdict() | {"status": status, "refusal": ""} | rests
 
 
 def _row(m: Measurement, *, certain: bool = False) -> dict:
@@ -162,7 +213,7 @@ def _row(m: Measurement, *, certain: bool = False) -> dict:
 
 
 def _any_block_rows(
-    races: list[Race], question: Question, risks: list[RiskCell], beta: float
+    races: "_Races", question: Question, risks: list[RiskCell], beta: float
 ) -> list[dict]:
     """A given block, any block under restarts, and the bound on the best restarts."""
     rows = [
@@ -186,7 +237,7 @@ def _any_block_rows(
 
 
 def _age_rows(
-    key, races: list[Race], question: Question, targets: Sequence[float]
+    key, races: "_Races", question: Question, targets: Sequence[float]
 ) -> list[dict]:
     """The smallest safe age of each target, and the risk at each age asked."""
     suffix = "_premined" if question.premined else ""
@@ -212,53 +263,39 @@ def _with_spread(
     name: str,
     at: float,
     at_unit: str,
-    races: list[Race],
+    races: "_Races",
     solve: Callable[[Race], Measurement],
     *,
     log: bool,
 ) -> dict:
-    """A figure of the first law, with 1.96 standard deviations over the others.
+    """A figure of the first race, with the error of the training runs.
 
-    The spread is that of the logarithm for probabilities. Where a resampled law is
-    refused the interval has no upper end but the largest there is.
+    Where another law is refused the interval has no upper end but the largest there is.
     """
     unit = "probability" if log else "steps"
     place = {"quantity": name, "at": at, "at_unit": at_unit, "unit": unit}
-    first, others = races[0], races[1:]
     try:
-        measured = solve(first)
+        measured = solve(races.first)
     except Refused as refusal:
         return place | _cell(None, str(refusal))
-    estimate = measured.estimate
-    if log and outgrows(first):
+    if log and outgrows(races.first):
         return _row(measured, certain=True)
-    values = []
-    for one in others:
+
+    def value(one: Race) -> float:
         try:
-            values.append(solve(one).estimate.value)
+            return solve(one).estimate.value
         except Refused:
-            continue
-    known = np.array([v for v in values if math.isfinite(v) and (v > 0 or not log)])
-    method = f"{estimate.method}; bootstrap over {len(others)} resamples of the runs"
-    if len(known) < 2:
-        method = f"{estimate.method}; no error of the training runs"
-    elif log and estimate.value > 0:
-        extra = _Z * float(np.log(known).std(ddof=1))
-        low = math.log(estimate.value / max(estimate.low, 1e-300))
-        high = math.log(estimate.high / estimate.value)
-        estimate = estimate._replace(
-            low=estimate.value * math.exp(-math.hypot(low, extra)),
-            high=min(1.0, estimate.value * math.exp(math.hypot(high, extra))),
-        )
-    else:
-        low, high = estimate.low, estimate.high
-        spread = float(known.std(ddof=1))
-        estimate = estimate.widened(spread, "")._replace(count=estimate.count)
-        estimate = estimate._replace(low=max(0.0, estimate.low))
-    if len(known) < len(others):
-        method += f", {len(others) - len(known)} of them without"
-        estimate = estimate._replace(high=1.0 if log else math.inf)
-    return place | _cell(estimate._replace(method=method))
+            return math.nan
+
+    found = training_interval(
+        measured.estimate,
+        [value(one) for one in races.resamples],
+        "logit" if log else "log",
+        basis=races.basis,
+        extremes=[value(one) for one in races.extremes],
+        lacking=1.0 if log else math.inf,
+    )
+    return place | _cell(found, basis=races.basis)
 
 
 def _assumptions(config: Config, question: Question, resamples: int) -> list[str]:

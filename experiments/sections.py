@@ -545,7 +545,7 @@ class SweepConfig(Section):
         default=6, description="security.bootstraps of a point"
     )
     bootstrap_replicas: Annotated[Whole, Field(ge=100)] = Field(
-        default=128, description="security.bootstrap_replicas of a point"
+        default=100, description="security.bootstrap_replicas of a point"
     )
     shard: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
         default=64, description="most points that are computed and kept together"

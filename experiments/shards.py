@@ -11,6 +11,7 @@ points it holds and which failed. Its bytes are a function of the points alone.
 
 import io
 import json
+import math
 import os
 import platform
 import time
@@ -44,8 +45,12 @@ _ROWS = {
     "count": pa.int64(),
     "method": pa.string(),
     "unit": pa.string(),
+    "runs_effective": pa.float64(),
+    "warning": pa.string(),
 }
 ROWS = tuple(_ROWS)
+# Rows of earlier versions, and of others' evaluators, do not say these.
+_UNSAID: dict[str, Any] = {"runs_effective": math.nan, "warning": ""}
 _SCHEMA = pa.schema([("place", pa.int32()), *_ROWS.items()])
 
 Evaluate = Callable[
@@ -263,7 +268,7 @@ def encode(
         for row in outcome.rows:
             columns["place"].append(place)
             for name in ROWS:
-                columns[name].append(row[name])
+                columns[name].append(row.get(name, _UNSAID.get(name)))
     table = pa.table(
         {
             field.name: pa.array(columns[field.name], field.type, from_pandas=False)
@@ -329,4 +334,9 @@ def facts_of(source: bytes | Path) -> ShardFacts:
 
 def table_of(content: bytes) -> pa.Table:
     """A shard's rows: ``place`` of the point, and what ``points`` says of it."""
-    return pq.read_table(io.BytesIO(content)).replace_schema_metadata(None)
+    table = pq.read_table(io.BytesIO(content)).replace_schema_metadata(None)
+    for name, value in _UNSAID.items():
+        if name not in table.column_names:
+            filled = pa.array([value] * len(table), _ROWS[name])
+            table = table.append_column(name, filled)
+    return table

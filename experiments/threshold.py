@@ -6,9 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from ..analysis.deep_persistence import depth_threshold, share_estimate
-from ..analysis.empirical import bootstrap_laws, empirical_law
+from ..analysis.effective_runs import network as network_basis
+from ..analysis.effective_runs import run_laws
+from ..analysis.empirical import EmpiricalLaw, bootstrap_laws, empirical_law
 from ..analysis.estimate import Estimate, Refused
 from ..analysis.thresholds import race_threshold
+from ..analysis.training_error import few_runs
 from . import evaluation, runner
 from .config import Config
 from .store import Progress
@@ -27,8 +30,8 @@ def threshold_table(
 
     Returns:
         Columns rule (``no head start``, ``head start``, ``any depth``), depth (NaN for
-        the last), target, beta, low, high, count (resampled laws), method; refusals
-        have beta NaN and the reason as method.
+        the last), target, beta, low, high, count (resampled laws), method,
+        runs_effective, warning; refusals have beta NaN and the reason as method.
 
     Raises:
         ConfigError: If config and data do not go together.
@@ -42,6 +45,12 @@ def threshold_table(
         config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
     )
     net, target = config.network, config.security.target
+    corrupted = net.beta * net.provers
+    basis = network_basis(
+        run_laws(curves, lottery, law.law, step_costs=costs),
+        net.provers - corrupted,
+        corrupted,
+    )
 
     def at_depth(one, depth: int, premined: bool) -> float:
         return depth_threshold(
@@ -70,13 +79,13 @@ def threshold_table(
         for premined in (False, True)
     ]
     rows = []
-    total = len(cases) * (1 + len(resamples))
+    total = len(cases) * (3 + len(resamples))
     for place, (rule, depth, threshold) in enumerate(cases):
 
         def report(done: int, place: int = place) -> None:
-            progress("thresholds", place * (1 + len(resamples)) + done, total)
+            progress("thresholds", place * (3 + len(resamples)) + done, total)
 
-        estimate = _with_spread(threshold, law.law, resamples, report)
+        estimate = _with_spread(threshold, law, resamples, basis, report)
         rows.append(
             {
                 "rule": rule,
@@ -87,23 +96,25 @@ def threshold_table(
                 "high": estimate.high,
                 "count": estimate.count,
                 "method": estimate.method,
+                "runs_effective": basis.runs,
+                "warning": few_runs(basis),
             }
         )
     progress("thresholds", total, total)
     return pd.DataFrame(rows)
 
 
-def _with_spread(threshold, law, resamples, report) -> Estimate:
+def _with_spread(threshold, law: EmpiricalLaw, resamples, basis, report) -> Estimate:
     report(0)
     try:
-        value = threshold(law)
+        value = threshold(law.law)
     except Refused as refusal:
         return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
-    spread = []
-    for done, one in enumerate(resamples):
+    found = []
+    for done, one in enumerate((*resamples, law.slowest, law.fastest)):
         report(1 + done)
         try:
-            spread.append(threshold(one))
+            found.append(threshold(one))
         except Refused:
-            spread.append(math.nan)
-    return share_estimate(value, spread)
+            found.append(math.nan)
+    return share_estimate(value, found[:-2], extremes=found[-2:], basis=basis)

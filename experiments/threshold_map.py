@@ -93,7 +93,7 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
     except Refused as refusal:
         return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
     # Laws of the ends of what is extrapolated behind the horizon.
-    ends = [value]
+    ends = []
     for one in (law.slowest, law.fastest):
         try:
             ends.append(threshold(one))
@@ -108,6 +108,5 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
             spread.append(threshold(one))
         except Refused:
             spread.append(math.nan)
-    found = share_estimate(value, spread)
-    low, high = min(found.low, *ends), max(found.high, *ends)
-    return found.value, low, high, found.count, found.method
+    found = share_estimate(value, spread, extremes=ends)
+    return tuple(found)

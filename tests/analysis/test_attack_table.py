@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis import bounds
-from dpodl.analysis.attack_rows import Effort, interval, judge, tidy
+from dpodl.analysis.attack_rows import Effort, interval, judge, tidy, whole
 from dpodl.analysis.attack_table import attack_table, depths_of
 from dpodl.analysis.attacks import Attack
 from dpodl.analysis.block_time import BlockTimeLaw, exponential
 from dpodl.analysis.estimate import Refused
+from dpodl.analysis.training_error import law_figure
 
 from .attack_settings import LOTTERY, curves_of, setting_of, spread_runs
 from .test_attacks import MEASURED
@@ -85,9 +86,11 @@ class TestDepths:
 
 
 class TestIntervals:
-    def test_value_is_inside(self):
-        found = interval(10.0, [11.0, 12.0, 13.0])
-        assert (found.low, found.value, found.high) == (10.0, 10.0, 13.0)
+    def test_it_is_that_of_the_training_error(self):
+        found = interval(12.0, [11.0, 12.0, 13.0])
+        assert found == law_figure(12.0, [11.0, 12.0, 13.0], "log", "law of all runs")
+        assert whole(found).low == math.floor(found.low)
+        assert whole(found).high == math.ceil(found.high)
         alone = interval(10.0, [])
         assert alone.low == alone.high == 10.0
 
@@ -103,8 +106,8 @@ class TestIntervals:
             ([math.inf] * 5, 0, None, "fails"),
             ([10.0, 11.0], 1, None, "undecided"),
             ([10.0, 30.0], 0, 20, "undecided"),
-            ([30.0, 40.0], 0, 20, "fails"),
-            ([10.0, 12.0], 0, 20, "holds"),
+            ([30.0, 32.0, 35.0, 38.0, 40.0], 0, 20, "fails"),
+            ([10.0, 10.5, 11.0, 11.5, 12.0], 0, 20, "holds"),
         ],
     )
     def test_verdicts(self, depths, failed, limit, verdict):

@@ -15,6 +15,7 @@ from dpodl.analysis.share_table import (
     risk_table,
 )
 from dpodl.analysis.simulation import network
+from scipy import stats
 
 LAW = exponential(0.001)
 DEAD = exponential(0.001, dead_time=60.0)
@@ -90,17 +91,13 @@ def test_the_interval_is_the_spread_over_the_resampled_laws():
         risk_table(law, [], setting, betas=(0.2,), depths=(10,))[0].estimate
         for law in (LAW, DEAD)
     ]
-    logs = [math.log(e.value) for e in alone if e is not None]
+    odds = [math.log(e.value / (1 - e.value)) for e in alone if e is not None]
     (both,) = risk_table(LAW, [LAW, DEAD], setting, betas=(0.2,), depths=(10,))
     assert both.estimate is not None
-    half = math.hypot(1.96 * float(np.std(logs, ddof=1)), 0)
     assert both.estimate.count == 2
-    assert both.estimate.high == pytest.approx(
-        both.estimate.value * math.exp(half), rel=1e-4
-    )
-    assert both.estimate.low == pytest.approx(
-        both.estimate.value * math.exp(-half), rel=1e-4
-    )
+    half = stats.t.ppf(0.975, 1) * float(np.std(odds, ddof=1))
+    for end, sign in ((both.estimate.high, 1), (both.estimate.low, -1)):
+        assert math.log(end / (1 - end)) == pytest.approx(odds[0] + sign * half)
     (same,) = depth_table(LAW, [LAW, LAW], setting, betas=(0.2,), targets=(1e-3,))
     assert same.estimate is not None
     assert same.estimate.low == same.estimate.value == same.estimate.high
@@ -116,11 +113,23 @@ def test_a_resample_without_an_answer_leaves_no_upper_end():
     assert cell.estimate is not None
     assert cell.estimate.high == math.inf
     assert cell.estimate.count == 2
-    assert "1 of them without" in cell.estimate.method
+    assert "1 of 3 without" in cell.estimate.method
     (other,) = depth_table(LAW, [slow, LAW], setting, betas=(0.4,), targets=(0.1,))
     assert other.certain
     assert other.estimate is not None
     assert other.estimate.low < other.estimate.value == math.inf
+
+
+def test_the_laws_beyond_the_horizon_are_inside():
+    setting, slow = Setting(10), exponential(0.5 * 0.01, dead_time=20.0)
+    ends = {"extremes": (slow, DEAD)}
+    (depth,) = depth_table(LAW, [], setting, betas=(0.2,), targets=(1e-6,), **ends)
+    (risk,) = risk_table(LAW, [], setting, betas=(0.2,), depths=(10,), **ends)
+    for law in (slow, DEAD):
+        (other,) = depth_table(law, [], setting, betas=(0.2,), targets=(1e-6,))
+        (beside,) = risk_table(law, [], setting, betas=(0.2,), depths=(10,))
+        assert depth.estimate.low <= other.estimate.value <= depth.estimate.high
+        assert risk.estimate.low <= beside.estimate.value <= risk.estimate.high
 
 
 def test_refusals_are_kept_by_the_cell():

@@ -6,6 +6,8 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.assessment import assess
+from dpodl.analysis.effective_runs import network as network_basis
+from dpodl.analysis.effective_runs import run_laws
 from dpodl.analysis.empirical import bootstrap_laws, empirical_law
 from dpodl.analysis.measurement import with_training_error
 from dpodl.experiments import points
@@ -138,14 +140,25 @@ def law_after_law(config, curves) -> list[tuple]:
         good_period_replicas=security.bootstrap_replicas,
     )
     lottery = lottery_of(config, config.scheme)
-    law = empirical_law(curves, lottery).law
+    whole = empirical_law(curves, lottery)
+    law = whole.law
     resamples = bootstrap_laws(config.seed, curves, lottery, security.bootstraps)
     found = assess(key, network_of(config, law), plan).measurements
-    others = [
+    *others, centre, slowest, fastest = (
         assess(key, network_of(config, each), smaller).measurements
-        for each in resamples
-    ]
-    return [tuple(m.estimate) for m in with_training_error(found, others)]
+        for each in (*resamples, law, whole.slowest, whole.fastest)
+    )
+    net = network_of(config, law)
+    wide = with_training_error(
+        found,
+        others,
+        extremes=[slowest, fastest],
+        centre=centre,
+        basis=network_basis(
+            run_laws(curves, lottery, law), net.honest, net.adversarial
+        ),
+    )
+    return [(*m.estimate, m.basis.runs, m.warning) for m in wide]
 
 
 def test_a_point_is_bit_by_bit_its_laws_one_after_the_other(design, curves):
@@ -153,6 +166,7 @@ def test_a_point_is_bit_by_bit_its_laws_one_after_the_other(design, curves):
     for config in (design[0], design[7], many):
         (outcome,) = evaluated([config], curves)
         names = ("value", "low", "high", "count", "method")
+        names += ("runs_effective", "warning")
         rows = [tuple(row[name] for name in names) for row in outcome.rows]
         assert rows == law_after_law(config, curves)
 
@@ -195,6 +209,7 @@ def test_a_rows_interval_holds_its_value(design, curves):
         assert set(row) == {
             *("quantity", "at", "at_unit", "unit"),
             *("value", "low", "high", "count", "method"),
+            *("runs_effective", "warning"),
         }
         assert row["low"] <= row["value"] <= row["high"]
     quantities = {row["quantity"] for row in outcome.rows}

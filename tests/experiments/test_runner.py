@@ -185,7 +185,15 @@ def test_estimates_are_tidy_and_inside_their_intervals(smoke):
         "count",
         "method",
         "unit",
+        "runs_effective",
+        "warning",
     ]
+    # So few models carry the network's figures: the rows and the notes say it.
+    network = table[table.quantity == "block_interval_mean"].iloc[0]
+    assert 1 < network.runs_effective < 20
+    assert "rests on" in network.warning
+    notes = smoke.result.tables["notes"]
+    assert notes.text.str.contains("block_interval_mean.*few training runs").any()
     assert not table.duplicated(["quantity", "at"]).any()
     assert (table.low <= table.value).all()
     assert (table.value <= table.high).all()

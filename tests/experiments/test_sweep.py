@@ -115,6 +115,7 @@ def test_every_point_is_there_once_in_the_designs_order(cases, whole):
         "point", "status", "error", "scheme.t_acc", "scheme.t_1", "scheme.t_2", "p_1",
         "p_2", "network.provers", "network.beta", "network.delay_steps", "quantity",
         "at", "at_unit", "value", "low", "high", "count", "method", "unit",
+        "runs_effective", "warning",
     ]  # fmt: skip
     heads = table.drop_duplicates("point")
     assert list(heads.point) == list(range(POINTS))

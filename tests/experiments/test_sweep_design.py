@@ -278,7 +278,7 @@ def test_a_points_config_is_the_base_with_its_values():
         by_hand = load_config(
             "smoke",
             ["security.replicas=512", "security.good_period_replicas=128",
-             "security.bootstraps=6", "security.bootstrap_replicas=128",
+             "security.bootstraps=6", "security.bootstrap_replicas=100",
              f"scheme.p_2={p_2}", "network.delay_steps=3"],
         )  # fmt: skip
         assert found.point_digest() == by_hand.point_digest()

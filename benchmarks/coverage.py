@@ -1,0 +1,641 @@
+"""How often a 95 % interval holds the truth: ``python -m dpodl.benchmarks.coverage``.
+
+A truth is a law of training runs that is known: six are made up, one is a population of
+1,200 models that this program trains (once: they are kept under ``--output``). N runs
+are drawn from it, the library makes its figures and their intervals of these, and the
+truth's own figure is inside or not.
+
+    mixture     mean and CV of one prover and of the fastest of 15, and confirmations
+                to leading order, with a run's 24 resamples; laws are mixtures of the
+                runs' own (``effective_runs.run_laws``), so that thousands of samples
+                take a minute
+    law         the same of the library's laws, confirmations for 1e-9 by the saddle
+                point, as ``design``
+    simulated   the figures of a sweep's point, with a sweep's effort
+    attack      depth, rates, quality and good periods of ``attack``'s private rows
+
+``before`` is what was printed until version 0.1: 1.96 standard deviations, linear, or
+the smallest and largest resample (attack), without a warning. A cell is judged by its
+binomial error: *below* where even the upper end of the coverage's own 95 % interval is
+under the target. Samples whose row has a warning are counted apart.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ..models.curves import CurveSet
+
+EVERY, LOOKS = 25, 80
+HONEST, CORRUPTED, DELAY = 15, 5, 25.0
+POPULATION = "trained"
+TARGETS = {50: (0.90, 0.90), 192: (0.935, 0.90), 1000: (0.935, 0.90)}
+SETTINGS = (
+    *("scheme.t_acc=0.95", "scheme.t_1=2^241", "scheme.t_2=2^253"),
+    *("network.provers=20", "network.beta=0.25", f"network.delay_steps={DELAY:g}"),
+)
+
+
+class Effort(NamedTuple):
+    """Samples of each kind of cell.
+
+    Attributes:
+        mixture: Samples a truth and N.
+        law: Samples a truth and N, means and CVs.
+        depth: Of these, samples whose confirmations are found too.
+        simulated: Samples a truth, N = 192.
+        attack: Samples of the trained population, N = 192.
+        runs: N of the law figures.
+        trained: Models of the population.
+    """
+
+    mixture: int = 2000
+    law: int = 400
+    depth: int = 150
+    simulated: int = 200
+    attack: int = 40
+    runs: tuple[int, ...] = (50, 192, 1000)
+    trained: int = 1200
+
+
+QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0)
+
+
+class Seen(NamedTuple):
+    """One interval of one sample."""
+
+    kind: str
+    figure: str
+    truth: str
+    runs: int
+    low_missed: bool
+    high_missed: bool
+    old_covered: bool
+    warned: bool
+    width: float
+
+
+# ---------------------------------------------------------------- the truths
+
+
+def _lognormal(u, median: float, sigma: float):
+    return stats.lognorm.ppf(u, sigma, scale=median)
+
+
+def _never(u):
+    passed = np.minimum(u / 0.73, 1 - 1e-12)
+    return np.where(u < 0.73, _lognormal(passed, 700, 0.6), math.inf)
+
+
+def _bimodal(u):
+    inside = np.clip(np.where(u < 0.5, 2 * u, 2 * u - 1), 1e-12, 1 - 1e-12)
+    low, high = stats.norm.ppf(inside, 400, 50), stats.norm.ppf(inside, 1400, 150)
+    return np.where(u < 0.5, low, high)
+
+
+def _minority(u):
+    others = np.clip((u - 0.015) / 0.985, 0, 1 - 1e-12)
+    return np.where(u < 0.015, 100.0, stats.gamma.ppf(others, 9, scale=1000 / 9))
+
+
+TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "log-normal, 27 % never": _never,
+    "gamma 4": lambda u: stats.gamma.ppf(u, 4, scale=200),
+    "log-normal 0.8": lambda u: _lognormal(u, 600, 0.8),
+    "bimodal": _bimodal,
+    "1.5 % fast": _minority,
+}
+"""Steps to T_acc as a function of a uniform number."""
+
+
+def curves_of(passage: np.ndarray) -> CurveSet:
+    """Runs that are at 97 % from their passage on, and at 90 % before."""
+    from ..models.architecture import HyperParameters, Initialization
+
+    steps = EVERY * np.arange(1, LOOKS + 1)
+    above = steps >= np.asarray(passage)[:, None]
+    one = Initialization(
+        HyperParameters("softmax", "sgd", 0.1, 0.0, 32, 1.0), bytes(8), bytes(32)
+    )
+    return CurveSet(
+        (one,) * len(above),
+        steps,
+        np.where(above, 970, 900),
+        np.zeros(above.shape),
+        1000,
+        1000,
+    )
+
+
+def population(count: int, folder: Path) -> CurveSet:
+    """Models trained by the library, as ``quickstart``'s."""
+    from ..experiments import runner
+    from ..experiments.config import load_config
+
+    config = load_config("quickstart", ["seed=7", f"training.runs={count}"])
+    return runner.train(config, folder, lambda *_: None)
+
+
+class Truth(NamedTuple):
+    """Where samples come from: curves to draw, or a law of the passage."""
+
+    name: str
+    whole: CurveSet
+    passage: Callable[[np.ndarray], np.ndarray] | None
+
+    def sample(self, generator: np.random.Generator, count: int) -> CurveSet:
+        """Independent runs."""
+        if self.passage is not None:
+            return curves_of(self.passage(generator.random(count)))
+        rows = generator.integers(len(self.whole.correct), size=count)
+        return self.whole._replace(
+            initializations=tuple(self.whole.initializations[i] for i in rows),
+            correct=self.whole.correct[rows],
+            loss=self.whole.loss[rows],
+        )
+
+
+def truth_of(name: str, trained: int, folder: Path) -> Truth:
+    """A truth by its name."""
+    if name == POPULATION:
+        return Truth(name, population(trained, folder), None)
+    places = (np.arange(4000) + 0.5) / 4000
+    return Truth(name, curves_of(TRUTHS[name](places)), TRUTHS[name])
+
+
+# ---------------------------------------------------------------- law figures
+
+
+def _lottery():
+    from ..analysis.empirical import Lottery
+
+    return Lottery(0.95, 2.0**-15, 2.0**-3, 150.0, "continue", EVERY * LOOKS)
+
+
+def _depth(law) -> float:
+    from ..analysis.block_time import fastest_of
+    from ..analysis.design import depth_estimate
+    from ..analysis.estimate import Refused
+    from ..analysis.race import Race
+
+    try:
+        return depth_estimate(
+            Race(fastest_of(law, HONEST), fastest_of(law, CORRUPTED), DELAY), 1e-9
+        )
+    except Refused:
+        return math.nan
+
+
+def law_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
+    """Mean, CV and confirmations of samples of one truth."""
+    from ..analysis import block_time as bt
+    from ..analysis import effective_runs as er
+    from ..analysis.empirical import bootstrap_laws, empirical_law
+    from ..analysis.estimate import Refused
+    from ..analysis.race import Race, tilts
+    from ..analysis.training_error import few_runs, law_figure
+
+    def group(figure):
+        return lambda law: figure(bt.fastest_of(law, HONEST))
+
+    figures: dict[str, Callable] = {
+        "mean, one prover": bt.mean,
+        "CV, one prover": bt.cv,
+        "mean, fastest of 15": group(bt.mean),
+        "CV, fastest of 15": group(bt.cv),
+        "confirmations for 1e-9": _depth,
+    }
+    lottery = _lottery()
+    right = empirical_law(truth.whole, lottery).law
+    true = {name: figure(right) for name, figure in figures.items()}
+    generator = np.random.default_rng(seed)
+    seen = []
+    for number in range(effort.law):
+        curves = truth.sample(generator, runs)
+        law = empirical_law(curves, lottery)
+        drawn = bootstrap_laws(seed + number, curves, lottery, 24)
+        counted = er.run_laws(curves, lottery, law.law)
+        one, many = er.fastest(counted, 1), er.fastest(counted, HONEST)
+        bases = dict(zip(figures, (*one, *many), strict=False))
+        for name, figure in figures.items():
+            if name not in bases:
+                if number >= effort.depth or not math.isfinite(true[name]):
+                    continue
+                try:
+                    running = Race(
+                        bt.fastest_of(law.law, HONEST),
+                        bt.fastest_of(law.law, CORRUPTED),
+                        DELAY,
+                    )
+                    theta = tilts(running).theta_0
+                except Refused:
+                    continue
+                bases[name] = er.tilted(counted, HONEST, CORRUPTED, theta)
+            value, spread = figure(law.law), [figure(each) for each in drawn]
+            if not math.isfinite(value):
+                continue
+            found = law_figure(
+                value,
+                spread,
+                "log",
+                "",
+                basis=bases[name],
+                extremes=[figure(law.slowest), figure(law.fastest)],
+                lacking=math.inf,
+            )
+            half = 1.96 * float(np.nanstd(spread, ddof=1))
+            old = abs(value - true[name]) <= half
+            warned = bool(few_runs(bases[name]))
+            seen.append(
+                _seen(("law", name, truth.name, runs), found, true[name], old, warned)
+            )
+            bases = {k: v for k, v in bases.items() if k != "confirmations for 1e-9"}
+    return seen
+
+
+def _seen(place, found, true: float, old: bool, warned: bool) -> Seen:
+    width = (found.high - found.low) / abs(true) if true else math.nan
+    kind, figure, truth, runs = place
+    missed = true < found.low, true > found.high
+    return Seen(kind, figure, truth, runs, *missed, old, warned, width)
+
+
+def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
+    """As ``law_cell``, with laws that are mixtures of the runs' own."""
+    from ..analysis import effective_runs as er
+    from ..analysis.empirical import empirical_law
+    from ..analysis.training_error import few_runs, law_figure
+
+    lottery = _lottery()
+    whole = er.run_laws(truth.whole, lottery, empirical_law(truth.whole, lottery).law)
+    true, _ = _mixtures(whole.survival.mean(axis=0), whole.times)
+    generator = np.random.default_rng(seed)
+    seen = []
+    for _ in range(effort.mixture):
+        rows = generator.integers(len(whole.survival), size=runs)
+        some = er.RunLaws(whole.times, whole.survival[rows])
+        values, theta = _mixtures(some.survival.mean(axis=0), whole.times)
+        weights = generator.multinomial(runs, np.full(runs, 1 / runs), size=24) / runs
+        drawn, _ = _mixtures(weights @ some.survival, whole.times)
+        bases = (
+            *er.fastest(some, 1),
+            *er.fastest(some, HONEST),
+            er.tilted(some, HONEST, CORRUPTED, float(theta)),
+        )
+        for place, basis in enumerate(bases):
+            value, spread, right = values[place], drawn[:, place], true[place]
+            found = law_figure(float(value), spread, "log", "", basis=basis)
+            old = abs(value - right) <= 1.96 * spread.std(ddof=1)
+            named = "mixture", _MIXTURES[place], truth.name, runs
+            seen.append(_seen(named, found, right, bool(old), bool(few_runs(basis))))
+    return seen
+
+
+_MIXTURES = (
+    *("mean, one prover", "CV, one prover"),
+    *("mean, fastest of 15", "CV, fastest of 15"),
+    "confirmations, leading order",
+)
+_TILTS = np.linspace(1e-4, 0.02, 100)
+
+
+def _mixtures(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The figures of laws, one a row, and the tilt of the last one."""
+    found = []
+    for provers in (1, HONEST):
+        power = alive**provers
+        first = np.trapezoid(power, times)
+        second = np.trapezoid(2 * times * power, times)
+        found += [first, np.sqrt(second - first**2) / first]
+    middle = (times[1:] + times[:-1]) / 2
+    private = -np.diff(alive**CORRUPTED) @ np.exp(-np.outer(middle, _TILTS))
+    public = -np.diff(alive**HONEST) @ np.exp(np.outer(middle - 500, _TILTS))
+    with np.errstate(divide="ignore"):
+        rate = np.log(private) + np.log(public) + _TILTS * (500 + DELAY)
+    found.append(-math.log(1e-9) / -rate.min(axis=-1))
+    return np.stack(found, axis=-1), _TILTS[rate.argmin(axis=-1)]
+
+
+# ---------------------------------------------------------- simulated figures
+
+
+def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
+    """A sweep's point for samples of one truth."""
+    from ..experiments import points
+    from ..experiments.config import load_config
+
+    config = _point()
+    right = load_config("quickstart", [*SETTINGS, "security.bootstraps=0"])
+    (outcome,) = points.evaluate([right], truth.whole, None)
+    true = {(r["quantity"], _at(r)): r["value"] for r in outcome.rows}
+    generator = np.random.default_rng(seed)
+    joining = points.with_training_error
+    older: dict[tuple, tuple[float, float]] = {}
+
+    def both(measured, resampled, **others):
+        older.update(_old_intervals(measured, resampled))
+        return joining(measured, resampled, **others)
+
+    points.with_training_error = both  # pyright: ignore
+    seen = []
+    try:
+        for _ in range(effort.simulated):
+            curves = truth.sample(generator, runs)
+            older.clear()
+            (outcome,) = points.evaluate([config], curves, None)
+            for row in outcome.rows:
+                place = row["quantity"], _at(row)
+                value = true.get(place, math.nan)
+                if not _asked(place, value):
+                    continue
+                low, high = older[place]
+                seen.append(
+                    _seen(
+                        ("simulated", _name(place), truth.name, runs),
+                        _Row(row["low"], row["high"]),
+                        value,
+                        low <= value <= high,
+                        bool(row["warning"]),
+                    )
+                )
+    finally:
+        points.with_training_error = joining
+    return seen
+
+
+class _Row(NamedTuple):
+    low: float
+    high: float
+
+
+def _point():
+    """A sweep's point: its effort is that of the sweep."""
+    from ..experiments.config import load_config
+
+    effort = load_config("sweep").sweep
+    names = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
+    tries = [f"security.{name}={getattr(effort, name)}" for name in names]
+    return load_config("sweep", [*SETTINGS, *tries])
+
+
+def _at(row: dict[str, Any]) -> float:
+    return -1.0 if math.isnan(row["at"]) else float(row["at"])
+
+
+def _asked(place: tuple[str, float], value: float) -> bool:
+    quantity, at = place
+    known = quantity in _SIMULATED and (at in _SIMULATED[quantity])
+    return known and math.isfinite(value)
+
+
+_SIMULATED: dict[str, tuple[float, ...]] = {
+    "block_interval_mean": (-1.0,),
+    "block_interval_cv": (-1.0,),
+    "chain_growth": (-1.0,),
+    "chain_quality": (-1.0,),
+    "stale_rate": (-1.0,),
+    "persistence_violation": (1.0, 6.0, 15.0),
+    "good_period": (5.0, 10.0),
+    "liveness_quantile": (0.5, 0.9),
+}
+
+
+def _name(place: tuple[str, float]) -> str:
+    quantity, at = place
+    return quantity if at < 0 else f"{quantity} at {at:g}"
+
+
+def _old_intervals(measured, resampled) -> dict[tuple, tuple[float, float]]:
+    """1.96 standard deviations in quadrature; of the logarithm for persistence."""
+    found = {}
+    for m in measured:
+        place = m.quantity, -1.0 if m.at is None else float(m.at)
+        drawn = [
+            other.estimate.value
+            for replicate in resampled
+            for other in replicate
+            if other.place == m.place
+        ]
+        value, low, high = m.estimate[:3]
+        if m.spread == "tail" and value > 0:
+            logs = np.log([each for each in drawn if each > 0])
+            extra = 1.96 * float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
+            down = math.hypot(math.log(value / max(low, 1e-300)), extra)
+            up = math.hypot(math.log(high / value), extra)
+            found[place] = value * math.exp(-down), value * math.exp(up)
+            continue
+        extra = 1.96 * float(np.std(drawn, ddof=1)) if len(drawn) > 1 else 0.0
+        found[place] = (
+            value - math.hypot(value - low, extra),
+            value + math.hypot(high - value, extra),
+        )
+    return found
+
+
+# ---------------------------------------------------------------- attack
+
+
+def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
+    """``attack``'s rows that need no branches, for samples of one truth."""
+    import jax
+
+    from ..analysis import attack_table as table
+    from ..analysis.attack_rows import Effort as RowEffort
+    from ..analysis.attack_setting import setting
+    from ..analysis.training_error import few_runs
+
+    key = jax.random.key(1)
+    network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}
+    names = ("private", "private, pre-mined", "grind_prehash")
+
+    def rows_of(curves: CurveSet, resamples: int, number: int):
+        at = setting(curves, _lottery(), **network)
+        rows = RowEffort(resamples=resamples)
+        if not resamples:
+            rows = rows._replace(replicas=20_000)
+        return table.attack_table(
+            key, at, targets=(1e-3,), effort=rows, seed=number, only=names
+        )
+
+    def numbers(row) -> Iterator[tuple[str, Any]]:
+        if row.depths:
+            yield "depth for 1e-3", row.depths[0][1]
+        for name in ("attacker_rate", "public_rate", "quality", "good_period"):
+            if getattr(row, name) is not None:
+                yield name, getattr(row, name)
+
+    true = {
+        (row.attack, row.on, name): found.value
+        for row in rows_of(truth.whole, 0, 0)
+        for name, found in numbers(row)
+    }
+    generator = np.random.default_rng(seed)
+    seen = []
+    for number in range(effort.attack):
+        curves = truth.sample(generator, runs)
+        for row in rows_of(curves, 8, 1000 * number):
+            for name, found in numbers(row):
+                value = true.get((row.attack, row.on, name), math.nan)
+                if not math.isfinite(value):
+                    continue
+                place = "attack", name, truth.name, runs
+                warned = bool(few_runs(row.basis))
+                seen.append(_seen(place, found, value, False, warned))
+    return seen
+
+
+# ---------------------------------------------------------------- all of it
+
+
+_CELLS = {
+    "mixture": mixture_cell,
+    "law": law_cell,
+    "simulated": simulated_cell,
+    "attack": attack_cell,
+}
+
+
+class Job(NamedTuple):
+    """A cell to be measured."""
+
+    kind: str
+    truth: str
+    runs: int
+    effort: Effort
+    folder: str
+
+
+def jobs_of(effort: Effort, folder: Path, kinds: Sequence[str]) -> list[Job]:
+    """All cells, the long ones first."""
+    names = list(TRUTHS) + ([POPULATION] if effort.trained else [])
+    found = [
+        Job("simulated", name, 192, effort, str(folder))
+        for name in names
+        if effort.simulated
+    ]
+    if effort.attack and effort.trained:
+        found.insert(0, Job("attack", POPULATION, 192, effort, str(folder)))
+    found += [
+        Job(kind, name, runs, effort, str(folder))
+        for kind in ("mixture", "law")
+        for runs in sorted(effort.runs, reverse=True)
+        for name in names
+    ]
+    return [job for job in found if job.kind in kinds]
+
+
+def measure(job: Job) -> list[Seen]:
+    """One cell."""
+    truth = truth_of(job.truth, job.effort.trained, Path(job.folder))
+    seed = 1 + sum(map(ord, f"{job.kind}{job.truth}{job.runs}"))
+    return _CELLS[job.kind](truth, job.runs, job.effort, seed)
+
+
+def rows_of(seen: Sequence[Seen]) -> list[dict[str, Any]]:
+    """Coverage of every figure, truth by truth and pooled over truths."""
+    cells: dict[tuple[str, str, int, str], list[Seen]] = {}
+    for one in seen:
+        for truth in (one.truth, "pooled"):
+            cells.setdefault((one.kind, one.figure, one.runs, truth), []).append(one)
+    return [_judged(place, some) for place, some in cells.items()]
+
+
+def _judged(place: tuple[str, str, int, str], some: Sequence[Seen]) -> dict[str, Any]:
+    kind, figure, runs, truth = place
+    told = [one for one in some if not one.warned]
+    judged = told or some
+    hits = sum(not (one.low_missed or one.high_missed) for one in judged)
+    test = stats.binomtest(hits, len(judged))
+    ends = test.proportion_ci(0.95)
+    target = TARGETS[runs][truth != "pooled"]
+    if not told:
+        verdict = "warned"
+    elif hits / len(judged) >= target:
+        verdict = "met"
+    else:
+        verdict = "below" if ends.high < target else "not shown"
+    return {
+        "kind": kind,
+        "figure": figure,
+        "runs": runs,
+        "truth": truth,
+        "samples": len(some),
+        "warned": 1 - len(told) / len(some),
+        "before": sum(one.old_covered for one in some) / len(some),
+        "coverage": hits / len(judged),
+        "low": ends.low,
+        "high": ends.high,
+        "below_interval": sum(one.low_missed for one in judged) / len(judged),
+        "above_interval": sum(one.high_missed for one in judged) / len(judged),
+        "width": float(np.median([one.width for one in some])),
+        "target": target,
+        "verdict": verdict,
+    }
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table of docs/science/intervals.md."""
+    lines = [
+        "| kind | figure | N | truth | samples | warned | before | covered | 95 % "
+        "| verdict |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        before = "—" if row["kind"] == "attack" else f"{row['before']:.3f}"
+        share = f"{row['coverage']:.3f}"
+        lines.append(
+            f"| {row['kind']} | {row['figure']} | {row['runs']} | {row['truth']} | "
+            f"{row['samples']} | {row['warned']:.0%} | {before} | {share} | "
+            f"{row['low']:.3f}–{row['high']:.3f} | {row['verdict']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, write ``coverage.json`` and ``coverage.md``, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m dpodl.benchmarks.coverage")
+    parser.add_argument("--quick", action="store_true", help="5 minutes, no training")
+    parser.add_argument("--output", type=Path, default=Path("runs/coverage"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", choices=list(_CELLS), action="append")
+    for name in ("mixture", "law", "depth", "simulated", "attack"):
+        parser.add_argument(f"--{name}", type=int, help=f"samples: {name}")
+    parser.add_argument("--runs", type=int, action="append", choices=list(TARGETS))
+    parser.add_argument("--trained", type=int, help="models of the population; 0: none")
+    given = parser.parse_args(words)
+    effort = QUICK if given.quick else Effort()
+    names = ("mixture", "law", "depth", "simulated", "attack", "trained")
+    changed = {n: getattr(given, n) for n in names if getattr(given, n) is not None}
+    if given.runs:
+        changed["runs"] = tuple(given.runs)
+    effort = effort._replace(**changed)
+    given.output.mkdir(parents=True, exist_ok=True)
+    if effort.trained:
+        population(effort.trained, given.output)
+    jobs = jobs_of(effort, given.output, given.only or list(_CELLS))
+    begun, seen = time.perf_counter(), []
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, mp_context=fresh) as pool:
+        for job, found in zip(jobs, pool.map(measure, jobs), strict=True):
+            seen += found
+            spent = time.perf_counter() - begun
+            print(f"{spent:7.0f} s  {job.kind}, {job.truth}, N = {job.runs}")
+            rows = rows_of(seen)
+            text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+            (given.output / "coverage.json").write_text(text)
+            (given.output / "coverage.md").write_text(markdown(rows))
+    print(markdown([row for row in rows_of(seen) if row["truth"] == "pooled"]))
+
+
+if __name__ == "__main__":
+    main()
