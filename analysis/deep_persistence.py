@@ -7,9 +7,10 @@ Notation (``race.py`` says which event; security.md §4, §6)
 Both are of the private race against the slowest public chain that the delay allows,
 which bounds a private chain's risk on the simulated network from above (and no other
 attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
-is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that anybody has seen: it multiplies
-levels as independent, which trainings from independent hashes are as far as the model
-goes, and takes the law's tail beyond what was observed as it is extrapolated.
+is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that
+anybody has seen: it multiplies levels as independent, which trainings from independent
+hashes are as far as the model goes, and takes the law's tail beyond what was observed
+as it is extrapolated.
 
 β* is a root in the number of corrupted provers, which need not be whole here: S^{βn} is
 a law for every βn > 0.

@@ -7,9 +7,9 @@ Notation (``race.py`` says which event; that of ``deep_persistence.py``)
 
 The empirical law enters as fastest of βn and of (1−β)n. The figure is that of the
 Fourier grid (``lattice_race.py``), an upper bound of a private chain's risk on the
-network; its interval holds the error of the training runs (``training_error.py``), on the logit of the risk
-and the logarithm of the depth. Beside each cell stand, for provers without memory and
-without delay,
+network; its interval holds the error of the training runs (``training_error.py``), on
+the logit of the risk and the logarithm of the depth. Beside each cell stand, for
+provers without memory and without delay,
     memoryless  I_{4pq}(k, ½) (pre-mined: its own closed form)     ``bounds``
     Nakamoto    his Poisson approximation of that race, which is too small
 and cells that the grid refuses keep the reason: one hard cell does not cost the table.
