@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -31,6 +30,7 @@ from ..analysis.oracle_figures import oracle_figures
 from ..analysis.simulation import Network, network
 from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
+from ..models.pins import seed_key
 from .config import Config
 from .datasets import config_dataset
 from .devices import on_devices
@@ -194,7 +194,7 @@ def estimate_tables(
         rel_error=security.rel_error,
         most_replicas=security.max_replicas or MOST_REPLICAS,
     )
-    key = jax.random.key(config.seed)
+    key = seed_key(config.seed)
     lottery = lottery_of(config, config.scheme)
     law = empirical_law(curves, lottery, step_costs=costs)
     resamples = bootstrap_laws(

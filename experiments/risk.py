@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -23,6 +22,7 @@ from ..analysis.share_table import (
     risk_table,
 )
 from ..analysis.time_rule import safe_time, time_rule_rare
+from ..models.pins import seed_key
 from . import evaluation, runner
 from .config import Config, ConfigError
 from .store import Progress, table_bytes, write_atomically
@@ -114,7 +114,7 @@ def risk_tables(
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 1, total)
         moved = [one._replace(premined=question.premined) for one in races]
-        ages = _age_rows(jax.random.key(config.seed), moved, question, targets)
+        ages = _age_rows(seed_key(config.seed), moved, question, targets)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
     seconds = own[1]["value"].where(own[1]["unit"] == "steps")
