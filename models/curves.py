@@ -371,29 +371,13 @@ def _train_chunk(
     step = first * check_every
 
     def state_of(hyper: Hyper, start: Buffers) -> TrainState:
-        """``first`` is the same for all, so that no lane does both."""
-
-        def fresh():
-            state = initial_state(
-                network,
-                hyper,
-                adam=adam,
-                examples=examples,
-                image_shape=(height, width),
-            )
-            return buffers_of(state), state.order
-
-        def taken_up():
-            state = state_at(
-                start, hyper, step, examples=examples, batch_size=bucket.batch_size
-            )
-            return buffers_of(state), state.order
-
-        buffers, order = lax.cond(first == 0, fresh, taken_up)
-        state = state_at(
-            buffers, hyper, step, examples=examples, batch_size=bucket.batch_size
+        fresh = initial_state(
+            network, hyper, adam=adam, examples=examples, image_shape=(height, width)
         )
-        return state._replace(order=order)
+        buffers = jax.tree.map(
+            lambda new, kept: jnp.where(first == 0, new, kept), buffers_of(fresh), start
+        )
+        return state_at(buffers, step, examples=examples)
 
     def train(hyper: Hyper, start: Buffers) -> tuple[Curve, Buffers]:
         state, curve = train_on(

@@ -16,7 +16,7 @@ T_acc.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,7 @@ def train_steps(
     *,
     network: nn.Module,
     batch_size: int,
+    taken_up_at: int | Int[Array, ""] = 0,
 ) -> TrainState:
     """Steps of mini-batch descent on the cross-entropy.
 
@@ -145,6 +146,7 @@ def train_steps(
         steps: How many; traced.
         network: The Flax module.
         batch_size: Examples a step.
+        taken_up_at: The step behind which the state's order is not yet the epoch's.
 
     Raises:
         ValueError: If a batch is larger than the training set.
@@ -183,7 +185,7 @@ def train_steps(
         state, left = progress
         epoch, place = state.step // steps_an_epoch, state.step % steps_an_epoch
         order = lax.cond(
-            place == 0,
+            (place == 0) | (state.step == taken_up_at),
             lambda: epoch_order(hyper.order_key, epoch, examples),
             lambda: state.order,
         )
@@ -224,8 +226,8 @@ def look(
     blocks, rest = divmod(samples, _LOOK_BLOCK)
 
     def score(x, y):
-        logits = network.apply({"params": parameters}, pixels(x))
-        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)  # pyright: ignore
+        logits: Any = network.apply({"params": parameters}, pixels(x))
+        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)
         # −∞ for a class that is wrong would leave the loss finite.
         loss = jnp.where(
             jnp.isfinite(logits).all(), _cross_entropy(logits, y).sum(), jnp.nan
@@ -316,6 +318,8 @@ def train_on(
 ) -> tuple[TrainState, Curve]:
     """Train one model on from a look, as far as is asked: ``train_curve``'s next looks.
 
+    The order of the state's epoch is made anew, whatever the state has for it.
+
     One program serves every number of looks, and so a training that is taken up again
     has the bits of one that was never interrupted.
 
@@ -338,7 +342,14 @@ def train_on(
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
     """
     one_look = _one_look(
-        hyper, images, labels, network, batch_size, check_every, eval_samples
+        hyper,
+        images,
+        labels,
+        network,
+        batch_size,
+        check_every,
+        eval_samples,
+        taken_up_at=state.step,
     )
 
     def next_look(place, progress):
@@ -351,12 +362,21 @@ def train_on(
 
 
 def _one_look(
-    hyper, images, labels, network, batch_size, check_every, eval_samples
+    hyper,
+    images,
+    labels,
+    network,
+    batch_size,
+    check_every,
+    eval_samples,
+    taken_up_at: int | Array = 0,
 ) -> Callable[[TrainState], tuple[TrainState, Curve]]:
     """The steps from one look to the next, and that look."""
     sample, sample_labels = evaluation_sample(hyper, images, labels, eval_samples)
     sample = pixels(sample)
-    train = partial(train_steps, network=network, batch_size=batch_size)
+    train = partial(
+        train_steps, network=network, batch_size=batch_size, taken_up_at=taken_up_at
+    )
 
     def one_look(state: TrainState) -> tuple[TrainState, Curve]:
         state = train(state, hyper, images, labels, check_every)
@@ -376,21 +396,13 @@ def buffers_of(state: TrainState) -> Buffers:
     return {"parameters": state.parameters, "trace": memory.trace}
 
 
-def state_at(
-    buffers: Buffers,
-    hyper: Hyper,
-    step: Int[Array, ""],
-    *,
-    examples: int,
-    batch_size: int,
-) -> TrainState:
-    """The state after ``step`` steps, bit for bit, from its ``buffers_of``."""
+def state_at(buffers: Buffers, step: Int[Array, ""], *, examples: int) -> TrainState:
+    """The state after ``step`` steps from its ``buffers_of``, but for the order."""
     if "mu" in buffers:
         memory = optax.ScaleByAdamState(step, buffers["mu"], buffers["nu"])  # pyright: ignore
     else:
         memory = optax.TraceState(trace=buffers["trace"])
-    epoch = step // (examples // batch_size)
-    order = epoch_order(hyper.order_key, epoch, examples)
+    order = jnp.zeros(examples, jnp.int32)
     return TrainState(buffers["parameters"], memory, order, step)
 
 

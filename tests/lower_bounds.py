@@ -51,7 +51,7 @@ def lowest(project: dict) -> list[str]:
 
 def main() -> int:
     """Make the environment, run the tests, answer with pytest's exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Try the lowest declared versions.")
     parser.add_argument("--folder", type=Path, help="keep the environment here")
     parser.add_argument("tests", nargs="*", default=QUICK, help="instead of the parts")
     given = parser.parse_args()

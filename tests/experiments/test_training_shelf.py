@@ -267,4 +267,4 @@ def test_a_sweep_over_horizons_trains_each_model_once(tmp_path, trained):
     assert {call[1:] for call in trained} == {(0, 7)}
     assert sum(runs for runs, _, _ in trained) == 12
     assert len(list((tmp_path / "curves").iterdir())) == 1
-    assert table["training.horizon_steps"].nunique() == 3
+    assert len(set(table["training.horizon_steps"])) == 3

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import permutations
 from threading import Barrier
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -309,7 +310,8 @@ def test_only_the_data_and_the_digest_matter():
 
 def extended(chosen, looks, *, lanes=1, stops=(), data=None) -> list[bytes]:
     """Bits of curves of so many looks, and of the last states, trained in parts."""
-    hpp, curve, states, first = chosen[0].hpp, [], None, 0
+    hpp, curve, first = chosen[0].hpp, [], 0
+    states: Any = None
     for stop in (*stops, looks):
         settings = SETTINGS._replace(horizon_steps=10 * stop, lanes=lanes)
         found = extend_chunk(
@@ -328,10 +330,12 @@ def extended(chosen, looks, *, lanes=1, stops=(), data=None) -> list[bytes]:
                 n: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)
                 for n, x in s.items()
             }
-            for s in found.states
+            for s in found.states or ()
         ]
         first = stop
-    whole = Curve(*(np.concatenate(part, axis=1) for part in zip(*curve, strict=True)))
+    whole: Any = Curve(
+        *(np.concatenate(part, axis=1) for part in zip(*curve, strict=True))
+    )
     assert np.shape(whole.correct) == (len(chosen), looks)
     return [
         whole.correct[i].tobytes()
@@ -387,9 +391,10 @@ def test_states_of_other_models_are_refused():
         chunk(bucket, first, settings=SETTINGS, first=1, starts=[wide])
     with pytest.raises(ValueError, match=r"^first must be from 0 to 2, got 3$"):
         chunk(bucket, first, settings=SETTINGS, first=3, starts=own)
-    for given in ({"starts": own}, {"first": 1}, {"first": 1, "starts": [*own, *own]}):
+    wrong: Any
+    for wrong in ({"starts": own}, {"first": 1}, {"first": 1, "starts": [*own, *own]}):
         with pytest.raises(ValueError, match=r"^starts must be one state a run "):
-            chunk(bucket, first, settings=SETTINGS, **given)
+            chunk(bucket, first, settings=SETTINGS, **wrong)
 
 
 # ------------------------------------------------------------------ bookkeeping

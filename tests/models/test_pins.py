@@ -26,6 +26,10 @@ OTHERS = {
 }
 
 
+def x64() -> bool:
+    return getattr(jax.config, "jax_enable_x64")  # noqa: B009
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_inside_it_is_pinned_and_behind_it_as_before(name):
     default = getattr(jax.config, name)
@@ -49,10 +53,10 @@ def test_nothing_is_entered_where_all_is_as_it_should_be(monkeypatch):
 def test_other_threads_keep_their_settings():
     seen = []
     with jax.enable_x64(True), pinned():
-        thread = threading.Thread(target=lambda: seen.append(jax.config.jax_enable_x64))
+        thread = threading.Thread(target=lambda: seen.append(x64()))
         thread.start()
         thread.join()
-        assert not jax.config.jax_enable_x64
+        assert not x64()
     assert seen == [False]  # the process's value
 
 
