@@ -46,7 +46,7 @@ Plateau = Literal["central", "slowest", "fastest"]
 
 GROWTH = 8
 _SUPPORT = 5
-_HOVERS, _ALIKE = 50, 3
+_HOVERS, _ALIKE = 20, 3
 _SHIFTS, _weights = np.polynomial.hermite_e.hermegauss(9)
 _LOG_SHARES = np.log(_weights / _weights.sum())
 _HOVER = special.logit((np.arange(8) + 0.5) / 8)

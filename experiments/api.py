@@ -13,7 +13,6 @@ are kept in ``root``, where commands and sweeps find them.
 from collections.abc import Mapping
 from pathlib import Path
 
-import jax
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -22,6 +21,7 @@ from ..analysis.estimate import Refused
 from ..analysis.simulation import Levels, simulate
 from ..figures import FIGURES, MORE_FIGURES
 from ..models.curves import CurveSet
+from ..models.pins import pinned, seed_key
 from . import evaluation, points, runner
 from .config import Config
 from .store import Progress
@@ -59,6 +59,7 @@ def train(
     return runner.train(config, Path(root), progress)
 
 
+@pinned()
 def block_time_law(config: Config, curves: CurveSet) -> EmpiricalLaw:
     """The law of one prover's block time under the config's scheme and clock.
 
@@ -76,6 +77,7 @@ def block_time_law(config: Config, curves: CurveSet) -> EmpiricalLaw:
     return empirical_law(curves, lottery, step_costs=costs)
 
 
+@pinned()
 def simulate_chain(
     config: Config, law: EmpiricalLaw, *, replicas: int | None = None
 ) -> Levels:
@@ -96,13 +98,14 @@ def simulate_chain(
     if replicas < 1:
         raise ValueError(f"replicas must be ≥ 1, got {replicas}")
     return simulate(
-        jax.random.key(config.seed),
+        seed_key(config.seed),
         evaluation.network_of(config, law.law),
         levels=config.security.levels,
         replicas=replicas,
     )
 
 
+@pinned()
 def security_table(config: Config, curves: CurveSet) -> pd.DataFrame:
     """The config's security figures, as a sweep computes them for a point.
 
@@ -127,6 +130,7 @@ def security_table(config: Config, curves: CurveSet) -> pd.DataFrame:
     return pd.DataFrame(list(outcome.rows))
 
 
+@pinned()
 def result_tables(
     config: Config, curves: CurveSet, *, progress: Progress = _silent
 ) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 import pandas as pd
 
 from ..analysis.attack_rows import Effort, tidy
@@ -11,6 +10,7 @@ from ..analysis.attack_table import attack_table
 from ..figures import attacks
 from ..models.branching import Branches, branch_curves
 from ..models.curves import CurveSet, training_set
+from ..models.pins import seed_key
 from . import evaluation, pictures, runner
 from .config import Config, ConfigError
 from .datasets import config_dataset
@@ -70,7 +70,7 @@ def attack(
     )
     targets = (config.security.target, *_TARGETS)
     rows = attack_table(
-        jax.random.key(config.seed),
+        seed_key(config.seed),
         at,
         targets=tuple(dict.fromkeys(targets)),
         effort=Effort(resamples=resamples),

@@ -126,6 +126,9 @@ def run(
             )
         else:
             _print_result(settings, result, judged)
+            if settings.training.keep_states:
+                size, where = runner.kept_states(settings, output)
+                click.echo(f"states for a longer horizon: {size / 1e6:.1f} MB, {where}")
 
 
 @main.command()

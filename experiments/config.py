@@ -78,7 +78,8 @@ class Config(Section):
             problems.append(
                 "scheme.abandon_steps must be a multiple of training.check_every = "
                 f"{training.check_every} up to training.horizon_steps = "
-                f"{training.horizon_steps}, got {abandon}"
+                f"{training.horizon_steps}, got {abandon}: set both, for what a model "
+                "does behind the last look it was trained to is not known"
             )
         for field, part, words in (("depths", 2, "half"), ("confirmations", 4, "¼")):
             value, limit = getattr(self.security, field), self.security.levels // part
@@ -154,7 +155,10 @@ class Config(Section):
         )
 
     def _digest_without(self, *names: str) -> str:
-        return fingerprint({k: v for k, v in _plain(self).items() if k not in names})
+        settings = {k: v for k, v in _plain(self).items() if k not in names}
+        # What is kept on the disk beside the results changes none of them.
+        settings["training"].pop("keep_states")
+        return fingerprint(settings)
 
 
 def fingerprint(value: Any) -> str:

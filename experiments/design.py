@@ -44,6 +44,7 @@ from ..analysis.estimate import Estimate, Refused, standard_error
 from ..analysis.training_error import SOURCE, joined
 from ..models.curves import CurveSet
 from ..models.networks import build_network, initial_parameters
+from ..models.pins import seed_key
 from . import evaluation, runner
 from .config import Config, ConfigError, fingerprint
 from .datasets import config_dataset
@@ -198,7 +199,7 @@ def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> f
             lambda key, network=network: initial_parameters(
                 network, key, jnp.float32(1), image_shape=image_shape
             ),
-            jax.random.key(0),
+            seed_key(0),
         )
         sizes[architecture] = sum(4 * leaf.size for leaf in jax.tree.leaves(shapes))
     return sum(
@@ -315,9 +316,7 @@ def _glance(at: Setting, law: BlockTimeLaw) -> dict[str, Estimate]:
     """A short look at the simulated network, for quality and stale blocks."""
     # 1 − E[C]/E[A] is far below quality where X has dead time: good settings would be
     # thrown away.
-    return simulated(
-        jax.random.key(0), at, law, confirmations=1, level=0.5, replicas=_GLANCE
-    )
+    return simulated(seed_key(0), at, law, confirmations=1, level=0.5, replicas=_GLANCE)
 
 
 def _quick_liveness(quick: dict[str, float], level: float, delay: float) -> float:
@@ -375,7 +374,7 @@ def _judged(config, at, terms, asked: Asked, one: Candidate) -> Finalist:
     if given and math.isfinite(end):
         confirmations = int(end)
     drawn = simulated(
-        jax.random.key(config.seed),
+        seed_key(config.seed),
         here,
         plain(here).law,
         confirmations=confirmations,

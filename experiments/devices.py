@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import jax
 
+from ..models.pins import pinned
 from .executors import usable_cores
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ def on_devices(work: Callable[[int], T], count: int) -> Iterator[T]:
     # A compiled simulation occupies about one core of a CPU, however many there are.
     workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
 
+    @pinned()  # contexts are a thread's own
     def one(number: int) -> T:
         if len(devices) == 1:
             # To name the only one would have every program traced a second time.

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import pandas as pd
 
 from ..analysis.attack_setting import resampled, setting
@@ -29,6 +28,7 @@ from ..figures import domination
 from ..figures import memorylessness as memorylessness_figure
 from ..models.branching import branch_curves
 from ..models.curves import CurveSet, training_set
+from ..models.pins import seed_key
 from . import evaluation, pictures, runner
 from .config import Config
 from .datasets import config_dataset
@@ -97,7 +97,7 @@ def effects(
     )
     if not laws:
         raise Refused(f"effects: no p_2 has a law; {next(iter(refused.values()))}")
-    key = jax.random.key(config.seed)
+    key = seed_key(config.seed)
     at = scheme.p_2
 
     def saving() -> list[Row]:

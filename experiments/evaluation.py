@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -36,6 +35,7 @@ from ..analysis.simulation import Network, network
 from ..analysis.training_error import Basis, few_runs, law_figure
 from ..models.curves import Bucket, CurveSet
 from ..models.networks import step_operations
+from ..models.pins import seed_key
 from .config import Config
 from .datasets import config_dataset
 from .devices import on_devices
@@ -199,7 +199,7 @@ def estimate_tables(
         rel_error=security.rel_error,
         most_replicas=security.max_replicas or MOST_REPLICAS,
     )
-    key = jax.random.key(config.seed)
+    key = seed_key(config.seed)
     lottery = lottery_of(config, config.scheme)
     law = empirical_law(curves, lottery, step_costs=costs)
     resamples = bootstrap_laws(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
 from ..analysis.assessment import Assessment
@@ -63,13 +64,20 @@ def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterato
     kept = config.scheme.abandon_steps
     rule = {
         "never": "is never given up",
-        "horizon": "is given up there for a new one",
+        "horizon": "is given up at the last of them for a new one (abandon_steps = "
+        "'horizon': training further would be another scheme)",
     }.get(str(kept), f"is given up after {kept} steps for a new one")
     yield (
         f"{law.reached} of {law.runs} models reached T_acc within the "
         f"{training.horizon_steps} steps trained (or before they were given up); a "
         f"model that has not {rule}"
     )
+    broken = int((~np.isfinite(curves.loss)).any(axis=1).sum())
+    if broken:
+        yield (
+            f"{broken} of {law.runs} trainings broke down: their loss or logits are "
+            "not finite. Such a model classifies nothing and scores no ticket"
+        )
     error = accuracy_error(curves, config.scheme.t_acc)
     if error > 0:
         yield (

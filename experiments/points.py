@@ -8,7 +8,6 @@ never depends on the points beside it.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from ..analysis.effective_runs import RunLaws, run_laws
@@ -24,6 +23,7 @@ from ..analysis.law_batch import LawBatch, assess_laws, law_batch
 from ..analysis.measurement import Measurement, with_training_error
 from ..analysis.training_error import Basis
 from ..models.curves import CurveSet
+from ..models.pins import seed_key
 from .config import Config, fingerprint, plain
 from .evaluation import lottery_of, network_of, plan_of
 
@@ -123,7 +123,7 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
 
 
 def _measured(config: Config, laws: _Laws) -> list[Measurement]:
-    key, security, net = jax.random.key(config.seed), config.security, config.network
+    key, security, net = seed_key(config.seed), config.security, config.network
     plan = plan_of(config)._replace(detail=False)
     honest = net.provers - round(net.beta * net.provers)
     if honest not in laws.known:

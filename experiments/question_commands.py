@@ -172,9 +172,9 @@ def validate(cases, seed, only_list, as_json, quiet) -> None:
         import time
 
         set_up_jax()
-        import jax
 
         from ..analysis import checks, validation
+        from ..models.pins import seed_key
 
         if only_list:
             for case in validation.cases():
@@ -183,7 +183,7 @@ def validate(cases, seed, only_list, as_json, quiet) -> None:
         with progress_bars(quiet or as_json) as progress:
             try:
                 found = validation.validate(
-                    jax.random.key(validation.SEED if seed is None else seed),
+                    seed_key(validation.SEED if seed is None else seed),
                     cases or None,
                     progress,
                     clock=time.perf_counter,

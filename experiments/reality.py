@@ -8,13 +8,13 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import pandas as pd
 
 from ..analysis import agreement
 from ..analysis.empirical import bootstrap_laws, empirical_law
 from ..analysis.simulation import network, simulate
 from ..figures import model_against_reality
+from ..models.pins import seed_key
 from ..models.records import block_digest, genesis_digest
 from . import evaluation, pictures, runner
 from .chain_store import ChainError, ChainFolder
@@ -74,7 +74,7 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
     laws = [law, *resampled]
     levels = mined.interval.size
     delay = config.network.delay_steps
-    key = jax.random.key(config.seed)
+    key = seed_key(config.seed)
 
     def chains(one_law):
         if config.mining.speeds:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import pandas as pd
 
 from ..analysis.any_block import any_block, any_block_bound
@@ -25,6 +24,7 @@ from ..analysis.share_table import (
 )
 from ..analysis.time_rule import safe_time, time_rule_rare
 from ..analysis.training_error import UNKNOWN, Basis, few_runs, training_interval
+from ..models.pins import seed_key
 from . import evaluation, runner
 from .config import Config, ConfigError
 from .store import Progress, table_bytes, write_atomically
@@ -154,7 +154,7 @@ def risk_tables(
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 1, total)
         moved = races.started(question.premined)
-        ages = _age_rows(jax.random.key(config.seed), moved, question, targets)
+        ages = _age_rows(seed_key(config.seed), moved, question, targets)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
     seconds = own[1]["value"].where(own[1]["unit"] == "steps")

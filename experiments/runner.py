@@ -6,7 +6,6 @@ config, the code and the stage before; its key is their fingerprint.
 
 import io
 import logging
-import os
 import platform
 import sys
 import threading
@@ -29,17 +28,17 @@ from ..models.curves import (
     TrainingSet,
     chunk_runs,
     draw_runs,
-    train_chunk,
     training_set,
 )
 from ..models.data import SHA256, Dataset
+from ..models.pins import decisive_flags, library_versions, pinned
 from ..models.training import Curve
 from . import pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
 from .datasets import config_dataset
 from .executors import processor, usable_cores
+from .state_store import StateStore
 from .store import (
-    CurveStore,
     Progress,
     RunFolder,
     exclusive,
@@ -48,6 +47,7 @@ from .store import (
     table_bytes,
     write_atomically,
 )
+from .training_shelf import TrainingShelf
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class RunResult(NamedTuple):
     seconds: dict[str, float]
 
 
+@pinned()
 def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunResult:
     """Run an experiment, or what is missing of it.
 
@@ -143,7 +144,8 @@ class _Job:
         self.command: str = command
         self.recomputed: list[str] = []
         self.seconds: dict[str, float] = {}
-        self.key = fingerprint([config.digest(), _own_data(config), code["training"]])
+        made_with = [code["training"], versions(), decisive_flags()]
+        self.key = fingerprint([config.digest(), _own_data(config), *made_with])
         self._curves: CurveSet | None = None
 
     def stage(self, name: str) -> None:
@@ -165,10 +167,7 @@ class _Job:
             "code": dict(self.code),
             "build": build(),
             "python": sys.version.split()[0],
-            "packages": {
-                name: metadata.version(name)
-                for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
-            },
+            "packages": versions(),
             "machine": {
                 "system": platform.platform(),
                 "processor": processor(),
@@ -242,6 +241,7 @@ class _Job:
         return self._curves
 
 
+@pinned()
 def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     """Train the config's runs, or those that the curve store does not have yet.
 
@@ -254,18 +254,21 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     dataset = config_dataset(config)
     settings = curve_settings(config, dataset)
     runs = _initializations(config)
-    store = CurveStore(root / "curves" / _curve_key(config, dataset), settings.looks)
-    done = store.load()
+    shelf = TrainingShelf(
+        root / "curves" / _curve_key(config, dataset),
+        settings,
+        keep=config.training.keep_states,
+    )
+    done = shelf.done()
     chunks = [
         (bucket, missing)
         for bucket, members in chunk_runs(runs, range(len(runs)), settings.lanes)
         if (missing := [run for run in members if run not in done])
     ]
-    missing_runs = sum(len(members) for _, members in chunks)
-    _log.info("%s: %d of %d runs to train", store.path, missing_runs, len(runs))
+    shelf.tell([run for _, missing in chunks for run in missing])
     progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))
     if chunks:
-        _train_chunks(chunks, runs, dataset, settings, store, done, progress)
+        _train_chunks(chunks, runs, dataset, shelf, done, progress)
     return CurveSet(
         initializations=runs,
         steps=settings.check_every * np.arange(1, settings.looks + 1),
@@ -276,17 +279,28 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     )
 
 
+def kept_states(config: Config, root: Path) -> tuple[int, Path]:
+    """Bytes of the states that are kept of the config's trainings, and where."""
+    path = root / "curves" / _curve_key(config, config_dataset(config))
+    return StateStore(path).size(), path
+
+
 def build() -> dict[str, str]:
-    """What a run's bits depend on beside its inputs."""
+    """What a run's bits depend on beside its inputs and the pinned settings."""
     device = jax.devices()[0]
     return {
-        "jax": metadata.version("jax"),
-        "jaxlib": metadata.version("jaxlib"),
+        **versions(),
         "platform": device.platform,
         "device": device.device_kind,
         "processor": processor(),
-        "flags": os.environ.get("XLA_FLAGS", ""),
+        "flags": " ".join(decisive_flags()),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of every library whose formulas decide bits."""
+    ours = {name: metadata.version(name) for name in ("jax", "jaxlib")}
+    return ours | library_versions()
 
 
 def _evaluation() -> ModuleType:
@@ -296,7 +310,7 @@ def _evaluation() -> ModuleType:
     return evaluation
 
 
-def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> None:
+def _train_chunks(chunks, runs, dataset, shelf, done, progress) -> None:
     devices = jax.local_devices()
     workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
     data: list[TrainingSet] = [
@@ -304,10 +318,11 @@ def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> Non
         for device in devices[:workers]
     ]
 
+    @pinned()
     def work(place: int) -> tuple[list[int], Curve]:
         bucket, members = chunks[place]
         mine = data[place % len(data)]
-        return members, train_chunk(bucket, [runs[i] for i in members], mine, settings)
+        return members, shelf.train(bucket, members, runs, mine)
 
     # Loaded while models train: the stages behind this one need it.
     threading.Thread(target=_evaluation).start()
@@ -318,7 +333,7 @@ def _train_chunks(chunks, runs, dataset, settings, store, done, progress) -> Non
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
                 members, curve = future.result()
-                store.add(members, curve)
+                shelf.add(members, curve)
                 _log.info("trained runs %s", ", ".join(map(str, members)))
                 for i, run in enumerate(members):
                     done[run] = Curve(curve.correct[i], curve.loss[i])
@@ -340,8 +355,10 @@ def _own_data(config: Config) -> str | None:
 
 def _curve_key(config: Config, dataset: Dataset) -> str:
     training = plain(config.training)
-    # More runs of the same kind extend a store instead of starting a new one.
-    del training["runs"]
+    # More runs of the same kind, and longer ones, extend a store instead of starting a
+    # new one.
+    for name in ("runs", "horizon_steps", "keep_states"):
+        del training[name]
     facts = [
         config.seed,
         plain(config.menu),

@@ -233,6 +233,12 @@ class TrainingConfig(Section):
         default=1,
         description="models trained side by side; bits depend on it (GPU: 64)",
     )
+    keep_states: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="whether to keep every model and its optimizer's memory, so that a "
+        "longer horizon_steps trains only what is missing (quickstart: 51 MB, paper: "
+        "244 MB); no number depends on it",
+    )
 
     @model_validator(mode="after")
     def _looks(self) -> Self:
@@ -310,8 +316,10 @@ class SchemeConfig(LotteryConfig):
         description="after a failed post-hash: train on, or a new nonce",
     )
     abandon_steps: Count | Literal["horizon", "never"] = Field(
-        default="horizon",
-        description="steps after which a model below t_acc is given up for a new one",
+        default="never",
+        description="steps after which a model below t_acc is given up for a new one, "
+        "a rule of the scheme; never: it is trained until it gets there; horizon: as "
+        "many as training.horizon_steps, so that a longer horizon is another scheme",
     )
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..models.curves import CurveSet, draw_runs
+from ..models.pins import pinned
 from . import points
 from .config import Config, fingerprint
 from .evaluation import step_costs
@@ -176,6 +177,7 @@ def code_at_start() -> str:
     return code_digest()
 
 
+@pinned()
 def compute(task: ShardTask) -> ShardResult:
     """Compute a shard. Points that fail say why and take no other with them.
 

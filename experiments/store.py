@@ -103,21 +103,35 @@ class RunFolder:
 
 
 class CurveStore:
-    """Finished training runs of one (seed, menu, settings, data, build)."""
+    """Finished training runs of one (seed, menu, settings, data, build).
+
+    Curves of any length: a horizon is served by those that are as long or longer, and
+    ``longest`` says what a training can be taken up from.
+    """
 
     def __init__(self, path: Path, looks: int):
         self.path = path
         self.looks = looks
 
     def load(self) -> dict[int, Curve]:
-        """Every finished run: run index → its curve. Damaged files count as missing."""
+        """Every run with enough looks: run index → its curve, cut to ``looks``."""
+        return {
+            run: Curve(curve.correct[: self.looks], curve.loss[: self.looks])
+            for run, curve in self.longest().items()
+            if len(curve.correct) >= self.looks
+        }
+
+    def longest(self) -> dict[int, Curve]:
+        """Every run's longest curve. Damaged files count as missing."""
         found: dict[int, Curve] = {}
         for path in sorted(self.path.glob("runs-*.npz")):
             chunk = self._read(path)
             if chunk is None:
                 path.unlink(missing_ok=True)
-            else:
-                found.update(chunk)
+                continue
+            for run, curve in chunk.items():
+                if run not in found or len(curve.correct) > len(found[run].correct):
+                    found[run] = curve
         return found
 
     def add(self, runs: Sequence[int], curve: Curve) -> None:
@@ -129,8 +143,10 @@ class CurveStore:
             correct=np.asarray(curve.correct),
             loss=np.asarray(curve.loss),
         )
-        # Two processes that train the same runs write the same bytes.
-        name = f"runs-{runs[0]:06d}-{runs[-1]:06d}-{len(runs)}.npz"
+        # Two processes that train the same runs write the same bytes. Shorter curves
+        # stay where they are: another process may be reading them.
+        looks = np.shape(curve.correct)[1]
+        name = f"runs-{runs[0]:06d}-{runs[-1]:06d}-{len(runs)}-{looks}.npz"
         write_atomically(self.path / name, buffer.getvalue())
 
     def _read(self, path: Path) -> dict[int, Curve] | None:
@@ -140,7 +156,7 @@ class CurveStore:
                 runs, correct, loss = (chunk[k] for k in ("runs", "correct", "loss"))
         except Exception:  # whatever zipfile and numpy meet in a damaged file
             return None
-        shape = (*runs.shape, self.looks)
+        shape = (*runs.shape, *correct.shape[1:])
         kinds = (runs.dtype.kind, correct.dtype.kind, loss.dtype.kind)
         if not (correct.shape == loss.shape == shape and len(shape) == 2):
             return None

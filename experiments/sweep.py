@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ..models.pins import pinned
 from . import runner, shards
 from .config import Config, load_config
 from .executors import Pool, workers
@@ -124,6 +125,7 @@ def sweep(
 # ------------------------------------------------------------------ a pass over it
 
 
+@pinned()
 def run_sweep(
     plan: Plan,
     root: Path,
@@ -186,17 +188,18 @@ def run_sweep(
 def _train(plan, jobs, root, progress, keep) -> list[Job]:
     """Train what jobs need, each set of curves once; returns jobs that have theirs."""
     failed: dict[CurveSource, str] = {}
-    trained, ready = set(), []
+    wanted = {s: c for c, s in (plan.sources[job.group] for job in jobs)}
+    # The longest horizon first: shorter ones are the beginnings of its curves.
+    for source in sorted(wanted, key=lambda s: (s.looks, s.runs), reverse=True):
+        try:
+            runner.train(wanted[source], root, progress)
+        except OSError:
+            raise  # a full disk will not be less full for the next ones
+        except Exception as error:
+            failed[source] = f"training: {type(error).__name__}: {error}"
+    ready = []
     for job in jobs:
-        config, source = plan.sources[job.group]
-        if source not in trained:
-            trained.add(source)
-            try:
-                runner.train(config, root, progress)
-            except OSError:
-                raise  # a full disk will not be less full for the next ones
-            except Exception as error:
-                failed[source] = f"training: {type(error).__name__}: {error}"
+        source = plan.sources[job.group][1]
         if source not in failed:
             ready.append(job)
             continue

@@ -23,7 +23,7 @@ from scipy.stats import qmc
 
 from .config import Config, ConfigError, fingerprint, plain, problems_of, put
 from .sections import MiningConfig, SweepConfig
-from .sweep_values import SPREAD, SWEPT, TWINS, Axis, axis_of, between
+from .sweep_values import SPREAD, SWEPT, TWINS, Axis, axis_of, drawn
 
 EFFORT = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
 MOST_POINTS = 1_000_000
@@ -133,6 +133,7 @@ def sweep_digest(config: Config) -> str:
     """SHA-256 of what a frozen sweep's results depend on, the order of points too."""
     unseen = ("description", "mining", "sweep", "comparisons")
     settings = {k: v for k, v in plain(config).items() if k not in unseen}
+    settings["training"].pop("keep_states")
     sweep = plain(config.sweep)
     # How many points are kept in one file changes no number.
     del sweep["shard"]
@@ -261,7 +262,7 @@ def _spread_rows(sweep: SweepConfig, axes: list[Axis], seed: int) -> Iterator[tu
         places = engines[sweep.design](len(axes), seed=draws).random(sweep.points)
     for row in places.tolist():
         yield tuple(
-            between(axis.kind, axis.spread, place)
+            drawn(axis.kind, axis.spread, place)
             if axis.spread
             else axis.values[min(int(place * len(axis.values)), len(axis.values) - 1)]
             for axis, place in zip(axes, row, strict=True)

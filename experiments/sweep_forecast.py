@@ -1,6 +1,7 @@
 """``dpodl sweep --dry-run``: what a sweep would do, and how long it would take."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,12 +64,11 @@ def forecast(
         for job in jobs_of(plan, store, retry_failed=retry_failed)
         if (left := tuple(p for p in job.places if plan.keys[p] not in elsewhere))
     ]
-    wanted: dict[str, CurveSource] = {}
+    wanted: dict[str, list[CurveSource]] = {}
     for job in jobs:
         source = plan.sources[job.group][1]
-        if source.folder not in wanted or wanted[source.folder].runs < source.runs:
-            wanted[source.folder] = source
-    trainings = sum(_missing(source) for source in wanted.values())
+        wanted.setdefault(source.folder, []).append(source)
+    trainings = sum(_missing(sources) for sources in wanted.values())
     todo = {plan.keys[place] for job in jobs for place in job.places}
     known = store.known()
     done = failed = 0
@@ -94,9 +94,17 @@ def forecast(
     )
 
 
-def _missing(source: CurveSource) -> int:
-    done = CurveStore(Path(source.folder), source.looks).load()
-    return sum(run not in done for run in range(source.runs))
+def _missing(sources: Sequence[CurveSource]) -> int:
+    """Models of one store that are not trained as far as one of these asks."""
+    needed: dict[int, int] = {}
+    for source in sources:
+        for run in range(source.runs):
+            needed[run] = max(needed.get(run, 0), source.looks)
+    done = CurveStore(Path(sources[0].folder), sources[0].looks).longest()
+    return sum(
+        run not in done or len(done[run].correct) < looks
+        for run, looks in needed.items()
+    )
 
 
 def _pace(plan, store, root, jobs, todo, trainings, slots) -> tuple[float, str]:
@@ -113,7 +121,7 @@ def _pace(plan, store, root, jobs, todo, trainings, slots) -> tuple[float, str]:
             except (KeyError, TypeError):
                 continue
     first = plan.sources[jobs[0].group][1]
-    if _missing(first):
+    if _missing([first]):
         return math.nan, "no rate is known before a first shard: models are missing"
     task = next(tasks_of(plan, jobs[:1]))
     measured = shards.compute(task).seconds / len(task.keys)

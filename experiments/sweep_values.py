@@ -320,3 +320,23 @@ def between(kind: str, spread: Spread, place: float) -> Any:
         value = low + place * (high - low)
     value = min(max(float(f"{value:.{_DIGITS}g}"), bottom), top)
     return round(value) if kind == "integer" else value
+
+
+def drawn(kind: str, spread: Spread, place: float) -> Any:
+    """The value of a range at a place that is spread evenly over [0, 1).
+
+    A whole number k stands for all from k − ½ to k + ½, the two ends too: rounding what
+    lies between them would give each end half the weight of the others.
+    """
+    if kind not in ("integer", "target"):
+        return between(kind, spread, place)
+    low, high = int(spread.low), int(spread.high)
+    if not spread.log:
+        value = low + math.floor(Fraction(place) * (high - low + 1))
+    elif kind == "target":
+        return between(kind, spread, place)  # powers of 2, not whole numbers
+    else:
+        bottom, top = math.log(low - 0.5), math.log(high + 0.5)
+        value = math.floor(math.exp(bottom + place * (top - bottom)) + 0.5)
+    value = min(max(value, low), high)
+    return format_target(value) if kind == "target" else value

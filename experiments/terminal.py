@@ -149,9 +149,26 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 
 def set_up_jax() -> None:
-    """Keep compiled programs in the user's cache, so that a second run starts fast."""
-    import jax
+    """Load JAX as this command needs it: pinned settings, compiled programs kept.
+
+    The programs are in the user's cache, so that a second run starts fast. A variable
+    that JAX cannot read ends the command with a line that names it.
+    """
     import pooch
+
+    try:
+        import jax
+
+        from ..models.pins import pin_process
+
+        pin_process()
+        if os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME"):
+            jax.devices()
+    except (ValueError, RuntimeError) as error:
+        named = [name for name in os.environ if name.startswith("JAX_")]
+        reason = str(error).strip().partition("\n")[0]
+        given = ", ".join(f"{name}={os.environ[name]}" for name in sorted(named))
+        fail(f"JAX cannot be set up: {reason} (this shell sets {given})", BAD_INPUT)
 
     cache = Path(os.environ.get("DPODL_CACHE", pooch.os_cache("dpodl"))) / "programs"
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

@@ -8,7 +8,6 @@ The canary is a short fixed training of two networks. It stands for what no vers
 number tells: the processor's instructions, the number of threads, a driver.
 """
 
-import os
 from functools import cache, partial
 
 import jax
@@ -18,6 +17,7 @@ import numpy as np
 from .architecture import HyperParameters, Initialization
 from .curves import training_set
 from .encoding import digest
+from .pins import decisive_flags, library_versions, pinned
 from .records import Build
 from .states import first_look, run_segment, tensors_digest
 
@@ -30,6 +30,7 @@ class ForeignBuild(Exception):
 
 
 @cache
+@pinned()
 def this_build() -> Build:
     """The build that is running, on JAX's default device."""
     device = jax.devices()[0]
@@ -63,13 +64,9 @@ def require_same_build(recorded: Build, here: Build) -> None:
 
 
 def _flags() -> str:
-    # The number of host devices and where dumps go change no bits; the rest may.
-    harmless = ("--xla_force_host_platform_device_count", "--xla_dump")
-    given = os.environ.get("XLA_FLAGS", "").split()
-    kept = sorted(flag for flag in given if not flag.startswith(harmless))
-    for name in ("jax_enable_x64", "jax_default_matmul_precision"):
-        kept.append(f"{name}={getattr(jax.config, name)}")
-    return " ".join(kept)[:1024]
+    # Versions that no field of its own tells: their formulas are in the programs.
+    versions = [f"{n}={library_versions()[n]}" for n in ("flax", "optax")]
+    return " ".join([*decisive_flags(), *versions])[:1024]
 
 
 def _canary() -> bytes:

@@ -27,6 +27,7 @@ from .architecture import HyperParameters, Initialization
 from .curves import Bucket, TrainingSet
 from .encoding import Sequence, Text, Unsigned, digest, encode
 from .networks import build_network
+from .pins import pinned
 from .records import HYPER_PARAMETERS
 from .training import (
     Curve,
@@ -107,6 +108,7 @@ def parameters_of(tensors: Tensors) -> Tensors:
     return {name: v for name, v in tensors.items() if name.startswith(_PARAMETERS)}
 
 
+@pinned()
 def first_look(
     initialization: Initialization, data: TrainingSet, parameters: Tensors | None
 ) -> Look:
@@ -141,6 +143,7 @@ def first_look(
     return Look(tensors, 0, 0)
 
 
+@pinned()
 def run_segment(
     initialization: Initialization,
     data: TrainingSet,
@@ -189,6 +192,7 @@ def run_segment(
     )
 
 
+@pinned()
 def count_correct(model: Model, data: TrainingSet) -> int:
     """How many examples a model classifies correctly (publishers: the test set)."""
     start = Look(model.parameters, 0, 0)

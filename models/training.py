@@ -14,8 +14,9 @@ a threshold: it records every look, so one run gives the first-passage time of e
 T_acc.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -70,12 +71,17 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]
 
 
+# A state's parameters and the optimizer's memory, by name: see ``buffers_of``.
+Buffers = dict[str, PyTree[Float[Array, "..."]]]
+
+
 class Curve(NamedTuple):
     """What a training showed at its looks t = e, 2e, ...
 
     Attributes:
-        correct: Correctly classified examples of the evaluation sample.
-        loss: Mean cross-entropy on it, in nats.
+        correct: Correctly classified examples of the evaluation sample; 0 of a model
+            whose loss or logits are not finite.
+        loss: Mean cross-entropy on it, in nats; NaN of such a model.
     """
 
     correct: Int[Array, "*lanes looks"]
@@ -124,6 +130,7 @@ def train_steps(
     *,
     network: nn.Module,
     batch_size: int,
+    taken_up_at: int | Int[Array, ""] = 0,
 ) -> TrainState:
     """Steps of mini-batch descent on the cross-entropy.
 
@@ -139,6 +146,7 @@ def train_steps(
         steps: How many; traced.
         network: The Flax module.
         batch_size: Examples a step.
+        taken_up_at: The step behind which the state's order is not yet the epoch's.
 
     Raises:
         ValueError: If a batch is larger than the training set.
@@ -177,7 +185,7 @@ def train_steps(
         state, left = progress
         epoch, place = state.step // steps_an_epoch, state.step % steps_an_epoch
         order = lax.cond(
-            place == 0,
+            (place == 0) | (state.step == taken_up_at),
             lambda: epoch_order(hyper.order_key, epoch, examples),
             lambda: state.order,
         )
@@ -208,14 +216,23 @@ def look(
     *,
     network: nn.Module,
 ) -> Curve:
-    """Accuracy and loss of a model on the given examples, as counts and a mean."""
+    """Accuracy and loss of a model on the given examples, as counts and a mean.
+
+    A model is trained if its loss and all its logits are finite. One that is not
+    classifies nothing: the largest of logits that are not numbers is the first class,
+    which would be right for as many examples as that class has.
+    """
     samples = images.shape[0]
     blocks, rest = divmod(samples, _LOOK_BLOCK)
 
     def score(x, y):
-        logits = network.apply({"params": parameters}, pixels(x))
-        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)  # pyright: ignore
-        return Curve(correct=hits, loss=_cross_entropy(logits, y).sum())
+        logits: Any = network.apply({"params": parameters}, pixels(x))
+        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)
+        # −∞ for a class that is wrong would leave the loss finite.
+        loss = jnp.where(
+            jnp.isfinite(logits).all(), _cross_entropy(logits, y).sum(), jnp.nan
+        )
+        return Curve(correct=hits, loss=loss)
 
     def add(total, block):
         return jax.tree.map(jnp.add, total, score(*block)), None
@@ -229,7 +246,11 @@ def look(
     total, _ = lax.scan(add, total, split)
     if rest:
         total, _ = add(total, (images[cut:], labels[cut:]))
-    return Curve(correct=total.correct, loss=total.loss / samples)
+    trained = jnp.isfinite(total.loss)
+    return Curve(
+        correct=jnp.where(trained, total.correct, 0),
+        loss=jnp.where(trained, total.loss / samples, jnp.nan),
+    )
 
 
 def train_curve(
@@ -267,21 +288,122 @@ def train_curve(
     Raises:
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
     """
-    examples = images.shape[0]
-    eval_images, eval_labels = evaluation_sample(hyper, images, labels, eval_samples)
-    eval_images = pixels(eval_images)
-    train = partial(train_steps, network=network, batch_size=batch_size)
-
-    def one_look(state, _):
-        state = train(state, hyper, images, labels, check_every)
-        return state, look(state.parameters, eval_images, eval_labels, network=network)
-
     height, width = images.shape[1:]
     state = initial_state(
-        network, hyper, adam=adam, examples=examples, image_shape=(height, width)
+        network,
+        hyper,
+        adam=adam,
+        examples=images.shape[0],
+        image_shape=(height, width),
     )
-    _, curve = lax.scan(one_look, state, None, length=looks)
+    one_look = _one_look(
+        hyper, images, labels, network, batch_size, check_every, eval_samples
+    )
+    _, curve = lax.scan(lambda state, _: one_look(state), state, None, length=looks)
     return curve
+
+
+def train_on(
+    state: TrainState,
+    hyper: Hyper,
+    images: Float[Array, "examples h w"] | UInt8[Array, "examples h w"],
+    labels: Int[Array, " examples"],
+    looks: Int[Array, ""],
+    *,
+    network: nn.Module,
+    batch_size: int,
+    check_every: int,
+    most_looks: int,
+    eval_samples: int,
+) -> tuple[TrainState, Curve]:
+    """Train one model on from a look, as far as is asked: ``train_curve``'s next looks.
+
+    The order of the state's epoch is made anew, whatever the state has for it.
+
+    One program serves every number of looks, and so a training that is taken up again
+    has the bits of one that was never interrupted.
+
+    Args:
+        state: Where training is, at a look (or at its start).
+        hyper: Hyper-parameters and seeds of this model.
+        images: All training images, as ``pixels`` takes them.
+        labels: Their classes.
+        looks: How many more; traced.
+        network: The Flax module.
+        batch_size: Examples a step.
+        check_every: Steps between two looks.
+        most_looks: Length of the curve that is returned; ``looks`` must not be above.
+        eval_samples: Examples a look scores.
+
+    Returns:
+        Where training is then, and the curve, [most_looks], 0 behind ``looks``.
+
+    Raises:
+        ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
+    """
+    one_look = _one_look(
+        hyper,
+        images,
+        labels,
+        network,
+        batch_size,
+        check_every,
+        eval_samples,
+        taken_up_at=state.step,
+    )
+
+    def next_look(place, progress):
+        state, curve = progress
+        state, seen = one_look(state)
+        return state, jax.tree.map(lambda all_, x: all_.at[place].set(x), curve, seen)
+
+    empty = Curve(jnp.zeros(most_looks, jnp.int32), jnp.zeros(most_looks, jnp.float32))
+    return lax.fori_loop(0, looks, next_look, (state, empty))
+
+
+def _one_look(
+    hyper,
+    images,
+    labels,
+    network,
+    batch_size,
+    check_every,
+    eval_samples,
+    taken_up_at: int | Array = 0,
+) -> Callable[[TrainState], tuple[TrainState, Curve]]:
+    """The steps from one look to the next, and that look."""
+    sample, sample_labels = evaluation_sample(hyper, images, labels, eval_samples)
+    sample = pixels(sample)
+    train = partial(
+        train_steps, network=network, batch_size=batch_size, taken_up_at=taken_up_at
+    )
+
+    def one_look(state: TrainState) -> tuple[TrainState, Curve]:
+        state = train(state, hyper, images, labels, check_every)
+        return state, look(state.parameters, sample, sample_labels, network=network)
+
+    return one_look
+
+
+def buffers_of(state: TrainState) -> Buffers:
+    """What a training is taken up from, beside its hyper-parameters, r and S.
+
+    The order of an epoch is a function of (order_key, epoch), and Adam's count is S.
+    """
+    memory = state.memory
+    if isinstance(memory, optax.ScaleByAdamState):
+        return {"parameters": state.parameters, "mu": memory.mu, "nu": memory.nu}
+    return {"parameters": state.parameters, "trace": memory.trace}
+
+
+def state_at(buffers: Buffers, step: Int[Array, ""], *, examples: int) -> TrainState:
+    """The state after ``step`` steps from its ``buffers_of``, but for the order."""
+    if "mu" in buffers:
+        memory = optax.ScaleByAdamState(step, buffers["mu"], buffers["nu"])  # pyright: ignore
+    else:
+        memory = optax.TraceState(trace=buffers["trace"])
+    order = jnp.zeros(examples, jnp.int32)
+    return TrainState(buffers["parameters"], memory, order, step)
 
 
 def evaluation_sample(

@@ -5,6 +5,7 @@ SETTINGS = (
     "training.check_every=20",
     "training.eval_samples=400",
     "training.horizon_steps=600",
+    "scheme.abandon_steps=600",
     "scheme.t_acc=0.8",
     "data.examples=1500",
     "mining.tasks=[]",

@@ -19,6 +19,7 @@ TINY = (
     "menu.architectures=['softmax']",
     "training.runs=12",
     "training.horizon_steps=60",
+    "scheme.abandon_steps=60",
     "training.eval_samples=200",
     "scheme.t_acc=0.3",
     "scheme.t_1=2^248",

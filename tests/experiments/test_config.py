@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 import tomli_w
+from dpodl.experiments import evaluation
 from dpodl.experiments.config import (
     Config,
     ConfigError,
@@ -38,6 +39,7 @@ BASE = (
     "training.runs=24",
     "training.horizon_steps=240",
     "training.check_every=12",
+    "scheme.abandon_steps=240",
     "scheme.t_acc=0.8",
     "scheme.t_2=2^254",
     "network.provers=4",
@@ -101,6 +103,7 @@ CHANGES = (
     "training.check_every=24",
     "training.eval_samples=all",
     "training.lanes=2",
+    "training.keep_states=true",
     "scheme.t_acc=0.81",
     "scheme.t_1=2^249",
     "scheme.t_2=2^253",
@@ -170,6 +173,29 @@ def test_shipped_configs_load_and_read_back_equal(name, tmp_path):
     assert again.digest() == shipped.digest()
 
 
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_shipped_configs_say_when_a_model_is_given_up(name):
+    """A number: how far is trained must not decide which scheme is measured."""
+    shipped = load_config(name)
+    assert isinstance(shipped.scheme.abandon_steps, int)
+    longer = 2 * shipped.training.horizon_steps
+    again = load_config(name, [f"training.horizon_steps={longer}"])
+    assert again.scheme == shipped.scheme
+    curves = (evaluation.lottery_of(c, c.scheme) for c in (shipped, again))
+    assert len(set(curves)) == 1
+
+
+def test_without_a_number_a_model_is_never_given_up():
+    for steps in (240, 480):
+        config = Config.model_validate(
+            {"name": "x", "training": {"horizon_steps": steps}}
+        )
+        lottery = evaluation.lottery_of(config, config.scheme)
+        assert lottery.abandon_steps is None
+    config = load_config("smoke", ["scheme.abandon_steps=horizon"])
+    assert evaluation.lottery_of(config, config.scheme).abandon_steps == 360
+
+
 def test_the_shipped_configs_are_these():
     assert set(shipped_configs()) == SHIPPED
 
@@ -178,9 +204,10 @@ def test_the_shipped_configs_are_these():
 def test_every_setting_reads_back_and_changes_the_digest(change, tmp_path):
     plain, changed = (load_config("smoke", [*BASE, *x]) for x in ((), (change,)))
     assert changed != plain
-    # An experiment's results do not depend on how a chain is mined.
+    # An experiment's results do not depend on how a chain is mined, nor on what is
+    # kept for longer trainings.
     assert (changed.digest() == plain.digest()) == (
-        change in MINING_CHANGES + SWEEP_CHANGES
+        change in (*MINING_CHANGES, *SWEEP_CHANGES, "training.keep_states=true")
     )
     assert changed.chain_digest() != plain.chain_digest()
     again = load_config(written(tmp_path, changed.to_toml()))

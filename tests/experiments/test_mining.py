@@ -252,6 +252,7 @@ def test_a_mined_chain_is_compared_with_its_law(tmp_path):
         "data.examples=1500",
         "training.eval_samples=300",
         "training.horizon_steps=400",
+        "scheme.abandon_steps=400",
         "training.runs=60",
         "scheme.t_acc=0.8",
         "mining.blocks=50",
@@ -319,7 +320,8 @@ mining.mine(config, Path(sys.argv[1]), report)
 def test_what_was_confirmed_survives_kill_9(tmp_path):
     """Killed at random moments, each time something had been confirmed."""
     rng = random.Random(2)
-    settings = [*SETTINGS, "mining.blocks=60", "training.horizon_steps=2000"]
+    settings = [*SETTINGS, "mining.blocks=60"]
+    settings += ["training.horizon_steps=2000", "scheme.abandon_steps=2000"]
     path = mining.chain_path(load_config("mining", settings), tmp_path)
     folder = ChainFolder(path)
     environment = os.environ | {"DPODL_CACHE": str(tmp_path / "cache")}

@@ -641,6 +641,7 @@ def own_config(path: Path) -> Config:
             f"data.path={path}",
             "menu.architectures=['softmax']",
             "training.horizon_steps=60",
+            "scheme.abandon_steps=60",
             "training.eval_samples=200",
             "training.runs=12",
             "scheme.t_acc=0.3",

@@ -399,3 +399,21 @@ def test_any_text_makes_points_or_a_message(over, design):
         return
     for setting in found.settings(range(min(3, len(found.rows)))):
         assert isinstance(setting, Config | str)
+
+
+@pytest.mark.parametrize("design", SPREAD)
+def test_every_whole_number_of_a_range_has_its_weight(design):
+    """Equal ones, or those of 1/k where the range is even in the logarithm."""
+    points = 2**13
+    over = {"security.levels": "100..104", "network.provers": "2..6:log"}
+    rows = made(over, design, points).rows
+    even, steep = (np.array(column) for column in zip(*rows, strict=True))
+    for value in range(100, 105):
+        # A point each side of a cell's ends, and Halton's and Latin's own unevenness.
+        assert abs((even == value).sum() - points / 5) < 40
+    weights = np.log((np.arange(2, 7) + 0.5) / (np.arange(2, 7) - 0.5))
+    weights /= weights.sum()
+    for value, weight in zip(range(2, 7), weights, strict=True):
+        assert abs((steep == value).sum() - points * weight) < 40
+    assert even.min() == 100
+    assert even.max() == 104

@@ -62,7 +62,11 @@ def test_this_build_can_be_recorded():
 def test_flags_that_may_change_bits_are_recorded(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     plain = build._flags()
-    assert "jax_enable_x64=False" in plain
+    assert "flax=" in plain
+    assert "optax=" in plain
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert build._flags() != plain
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
     for harmless in (
         "--xla_force_host_platform_device_count=8",
         "--xla_dump_to=/tmp/x",

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import permutations
 from threading import Barrier
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,7 @@ from dpodl.models.curves import (
     TrainingSet,
     chunk_runs,
     draw_runs,
+    extend_chunk,
     train_chunk,
     training_set,
 )
@@ -270,13 +272,15 @@ def test_lanes_agree_with_one_lane(lanes):
     [(1, 1, 1), (3, 1, 3), (4, 1, 4), (1, 2, 1), (3, 2, 2), (4, 3, 2), (4, 8, 1)],
 )
 def test_absent_runs_are_not_trained(count, lanes, groups, monkeypatch):
-    def spy(hypers, images, labels, trip_count, *, bucket, adam, classes, settings):
+    def spy(hypers, starts, images, labels, trip_count, first, last, **static):
         assert int(trip_count) == groups
+        assert (int(first), int(last)) == (0, SETTINGS.looks)
         slots = len(hypers.learning_rate)
         assert slots >= groups * lanes
         assert slots % lanes == 0
-        rows = jnp.tile(jnp.arange(slots)[:, None], (1, settings.looks))
-        return Curve(correct=rows, loss=rows)
+        assert static["lanes"] == lanes
+        rows = jnp.tile(jnp.arange(slots)[:, None], (1, static["most_looks"]))
+        return Curve(correct=rows, loss=rows), starts
 
     monkeypatch.setattr(curves, "_train_chunk", spy)
     alike = [run for run in runs() if run.hpp.optimizer != "adam"]
@@ -299,6 +303,98 @@ def test_only_the_data_and_the_digest_matter():
     found = bits(train(moved))
     assert len({alone()[0], *found[:3]}) == 4
     assert found[3] == alone()[0]  # r's other half is not used yet
+
+
+# ------------------------------------------------------------------ taking it up again
+
+
+def extended(chosen, looks, *, lanes=1, stops=(), data=None) -> list[bytes]:
+    """Bits of curves of so many looks, and of the last states, trained in parts."""
+    hpp, curve, first = chosen[0].hpp, [], 0
+    states: Any = None
+    for stop in (*stops, looks):
+        settings = SETTINGS._replace(horizon_steps=10 * stop, lanes=lanes)
+        found = extend_chunk(
+            Bucket(hpp.architecture, hpp.batch_size),
+            chosen,
+            data or mnist(),
+            settings,
+            first=first,
+            starts=states,
+            keep=True,
+        )
+        curve.append(found.curve)
+        # Through bytes, as a file keeps them.
+        states = [
+            {
+                n: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)
+                for n, x in s.items()
+            }
+            for s in found.states or ()
+        ]
+        first = stop
+    whole: Any = Curve(
+        *(np.concatenate(part, axis=1) for part in zip(*curve, strict=True))
+    )
+    assert np.shape(whole.correct) == (len(chosen), looks)
+    return [
+        whole.correct[i].tobytes()
+        + whole.loss[i].tobytes()
+        + b"".join(name.encode() + s[name].tobytes() for name in sorted(s))
+        for i, s in enumerate(states)
+    ]
+
+
+@pytest.mark.parametrize("architecture", ["softmax", "mlp-8", "cnn-2"])
+def test_taken_up_anywhere_bits_are_those_of_one_training(architecture):
+    """Rules, rates and seeds differ; an epoch has 12 steps, so looks cut epochs."""
+    chosen = runs(architecture)[:4]
+    assert {run.hpp.optimizer for run in chosen} == {"sgd", "momentum", "adam"}
+    whole = extended(chosen, 7)
+    compiled = programs()
+    for stops in [(1,), (6,), (2, 3), (1, 2, 3, 4, 5, 6)]:
+        assert extended(chosen, 7, stops=stops) == whole
+    # Any number of missing looks, by the programs that were there.
+    assert programs() == compiled
+    short = [bits_[: 4 * 3] for bits_ in extended(chosen, 3)]
+    assert [bits_[: 4 * 3] for bits_ in whole] == short
+
+
+@pytest.mark.parametrize("lanes", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_lanes_are_taken_up_too(lanes):
+    chosen = [run for run in runs() if run.hpp.optimizer != "adam"][:3]
+    whole = extended(chosen, 5, lanes=lanes)
+    assert extended(chosen, 5, lanes=lanes, stops=(2,)) == whole
+    assert extended(chosen, 5, lanes=lanes, stops=(1, 4)) == whole
+
+
+def test_a_horizon_is_no_part_of_a_program():
+    train(runs()[:4])
+    compiled = programs()
+    for looks in (1, 2, 5, 9):
+        train(runs()[:4], settings=SETTINGS._replace(horizon_steps=10 * looks))
+    assert programs() == compiled
+
+
+def test_states_of_other_models_are_refused():
+    first, other = runs()[:1], runs("softmax")[:1]
+    bucket = Bucket("mlp-8", BATCH)
+    settings = SETTINGS._replace(horizon_steps=10)
+    chunk = partial(extend_chunk, data=mnist())
+    theirs = chunk(Bucket("softmax", BATCH), other, settings=settings, keep=True).states
+    with pytest.raises(ValueError, match=r"^a state must have the tensors "):
+        chunk(bucket, first, settings=SETTINGS, first=1, starts=theirs)
+    own = chunk(bucket, first, settings=settings, keep=True).states
+    assert own is not None
+    wide = {name: x.astype(np.float64) for name, x in own[0].items()}
+    with pytest.raises(ValueError, match=r"must be float32 of shape "):
+        chunk(bucket, first, settings=SETTINGS, first=1, starts=[wide])
+    with pytest.raises(ValueError, match=r"^first must be from 0 to 2, got 3$"):
+        chunk(bucket, first, settings=SETTINGS, first=3, starts=own)
+    wrong: Any
+    for wrong in ({"starts": own}, {"first": 1}, {"first": 1, "starts": [*own, *own]}):
+        with pytest.raises(ValueError, match=r"^starts must be one state a run "):
+            chunk(bucket, first, settings=SETTINGS, **wrong)
 
 
 # ------------------------------------------------------------------ bookkeeping
