@@ -70,6 +70,8 @@ class EmpiricalLaw(NamedTuple):
         runs: Training runs behind it.
         reached: Runs that reached T_acc within the horizon and before abandonment.
         known_until: Time beyond which runs are extrapolated; inf: none is.
+        late_hazard: Of ending an attempt, per step, of the runs left at the horizon;
+            0: none is left, or they never end.
     """
 
     law: BlockTimeLaw
@@ -78,6 +80,7 @@ class EmpiricalLaw(NamedTuple):
     runs: int
     reached: int
     known_until: float
+    late_hazard: float
 
 
 def empirical_law(
@@ -117,7 +120,19 @@ def empirical_law(
         runs=len(reached),
         reached=int(reached.sum()),
         known_until=last if (shown.left > 0).any() else math.inf,
+        late_hazard=_late_hazard(later(shown, lottery, costs, "central"), lottery)
+        / float(curves.steps[0]),
     )
+
+
+def _late_hazard(late: Late, lottery: Lottery) -> float:
+    """Chance that a run which is left ends at its next look, by what is left."""
+    left = float(late.alive[:, 0].sum())
+    if left == 0:
+        return 0.0
+    if late.alive.shape[1] > 1:
+        return 1.0 - float(late.alive[:, 1].sum()) / left
+    return ending(lottery) * float((late.left * late.rate).sum()) / left
 
 
 def bootstrap_laws(

@@ -27,6 +27,7 @@ from ..analysis.empirical import (
     interval_bracket,
 )
 from ..analysis.estimate import Estimate, Refused
+from ..analysis.horizon import owed_to_horizon
 from ..analysis.measurement import Measurement, with_training_error
 from ..analysis.memoryless import Reference, memoryless_references
 from ..analysis.oracle_figures import oracle_figures
@@ -39,7 +40,7 @@ from ..models.pins import seed_key
 from .config import Config
 from .datasets import config_dataset
 from .devices import on_devices
-from .notes import notes_table
+from .notes import further, notes_table
 from .sections import ComparisonConfig, LotteryConfig, SchemeConfig, format_target
 from .store import Progress
 
@@ -145,6 +146,7 @@ def law_tables(
             "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
             **_counted(counted),
         }
+        row["warning"] = _joined(row["warning"], _owed(config, law, spread))
         rows.append(row)
         # A law that may never end has no high quantiles: its curve stops earlier.
         ends = quantile(centre, [0.5, 0.9, 0.995, 0.999, 0.9999])
@@ -266,7 +268,9 @@ def estimate_tables(
     assessment.refusals.extend(refusals)
     references, refusals = _references(config, law.law, assessment)
     assessment.refusals.extend(refusals)
-    notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
+    notes = notes_table(
+        config, curves, law, groups, brackets, resamples, assessment, failed
+    )
     notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
@@ -435,6 +439,27 @@ def _counted(counted: RunLaws | None) -> dict[str, float | str]:
         return {"runs_effective": np.nan, "warning": ""}
     least = min(fastest(counted, 1), key=lambda basis: basis.runs)
     return {"runs_effective": least.runs, "warning": few_runs(least)}
+
+
+def _owed(
+    config: Config, law: EmpiricalLaw | BlockTimeLaw, resamples: list[BlockTimeLaw]
+) -> str:
+    """Which of mean and CV owe more to the horizon than to the runs."""
+    if not isinstance(law, EmpiricalLaw):
+        return ""
+    told = {
+        name: owed
+        for name, figure in (("mean", mean), ("CV", cv))
+        if (owed := owed_to_horizon(law, resamples, figure)) is not None
+    }
+    if not told:
+        return ""
+    most = max(told.values(), key=lambda owed: owed.further_steps)
+    return f"{' and '.join(told)} {further(most, config)}"
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)
 
 
 def _references(

@@ -1,16 +1,19 @@
 """What a careful reader must know beside the numbers of a run."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..analysis.assessment import Assessment
-from ..analysis.block_time import fastest_of, mean
+from ..analysis.block_time import BlockTimeLaw, fastest_of, mean
 from ..analysis.empirical import EmpiricalLaw, accuracy_error
+from ..analysis.horizon import Owed, owed_to_horizon
 from ..analysis.security import LOWER_BOUND
 from ..models.curves import CurveSet
 from .config import Config
+from .sections import MAXIMUM_LOOKS
 
 
 def notes_table(
@@ -19,6 +22,7 @@ def notes_table(
     law: EmpiricalLaw,
     groups: Mapping[str, int],
     brackets: Mapping[str, tuple[float, float]],
+    resamples: Sequence[BlockTimeLaw],
     assessment: Assessment,
     failed: int,
 ) -> pd.DataFrame:
@@ -30,6 +34,7 @@ def notes_table(
         law: The scheme's law.
         groups: Provers by who they are (honest, corrupted).
         brackets: Mean block times of the groups under the extreme extrapolations.
+        resamples: Laws of resampled runs.
         assessment: The estimates.
         failed: Bootstrap laws that could not be simulated.
     """
@@ -37,6 +42,9 @@ def notes_table(
     rows += [("assumption", text) for text in _horizon(assessment)]
     rows += [("assumption", text) for text in _sampling(config, assessment)]
     rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
+    rows += [
+        ("warning", text) for text in _horizon_warnings(config, law, resamples, groups)
+    ]
     rows += [
         ("warning", text) for text in _interval_warnings(config, assessment, failed)
     ]
@@ -119,7 +127,7 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
             yield (
-                f"behind the horizon the law is extrapolated: the mean block time of "
+                f"beyond the horizon the law is extrapolated: the mean block time of "
                 f"the {groups[who]} {who} provers lies between {low:.4g} and "
                 f"{high:.4g} steps"
             )
@@ -129,6 +137,31 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
             f"the fastest of {most} provers hangs on the lowest 1/{most} of {law.runs} "
             f"trained models; for a bias below its error train at least {10 * most}"
         )
+
+
+def _horizon_warnings(config, law, resamples, groups) -> Iterator[str]:
+    for who, provers in groups.items():
+        owed = owed_to_horizon(
+            law, resamples, lambda one, n=provers: mean(fastest_of(one, n))
+        )
+        if owed is not None:
+            yield (
+                f"the interval of the mean block time of the {provers} {who} provers "
+                f"{further(owed, config)} ({owed.low:.4g} to {owed.high:.4g} steps by "
+                f"what training does beyond it, ± {owed.runs:.3g} by the number of "
+                "models)"
+            )
+
+
+def further(owed: Owed, config: Config) -> str:
+    """What to do about an interval that owes more to the horizon than to the runs."""
+    training = config.training
+    looks = math.ceil(owed.further_steps / training.check_every)
+    looks += training.horizon_steps // training.check_every
+    said = "owes more to the horizon than to the number of models"
+    if looks > MAXIMUM_LOOKS:
+        return f"{said}, and would do so at the longest horizon, {MAXIMUM_LOOKS} looks"
+    return f"{said}, up to horizon_steps = {looks * training.check_every}"
 
 
 def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[str]:
