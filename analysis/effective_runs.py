@@ -177,7 +177,8 @@ def _log_moments(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.n
     first = _integral(alive, times)
     variance = _integral(2 * times * alive, times) - first**2
     least = (1e-9 * first) ** 2
-    return np.log(first), 0.5 * np.log(np.maximum(variance, least)) - np.log(first)
+    mean = np.asarray(np.log(first))
+    return mean, np.asarray(0.5 * np.log(np.maximum(variance, least)) - mean)
 
 
 def _wins(runs: RunLaws, n: float, theta: Real) -> np.ndarray:
