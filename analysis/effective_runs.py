@@ -76,10 +76,10 @@ def run_laws(
     wins, fails = _ends(curves, lottery)
     last = wins.shape[1] - _NODES
     # The last columns are what goes on beyond the horizon, a ticket at each look.
-    late = np.ceil(-np.log1p(-_LEVELS) / max(-math.log1p(-lottery.p_2), 1e-300))
-    if lottery.p_2 == 1:
-        late = np.ones(_NODES)
-    looks = np.concatenate([np.arange(1, last + 1.0), last + np.maximum(late, 1.0)])
+    late = np.ones(_NODES)
+    if lottery.p_2 < 1:
+        late = np.ceil(np.log1p(-_LEVELS) / math.log1p(-lottery.p_2))
+    looks = np.concatenate([np.arange(1, last + 1.0), last + late])
     wins, fails, looks = _coarser(wins, fails, looks)
     found = np.empty((len(costs), len(times)))
     for cost in np.unique(costs):
