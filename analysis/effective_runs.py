@@ -76,10 +76,10 @@ def run_laws(
     wins, fails = _ends(curves, lottery)
     last = wins.shape[1] - _NODES
     # The last columns are what goes on beyond the horizon, a ticket at each look.
-    late = np.ceil(-np.log1p(-_LEVELS) / max(-math.log1p(-lottery.p_2), 1e-300))
-    if lottery.p_2 == 1:
-        late = np.ones(_NODES)
-    looks = np.concatenate([np.arange(1, last + 1.0), last + np.maximum(late, 1.0)])
+    late = np.ones(_NODES)
+    if lottery.p_2 < 1:
+        late = np.ceil(np.log1p(-_LEVELS) / math.log1p(-lottery.p_2))
+    looks = np.concatenate([np.arange(1, last + 1.0), last + late])
     wins, fails, looks = _coarser(wins, fails, looks)
     found = np.empty((len(costs), len(times)))
     for cost in np.unique(costs):
@@ -177,7 +177,8 @@ def _log_moments(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.n
     first = _integral(alive, times)
     variance = _integral(2 * times * alive, times) - first**2
     least = (1e-9 * first) ** 2
-    return np.log(first), 0.5 * np.log(np.maximum(variance, least)) - np.log(first)
+    mean = np.asarray(np.log(first))
+    return mean, np.asarray(0.5 * np.log(np.maximum(variance, least)) - mean)
 
 
 def _wins(runs: RunLaws, n: float, theta: Real) -> np.ndarray:

@@ -15,8 +15,8 @@ Notation
 Every interval that holds the training's error is made here. On either side of g(x̂) it
 reaches √((t s_B + |skew|)² + h² + d²), where
 
-    1/ν = 1/(B − 1) + 1/ν_T,
-    skew = a (2t² + 1) s_B      on the side where it points (Johnson; Hall).
+    1/ν = 1/(B − 1) + 1/max(ν_T, 4),
+    skew = a (2 min(t, 2.5)² + 1) s_B    on the side where it points (Johnson; Hall).
 
 Why so. s_B comes from few resamples of a sample that may be lopsided: its own relative
 variance is about ½(1/(B − 1) + 1/ν_T), and 1.96 takes it for known. The scale keeps
@@ -47,6 +47,9 @@ SOURCE = "bootstrap over training runs"
 NO_SPREAD = "no error of the training runs"
 # With fewer effective runs an interval may cover less than 90 % (intervals.md).
 FEW_RUNS = 20.0
+# Below these degrees of freedom, and for a skew further out, intervals of a log scale
+# grow by orders of magnitude and cover no better.
+_LEAST_FREEDOM, _SKEW_AT = 4.0, 2.5
 # A resample's share of 1 is not known to be 1 to the last digit.
 _EDGE = 1e-12
 
@@ -247,8 +250,9 @@ def _reach(spread: float, count: int, basis: Basis) -> tuple[float, float]:
     """How far the training alone reaches down and up, on the scale."""
     if spread == 0.0:
         return 0.0, 0.0
-    t = _t(round(1 / (1 / (count - 1) + 1 / max(basis.freedom, 1.0)), 3))
-    shift = basis.skew * (2 * t * t + 1)
+    freedom = max(basis.freedom, _LEAST_FREEDOM)
+    t = _t(round(1 / (1 / (count - 1) + 1 / freedom), 3))
+    shift = basis.skew * (2 * min(t, _SKEW_AT) ** 2 + 1)
     return spread * (t - min(shift, 0.0)), spread * (t + max(shift, 0.0))
 
 

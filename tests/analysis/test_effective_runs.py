@@ -36,6 +36,21 @@ def test_the_mean_over_runs_is_the_law(retry, late):
     assert found == pytest.approx(survival(law, runs.times), abs=0.02)
 
 
+def test_plain_training_has_no_lottery_to_wait_for():
+    """Without lotteries a run ends at its passage: freedom and skew are the sample's.
+
+    The logarithm of a mean is moved by 1 % of its runs as by a straight line.
+    """
+    runs, _ = made(lottery=LOTTERY._replace(p_1=1.0, p_2=1.0))
+    basis, _ = fastest(runs, 1)
+    u = FIRST - FIRST.mean()
+    freedom = (u**2).sum() ** 2 / (u**4).sum() - 1
+    skew = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+    assert basis.runs == pytest.approx(len(FIRST))
+    assert basis.freedom == pytest.approx(freedom, rel=0.1)
+    assert basis.skew == pytest.approx(skew, abs=0.02)
+
+
 def test_a_survival_falls_from_one():
     runs, _ = made()
     assert runs.survival[:, 0] == pytest.approx(1.0)

@@ -82,6 +82,13 @@ class TestFreedom:
             t_of(1 / (1 / 4 + 1 / 8)) * np.std(DRAWN, ddof=1), rel=1e-3
         )
 
+    def test_a_lopsided_sample_keeps_four(self):
+        least, none = (
+            law_figure(1.0, DRAWN, "log", "law", basis=Basis(3, freedom))
+            for freedom in (4.0, 1.0)
+        )
+        assert none == least
+
     def test_another_error_is_joined_in_quadrature(self):
         noisy = Estimate(1.0, 0.5, 1.2, 100, "mean")
         found = training_interval(noisy, DRAWN, "linear")
@@ -108,7 +115,7 @@ def test_skew_reaches_further_to_its_own_side_only():
     plain = law_figure(1.0, DRAWN, "log", "law")
     skewed = law_figure(1.0, DRAWN, "log", "law", basis=Basis(50, math.inf, 0.05))
     assert skewed.low == pytest.approx(plain.low)
-    shift = 0.05 * (2 * t_of(4) ** 2 + 1) * np.std(np.log(DRAWN), ddof=1)
+    shift = 0.05 * (2 * 2.5**2 + 1) * np.std(np.log(DRAWN), ddof=1)
     assert math.log(skewed.high / plain.high) == pytest.approx(shift, rel=1e-3)
     other = law_figure(1.0, DRAWN, "log", "law", basis=Basis(50, math.inf, -0.05))
     assert other.high == pytest.approx(plain.high)
