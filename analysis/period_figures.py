@@ -3,7 +3,7 @@
 Notation (``growth_tail.py``, ``isolation.py``, ``decay.py``)
     s           length of a stretch, in mean intervals of the public chain
     τ           (1−ε) of its mean growth
-    c           constant of 1 − e^{−c ε² k p}
+    c           slope of −ln Pr[bad] over ε² k p; a constant where it is one
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,15 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from .block_time import fastest_of, mean
-from .decay import decay_measurements, exact_slope, fit_decay, fit_pair
+from .decay import (
+    Decay,
+    Ideal,
+    decay_measurements,
+    exact_ideal,
+    fit_decay,
+    fit_pair,
+    refutation,
+)
 from .estimate import Refused
 from .good_period import RoundRates, Rounds, window_shares
 from .growth_tail import (
@@ -109,7 +117,7 @@ def tail_measurements(tails: Sequence[Tails]) -> tuple[list[Measurement], list[s
 def decay_figures(
     key: Key[Array, ""], rounds: Rounds, rates: RoundRates, epsilon: float
 ) -> tuple[list[Measurement], list[str]]:
-    """C of the real process and of independent rounds, and what was refused.
+    """Slopes c of the real process and of independent rounds, and what was refused.
 
     Args:
         key: Places windows, draws the independent rounds.
@@ -119,31 +127,45 @@ def decay_figures(
     """
     place_key, ideal_key = jax.random.split(key)
     axis = {"p": rates.x, "epsilon": epsilon}
-    measured, refusals = [], []
     try:
         shares = window_shares(place_key, rounds, rates, _LENGTHS, epsilon=epsilon)
     except Refused as refusal:
         return [], [f"decay: {refusal}"]
+    measured, refusals = [], []
+
+    def keep(real: Decay, ideal: Ideal | None, *, every: bool) -> None:
+        named = dict(zip(map(int, shares.rounds), shares.blocks, strict=True))
+        blocks = [named[int(k)] for k in real.rounds]
+        measured.extend(decay_measurements(real, ideal, blocks, every=every))
+        refuted = refutation(real, blocks)
+        if refuted is not None:
+            what = "all windows of at least kp" if every else "single windows"
+            refusals.append(f"{what}, {refuted}")
+
     try:
         single = fit_decay(shares.single, shares.rounds, **axis)
-        slope, _ = exact_slope(single, p_y=rates.y, p_z=rates.z)
-        measured += decay_measurements(single, slope, every=False)
+        ideal = None
+        try:
+            ideal = exact_ideal(single, p_y=rates.y, p_z=rates.z)
+        except Refused as refusal:
+            refusals.append(f"single windows, {refusal}")
+        keep(single, ideal, every=False)
     except Refused as refusal:
         refusals.append(f"single windows, {refusal}")
     try:
         room = max(rounds.honest.shape[1], 4 * rounds.adversarial.shape[1])
-        ideal = independent_rounds(
+        lemma = independent_rounds(
             ideal_key, rates, replicas=rates.replicas, places=room
         )
-        others = window_shares(place_key, ideal, rates, _LENGTHS, epsilon=epsilon)
-        pair = fit_pair(shares.every, others.every, shares.rounds, **axis)
-        return measured + decay_measurements(*pair, every=True), refusals
+        others = window_shares(place_key, lemma, rates, _LENGTHS, epsilon=epsilon)
+        pair, base = fit_pair(shares.every, others.every, shares.rounds, **axis)
+        keep(pair, Ideal(base.constant, base.slopes), every=True)
+        return measured, refusals
     except Refused:
         # Often independent rounds still fail at lengths where real ones hardly do.
         pass
     try:
-        alone = fit_decay(shares.every, shares.rounds, **axis)
-        measured += decay_measurements(alone, None, every=True)
+        keep(fit_decay(shares.every, shares.rounds, **axis), None, every=True)
     except Refused as refusal:
         refusals.append(f"all windows, {refusal}")
     return measured, refusals

@@ -7,15 +7,25 @@ import numpy as np
 import pytest
 from dpodl.analysis.block_time import exponential
 from dpodl.analysis.decay import (
+    REJECTED,
+    Ideal,
     decay_measurements,
     decay_ratio,
     entropy_constant,
+    exact_ideal,
     exact_slope,
+    exact_slopes,
     fit_decay,
     fit_pair,
+    refutation,
 )
 from dpodl.analysis.estimate import Refused
-from dpodl.analysis.good_period import round_rates, rounds_of, window_shares
+from dpodl.analysis.good_period import (
+    round_rates,
+    rounds_of,
+    shortest,
+    window_shares,
+)
 from dpodl.analysis.independence import independent_rounds
 from dpodl.analysis.simulation import network, simulate
 from dpodl.analysis.typicality import bad_window
@@ -47,14 +57,49 @@ def test_interval_covers_and_test_is_level_where_the_line_is_true():
     assert covered > 0.95 - SIGMA * error
     assert rejected < 0.05 + SIGMA * error
     values = np.array([f.constant.value for f in fits])
+    # The slopes between neighbouring lengths cover it as well.
+    slopes = [slope for f in fits for slope in f.slopes]
+    assert len(slopes) == trials * (len(ROUNDS) - 1)
+    held = np.mean([s.low <= 0.4 <= s.high for s in slopes])
+    assert held > 0.95 - SIGMA * error
     # Neither too wide: the half-width is that of the values' own spread.
     half = np.mean([(f.constant.high - f.constant.low) / 2 for f in fits])
     assert half == pytest.approx(1.96 * values.std(), rel=0.2)
 
 
-def test_curvature_is_seen():
+KP = [float(k * P) for k in ROUNDS]
+
+
+def test_curvature_is_seen_and_leaves_slopes_but_no_constant():
     bent = drawn(0, 20_000, bend=0.03)
-    assert fit_decay(bent, ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0).p_value < 1e-4
+    found = fit_decay(bent, ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0)
+    assert found.p_value < 1e-4
+    assert not found.straight
+    # −d ln P / dx = c + 2bx, at the middle of each stretch.
+    x = EPSILON**2 * P * (ROUNDS[1:] + ROUNDS[:-1]) / 2
+    for slope, true in zip(found.slopes, 0.4 + 0.06 * x, strict=True):
+        assert slope.low - 1e-3 <= true <= slope.high + 1e-3
+        assert slope.high - slope.low < 0.5
+    told = decay_measurements(found, None, KP, every=False)
+    assert [m.quantity for m in told] == [
+        *["decay_slope"] * (len(ROUNDS) - 1),
+        "decay_fit_p_value",
+    ]
+    assert [m.at for m in told][:2] == [12.0, 16.0]
+    assert "kp = 10 to 14" in told[0].estimate.method
+    said = refutation(found, KP)
+    assert said is not None
+    assert "does not hold from kp = 10 to 38" in said
+    assert f"{found.slopes[-1].value:.2f} [" in said
+
+
+def test_a_constant_is_only_given_where_its_own_test_leaves_room_for_it():
+    for seed in range(40):
+        found = fit_decay(drawn(seed, 600), ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0)
+        told = {m.quantity: m for m in decay_measurements(found, None, KP, every=True)}
+        straight = found.p_value >= REJECTED
+        assert ("decay_constant_all" in told) is straight
+        assert (refutation(found, KP) is None) is straight
 
 
 def test_independent_rounds_have_their_exact_constant():
@@ -121,7 +166,7 @@ def test_dead_time_makes_bad_windows_rarer_than_the_lemma_says(dead_time):
     net = network(law, provers=10, beta=0.0, delay_steps=0.0)
     levels = simulate(KEY, net, levels=128, replicas=1000)
     rounds = rounds_of(levels, round_steps=0.5)
-    rates = round_rates(rounds, private=False)
+    rates = round_rates(rounds, end=int(shortest(levels) / 0.5))
     ideal = independent_rounds(KEY, rates, replicas=1000)
     lengths = [8.0, 11.0, 14.0, 17.0, 20.0, 24.0, 28.0]
     single, every, k = bad_shares(rounds, rates, lengths, EPSILON)
@@ -143,17 +188,22 @@ def test_dead_time_makes_bad_windows_rarer_than_the_lemma_says(dead_time):
         else:
             error = (ratio.high - ratio.low) / (2 * 1.96)
             assert abs(ratio.value - 1) < SIGMA * error
-    names = [m.quantity for m in decay_measurements(real, base, every=True)]
-    assert names == [
-        "decay_constant_all",
-        "decay_fit_p_value_all",
-        "decay_constant_iid_all",
-        "decay_ratio_all",
-    ]
-    lonely = decay_measurements(real, None, every=True)
-    assert [m.quantity for m in lonely] == names[:2]
-    alone = {m.quantity: m for m in decay_measurements(found, exact, every=False)}
-    assert alone["decay_constant_iid"].estimate[:4] == (exact, exact, exact, 0)
+    blocks = [round(k * rates.x) for k in real.rounds]
+    both = Ideal(base.constant, base.slopes)
+    names = {m.quantity for m in decay_measurements(real, both, blocks, every=True)}
+    assert {"decay_slope_all", "decay_slope_iid_all", "decay_fit_p_value_all"} <= names
+    assert ("decay_constant_all" in names) is real.straight
+    lonely = decay_measurements(real, None, blocks, every=True)
+    assert not any("iid" in m.quantity or "ratio" in m.quantity for m in lonely)
+    ideal = exact_ideal(found, p_y=rates.y, p_z=rates.z)
+    assert ideal.constant[:4] == (exact, exact, exact, 0)
+    assert ideal.slopes == exact_slopes(found, p_y=rates.y, p_z=rates.z)
+    risks = [bad_window(n, rates.x, rates.y, rates.z, EPSILON) for n in k[:2].tolist()]
+    step = EPSILON**2 * rates.x * (k[1] - k[0])
+    if found.rounds[0] == k[0]:
+        assert ideal.slopes[0].value == pytest.approx(
+            math.log(risks[0] / risks[1]) / step
+        )
 
 
 def test_lengths_that_no_replica_tells_apart_are_no_evidence():
