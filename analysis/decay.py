@@ -379,11 +379,10 @@ def refutation(decay: Decay, blocks: Sequence[Real]) -> str | None:
         return None
     first, last = decay.slopes[0], decay.slopes[-1]
     return (
-        f"decay: Pr[bad] ∝ e^(−c ε² k p) does not hold from kp = {blocks[0]:g} to "
-        f"{blocks[-1]:g} ({_p_text(decay.p_value)}): the slope c is {_told(first)} "
-        f"between the two shortest lengths and {_told(last)} between the two longest. "
-        "There is no constant, and no slope says anything of longer windows; more "
-        "replicas reach further"
+        f"decay: no constant c, since Pr[bad] ∝ e^(−c ε² k p) does not hold from kp = "
+        f"{blocks[0]:g} to {blocks[-1]:g} ({_p_text(decay.p_value)}): its slope is "
+        f"{_told(first)} at the shortest, {_told(last)} at the longest, and not known "
+        "beyond"
     )
 
 

@@ -6,7 +6,8 @@ Notation (``race.py`` says which event; that of ``deep_persistence.py``)
     ties        a private chain of equal length reverts
 
 The empirical law enters as fastest of βn and of (1−β)n. The figure is that of the
-Fourier grid (``lattice_race.py``), an upper bound of the network's risk; its interval
+Fourier grid (``lattice_race.py``), an upper bound of the private chain's risk, whatever
+the network does within Δ, and none of other attacks'; its interval
 adds 1.96 standard deviations over the laws of resampled training runs, of ln risk and
 of the depth. Beside each cell stand, for provers without memory and without delay,
     memoryless  I_{4pq}(k, ½) (pre-mined: its own closed form)     ``bounds``

@@ -231,7 +231,7 @@ class TrainingConfig(Section):
     )
     lanes: Count = Field(
         default=1,
-        description="models trained side by side; bits depend on it (GPU: 64)",
+        description="models trained side by side; bits depend on it (on a GPU, not yet tried: 64)",
     )
 
     @model_validator(mode="after")

@@ -134,7 +134,7 @@ def draw(df: pd.DataFrame) -> Figure:
         handles.append(Line2D([], [], **UNSEEN))
         labels.append("none seen: 95 % upper limit")
     _set_axes(axes, chain)
-    title = with_fixed("bands: 95 % interval of the risk", df)
+    title = with_fixed("bands: 95 % interval; equal length suffices (ties win)", df)
     legend_above(figure, handles, labels, title=title)
     return figure
 

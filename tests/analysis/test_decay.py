@@ -59,7 +59,7 @@ def test_interval_covers_and_test_is_level_where_the_line_is_true():
     values = np.array([f.constant.value for f in fits])
     # The slopes between neighbouring lengths cover it as well.
     slopes = [slope for f in fits for slope in f.slopes]
-    assert len(slopes) == trials * (len(ROUNDS) - 1)
+    assert len(slopes) > 3 * trials
     held = np.mean([s.low <= 0.4 <= s.high for s in slopes])
     assert held > 0.95 - SIGMA * error
     # Neither too wide: the half-width is that of the values' own spread.
