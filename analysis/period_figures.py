@@ -38,8 +38,10 @@ from .security import taken_levels
 from .simulation import Levels, Network
 
 _STRETCHES = (1.0, 2.0, 5.0, 10.0)
-# Window lengths kp of the fitted constant: dense where few windows are bad, but some.
+# Near which window lengths kp slopes are measured: dense where few windows are bad.
 _LENGTHS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0)
+# With fewer lengths there is nothing that a straight line could be tested by.
+_FEWEST = 4
 
 
 class Tails(NamedTuple):
@@ -114,6 +116,19 @@ def tail_measurements(tails: Sequence[Tails]) -> tuple[list[Measurement], list[s
     return measured, refusals
 
 
+def decay_lengths(epsilon: float) -> list[float]:
+    """Window lengths kp at which (1−ε)kp lies halfway between whole numbers.
+
+    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place hangs on
+    the rounding of k. At these a window may miss one success more from each length to
+    the next, and the slope is that of the decay.
+    """
+    count = np.unique(np.floor((1 - epsilon) * np.array(_LENGTHS)))
+    if len(count) < _FEWEST:
+        count = np.arange(_FEWEST)
+    return [float(kp) for kp in (count + 0.5) / (1 - epsilon)]
+
+
 def decay_figures(
     key: Key[Array, ""], rounds: Rounds, rates: RoundRates, epsilon: float
 ) -> tuple[list[Measurement], list[str]]:
@@ -127,8 +142,9 @@ def decay_figures(
     """
     place_key, ideal_key = jax.random.split(key)
     axis = {"p": rates.x, "epsilon": epsilon}
+    lengths = decay_lengths(epsilon)
     try:
-        shares = window_shares(place_key, rounds, rates, _LENGTHS, epsilon=epsilon)
+        shares = window_shares(place_key, rounds, rates, lengths, epsilon=epsilon)
     except Refused as refusal:
         return [], [f"decay: {refusal}"]
     measured, refusals = [], []
@@ -157,7 +173,7 @@ def decay_figures(
         lemma = independent_rounds(
             ideal_key, rates, replicas=rates.replicas, places=room
         )
-        others = window_shares(place_key, lemma, rates, _LENGTHS, epsilon=epsilon)
+        others = window_shares(place_key, lemma, rates, lengths, epsilon=epsilon)
         pair, base = fit_pair(shares.every, others.every, shares.rounds, **axis)
         keep(pair, Ideal(base.constant, base.slopes), every=True)
         return measured, refusals

@@ -231,7 +231,8 @@ class TrainingConfig(Section):
     )
     lanes: Count = Field(
         default=1,
-        description="models trained side by side; bits depend on it (on a GPU, not yet tried: 64)",
+        description="models trained side by side; bits depend on it "
+        "(GPU, not yet tried: 64)",
     )
 
     @model_validator(mode="after")

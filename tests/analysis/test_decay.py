@@ -27,6 +27,7 @@ from dpodl.analysis.good_period import (
     window_shares,
 )
 from dpodl.analysis.independence import independent_rounds
+from dpodl.analysis.period_figures import decay_lengths
 from dpodl.analysis.simulation import network, simulate
 from dpodl.analysis.typicality import bad_window
 
@@ -67,7 +68,8 @@ def test_interval_covers_and_test_is_level_where_the_line_is_true():
     assert half == pytest.approx(1.96 * values.std(), rel=0.2)
 
 
-KP = [float(k * P) for k in ROUNDS]
+def lengths(found):
+    return [float(k * P) for k in found.rounds]
 
 
 def test_curvature_is_seen_and_leaves_slopes_but_no_constant():
@@ -76,30 +78,33 @@ def test_curvature_is_seen_and_leaves_slopes_but_no_constant():
     assert found.p_value < 1e-4
     assert not found.straight
     # −d ln P / dx = c + 2bx, at the middle of each stretch.
-    x = EPSILON**2 * P * (ROUNDS[1:] + ROUNDS[:-1]) / 2
+    x = EPSILON**2 * P * (found.rounds[1:] + found.rounds[:-1]) / 2
     for slope, true in zip(found.slopes, 0.4 + 0.06 * x, strict=True):
-        assert slope.low - 1e-3 <= true <= slope.high + 1e-3
-        assert slope.high - slope.low < 0.5
-    told = decay_measurements(found, None, KP, every=False)
+        # 3.5 standard errors: the half-width is 1.96.
+        half = (slope.high - slope.low) / 2
+        assert abs(slope.value - true) < SIGMA / 1.96 * half + 1e-3
+        assert half < 0.4
+    told = decay_measurements(found, None, lengths(found), every=False)
     assert [m.quantity for m in told] == [
-        *["decay_slope"] * (len(ROUNDS) - 1),
+        *["decay_slope"] * (len(found.rounds) - 1),
         "decay_fit_p_value",
     ]
     assert [m.at for m in told][:2] == [12.0, 16.0]
     assert "kp = 10 to 14" in told[0].estimate.method
-    said = refutation(found, KP)
+    said = refutation(found, lengths(found))
     assert said is not None
-    assert "does not hold from kp = 10 to 38" in said
+    assert f"does not hold from kp = 10 to {lengths(found)[-1]:g} (p = " in said
     assert f"{found.slopes[-1].value:.2f} [" in said
 
 
 def test_a_constant_is_only_given_where_its_own_test_leaves_room_for_it():
     for seed in range(40):
         found = fit_decay(drawn(seed, 600), ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0)
-        told = {m.quantity: m for m in decay_measurements(found, None, KP, every=True)}
+        measured = decay_measurements(found, None, lengths(found), every=True)
+        told = {m.quantity for m in measured}
         straight = found.p_value >= REJECTED
         assert ("decay_constant_all" in told) is straight
-        assert (refutation(found, KP) is None) is straight
+        assert (refutation(found, lengths(found)) is None) is straight
 
 
 def test_independent_rounds_have_their_exact_constant():
@@ -250,3 +255,12 @@ def test_bad_settings(change, message):
     bad, rounds = given.pop("bad"), given.pop("rounds")
     with pytest.raises((ValueError, TypeError), match=message):
         fit_decay(bad, rounds, **given)
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.2, 0.5, 0.7, 0.95])
+def test_lengths_miss_one_success_more_each_and_none_by_rounding(epsilon):
+    lengths = np.array(decay_lengths(epsilon))
+    assert 4 <= len(lengths) <= 11
+    missed = (1 - epsilon) * lengths - 0.5
+    np.testing.assert_allclose(missed, np.round(missed), atol=1e-9)
+    assert (np.diff(lengths) > 0).all()
