@@ -37,7 +37,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 from scipy import special
 
-from .block_time import BlockTimeLaw, cv, fastest_of, mean
+from .block_time import BlockTimeLaw, fastest_of, mean_and_cv
 from .estimate import Estimate, Refused, estimate_mean, estimate_share
 from .measurement import Measurement
 from .shares import estimate_mean_share
@@ -116,7 +116,7 @@ def horizon_rounds(network: Network, *, levels: int, round_steps: float) -> int:
 
 def _surely(law: BlockTimeLaw, draws: int) -> float:
     """Steps that a sum of so many draws hardly ever stays below."""
-    each, spread = mean(law), cv(law)
+    each, spread = mean_and_cv(law)
     if not math.isfinite(each):
         return math.inf
     if spread == 0:

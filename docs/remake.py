@@ -301,11 +301,12 @@ def remake(scratch: Path) -> None:
     _write(RECORD, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def stale(scratch: Path, sources: tuple[Source, ...] = SOURCES) -> list[str]:
+def stale(scratch: Path, sources: tuple[Source, ...] | None = None) -> list[str]:
     """Run what blocks and sources need, and say what is shown otherwise."""
     record = json.loads(RECORD.read_text("utf-8"))
     exact = record["build"] == build()
     found = stale_by_hand(record)
+    sources = SOURCES if sources is None else sources
     outputs = _outputs(scratch, sources)
     for block in blocks():
         for each in differences(block.text, outputs[block.command], exact=exact):

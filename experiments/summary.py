@@ -141,7 +141,7 @@ def footnotes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
     """Rows (figure, value, 95 % interval, memoryless) of slow and of bad periods."""
-    estimates = tables["estimates"]
+    estimates: Any = tables["estimates"]
     singles = _memoryless(tables)
     # V(k) of independent rounds is 1 − p, p the chance of a success in a round.
     successes = estimates[estimates.quantity == "round_success"]["value"]
