@@ -22,8 +22,8 @@ from .tables import Tables, read_points
 
 _TABLE_ONLY = ("memoryless, same share", ": lower bound")
 _LABELS = {
-    "persistence_violation": "equal length suffices (ties win)",
-    "persistence_violation_strict": "longer chain needed (strict)",
+    "persistence_violation": "ties win (equal length)",
+    "persistence_violation_strict": "strict (longer chain)",
 }
 
 
