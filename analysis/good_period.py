@@ -69,8 +69,13 @@ class RoundRates(NamedTuple):
     replicas: int
 
     def window(self, blocks: float) -> int:
-        """k, the rounds in which ``blocks`` successful rounds are expected."""
-        return max(1, round(blocks / self.x))
+        """k, the fewest rounds in which ``blocks`` successful rounds are expected.
+
+        Never fewer: where (1−ε)kp is whole, as many successes are too few, and must not
+        be enough in one sample of replicas and too few in the next because k was
+        rounded down in one of them.
+        """
+        return max(1, math.ceil(blocks / self.x - 1e-9))
 
 
 class RoundSums(NamedTuple):

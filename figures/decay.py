@@ -156,7 +156,10 @@ def _independent(mine: pd.DataFrame, epsilon: float) -> pd.DataFrame:
     x, y, z = (float(rate.iloc[0]) for rate in rates)
     at = np.sort(where(mine, "quantity", "good_period")["at"].to_numpy(float))
     risk = [
-        1 - good_window(max(1, round(kp / x)), x, min(y, x), min(z, 1.0), epsilon)
+        1
+        - good_window(
+            max(1, math.ceil(kp / x - 1e-9)), x, min(y, x), min(z, 1.0), epsilon
+        )
         for kp in at
     ]
     return pd.DataFrame({"layer": "iid", "at": at, "value": risk})

@@ -229,7 +229,8 @@ def test_all_windows_are_as_good_with_many_replicas_as_with_few():
     (many,) = found[30_000]
     few = np.mean(found[2000], axis=0)
     error = np.sqrt(many * (1 - many) * (1 / 6000 + 1 / 30_000))
-    telling = (many > 0.05) & (many < 0.99)
+    # (1−ε)kp is whole at all these lengths: rounding k made one sample jump by .08.
+    telling = (many > 0.02) & (many < 0.99)
     assert telling.any()
     assert (np.abs(few - many) < 3.5 * error)[telling].all()
 
