@@ -380,14 +380,10 @@ def refutation(decay: Decay, blocks: Sequence[Real]) -> str | None:
     first, last = decay.slopes[0], decay.slopes[-1]
     return (
         f"decay: no constant c, since Pr[bad] ∝ e^(−c ε² k p) does not hold from kp = "
-        f"{blocks[0]:g} to {blocks[-1]:g} ({_p_text(decay.p_value)}): its slope is "
-        f"{_told(first)} at the shortest, {_told(last)} at the longest, and not known "
-        "beyond"
+        f"{blocks[0]:g} to {blocks[-1]:g} ({_p_text(decay.p_value)}): its slope "
+        f"(decay_slope, with intervals) is {first.value:.2f} at the shortest, "
+        f"{last.value:.2f} at the longest, and not known beyond"
     )
-
-
-def _told(slope: Estimate) -> str:
-    return f"{slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}]"
 
 
 def _p_text(p_value: float) -> str:

@@ -140,9 +140,9 @@ def draw(df: pd.DataFrame) -> Figure:
     depth, level = (
         df.loc[df["quantity"] == name, "place"].max() for name in (_RISK, _WAIT)
     )
-    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g} blocks]")
+    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g}], ties win")
     lower.set_ylabel(f"Wait, {100 * level:g} %\nquantile (steps)")
-    title = with_fixed("bars: 95 % interval; equal length suffices (ties win)", df)
+    title = with_fixed("bars: 95 % interval", df)
     legend_above(figure, handles, labels, title=title, columns=2)
     return figure
 

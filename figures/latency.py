@@ -134,7 +134,7 @@ def draw(df: pd.DataFrame) -> Figure:
         handles.append(Line2D([], [], **UNSEEN))
         labels.append("none seen: 95 % upper limit")
     _set_axes(axes, chain)
-    title = with_fixed("bands: 95 % interval; equal length suffices (ties win)", df)
+    title = with_fixed("bands: 95 % interval of the risk", df)
     legend_above(figure, handles, labels, title=title)
     return figure
 
@@ -229,4 +229,4 @@ def _set_axes(axes: Axes, chain: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.6g}"))
     axes.set_xlabel("Mean wait for $k$ confirmations (steps)")
-    axes.set_ylabel("Pr[violation at depth $k$]")
+    axes.set_ylabel("Pr[violation at depth $k$], ties win")
