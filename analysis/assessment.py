@@ -20,10 +20,11 @@ from .estimate import Refused
 from .good_period import (
     RoundRates,
     good_period_measurements,
+    horizon_rounds,
     join_rounds,
     rate_measurements,
     round_rates,
-    rounds_of,
+    rounds_until,
     window_shares,
 )
 from .independence import independence_measurements
@@ -122,6 +123,7 @@ def assess(
     fixed = rel_error is None
     blocks = -(-(plan.replicas if fixed else plan.good_period_replicas) // size)
     window_key, *keys, path_key = keys_of(key, 2 + 2 * blocks)
+    end = horizon_rounds(network, levels=plan.levels, round_steps=plan.round_steps)
 
     def block(number: int):
         simulate_key, moment_key = keys[2 * number : 2 * number + 2]
@@ -131,7 +133,16 @@ def assess(
         if wanted <= 0:
             return path, None, None
         some = levels if wanted == size else _first(levels, wanted)
-        rounds = rounds_of(some, round_steps=plan.round_steps)
+
+        def longer(count: int) -> Levels:
+            if count == plan.levels:
+                return some
+            drawn = simulate(simulate_key, network, levels=count, replicas=size)
+            return _first(drawn, wanted)
+
+        rounds = rounds_until(
+            end, longer, levels=plan.levels, round_steps=plan.round_steps
+        )
         if not plan.detail:
             return path, rounds, None
         tail_key = jax.random.fold_in(moment_key, 1)
@@ -154,7 +165,7 @@ def assess(
     rates = None
     try:
         rounds = join_rounds(seen)
-        rates = round_rates(rounds, private=float(network.adversarial) > 0)
+        rates = round_rates(rounds, end=end)
         measurements += rate_measurements(rounds, rates)
         shares = window_shares(
             window_key, rounds, rates, plan.windows, epsilon=plan.epsilon

@@ -10,6 +10,7 @@ against the attacked chain's own means, an attack that changes the rate would hi
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -20,12 +21,14 @@ from .estimate import Estimate, Refused
 from .good_period import (
     RoundRates,
     good_period_measurements,
+    horizon_rounds,
     round_rates,
-    rounds_of,
+    rounds_until,
     window_shares,
 )
 from .security import chain_measurements, follow
-from .simulation import Network, simulate
+from .simulation import Levels, Network, simulate
+from .window_search import Rounds
 
 
 class ChainFigures(NamedTuple):
@@ -54,12 +57,10 @@ def expected_rates(
     if not effort.replicas:
         return None
     run_key, _, _ = jax.random.split(key, 3)
+    drawn = _simulated(run_key, network, effort)
     try:
-        drawn = simulate(
-            run_key, network, levels=effort.levels, replicas=effort.replicas
-        )
-        rounds = rounds_of(drawn, round_steps=round_steps)
-        return round_rates(rounds, private=True)
+        rounds, end = _covered(drawn, network, effort, round_steps)
+        return round_rates(rounds, end=end)
     except Refused:
         return None
 
@@ -84,10 +85,9 @@ def chain_figures(
     if not effort.replicas:
         return ChainFigures()
     run_key, moment_key, window_key = jax.random.split(key, 3)
+    simulated = _simulated(run_key, network, effort)
     try:
-        drawn = simulate(
-            run_key, network, levels=effort.levels, replicas=effort.replicas
-        )
+        drawn = simulated(effort.levels)
     except Refused:
         return ChainFigures()
     delay = float(network.delay)
@@ -97,11 +97,34 @@ def chain_figures(
     good = None
     if expected is not None:
         with contextlib.suppress(Refused):
-            rounds = rounds_of(drawn, round_steps=round_steps)
-            seen = round_rates(rounds, private=True)
+            rounds, end = _covered(
+                lambda count: drawn if count == effort.levels else simulated(count),
+                network,
+                effort,
+                round_steps,
+            )
+            seen = round_rates(rounds, end=end)
             means = expected._replace(begin=seen.begin, end=seen.end)
             shares = window_shares(
                 window_key, rounds, means, [effort.window], epsilon=effort.epsilon
             )
             good = good_period_measurements(shares)[0].estimate
     return ChainFigures(quality, good)
+
+
+def _simulated(
+    key: Key[Array, ""], network: Network, effort: Effort
+) -> Callable[[int], Levels]:
+    return lambda count: simulate(key, network, levels=count, replicas=effort.replicas)
+
+
+def _covered(
+    simulated: Callable[[int], Levels],
+    network: Network,
+    effort: Effort,
+    round_steps: float,
+) -> tuple[Rounds, int]:
+    """Successes of the horizon, and its end."""
+    sizes = {"levels": effort.levels, "round_steps": round_steps}
+    end = horizon_rounds(network, **sizes)
+    return rounds_until(end, simulated, **sizes), end

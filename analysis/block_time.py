@@ -189,10 +189,15 @@ def mean(law: BlockTimeLaw) -> float:
 
 def cv(law: BlockTimeLaw) -> float:
     """Coefficient of variation sd(X)/E[X]; 1 for the memoryless law."""
+    return mean_and_cv(law)[1]
+
+
+def mean_and_cv(law: BlockTimeLaw) -> tuple[float, float]:
+    """``mean`` and ``cv`` at the price of one."""
     first, second = _moments(law)
     if not math.isfinite(second):
-        return math.nan
-    return math.sqrt(max(second - first**2, 0.0)) / first
+        return first, math.nan
+    return first, math.sqrt(max(second - first**2, 0.0)) / first
 
 
 def on_device(law: BlockTimeLaw) -> BlockTimeLaw:

@@ -9,6 +9,7 @@ Notation (SLT23 §5, Def. 3 and Lemma 1)
 | ε | `epsilon` | tolerance of Def. 3, in (0, 1) |
 | P(k) | | Pr[W bad], or Pr[some window of ≥ k rounds bad] |
 | c | `constant` | ln P(k) = a − c ε² kp |
+| c(k, k′) | `slopes` | −(ln P(k′) − ln P(k)) / (ε² (k′ − k) p) between two lengths |
 | D(a‖p) | | relative entropy of coins, nats |
 
 c is a weighted least-squares slope over several window lengths; its weights are the
@@ -16,6 +17,9 @@ inverse variances of ln P(k), by the delta method. Windows of one replica share 
 path, so the fitted points are correlated: the covariance of the points is that of the
 replicas' shares, and the slope's error follows from all of it. Whether the exponential
 form holds is Hotelling's test of the contrasts that a straight line leaves at zero.
+Where it does not hold there is no c, and carrying the mean slope on to longer windows
+would be wrong by orders of magnitude: only the slopes between neighbouring lengths are
+then given, each where it was measured.
 
 Independent rounds have P(k) in closed form, and c → I/(ε²p) as k → ∞ with I the least
 of the four one-sided rates (`entropy_constant`). At the lengths that can be simulated
@@ -33,6 +37,7 @@ Sources
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +52,9 @@ from .typicality import bad_window, entropy_tails
 
 _MINIMUM_WINDOWS = 3
 _METHOD = "weighted least squares of ln Pr[bad], delta method over replicas"
+_SLOPE_METHOD = "difference of ln Pr[bad], delta method over replicas"
+# Below that probability of such residuals the straight line counts as refuted.
+REJECTED = 0.05
 
 
 class Decay(NamedTuple):
@@ -59,6 +67,7 @@ class Decay(NamedTuple):
         weights: Their weights in the fit, which sum to 1.
         residuals: ln P(k) less the line, nats.
         p_value: Probability of residuals as large if the line were true.
+        slopes: c(k, k′) between neighbouring lengths.
         p: E[X_r] that the axis is in.
         epsilon: ε.
     """
@@ -69,8 +78,14 @@ class Decay(NamedTuple):
     weights: Float[np.ndarray, " used"]
     residuals: Float[np.ndarray, " used"]
     p_value: float
+    slopes: tuple[Estimate, ...]
     p: float
     epsilon: float
+
+    @property
+    def straight(self) -> bool:
+        """Whether the data leave room for one constant."""
+        return self.p_value >= REJECTED
 
 
 def fit_decay(
@@ -171,6 +186,33 @@ def exact_slope(
         ValueError: An argument outside its range.
         Refused: If an exact probability is too small for float64.
     """
+    logs = _exact_logs(decay, p_y, p_z, queries)
+    axis = -(decay.epsilon**2) * decay.rounds * decay.p
+    slope, intercept, _ = _line(axis, logs, decay.weights)
+    return slope, float(np.abs(logs - intercept - slope * axis).max())
+
+
+def exact_slopes(
+    decay: Decay, *, p_y: Real, p_z: Real, queries: int = 1
+) -> tuple[Estimate, ...]:
+    """C(k, k′) of independent rounds between the lengths of the real process.
+
+    Args:
+        decay: The fit of the real process for single windows.
+        p_y: E[Y_r] in [0, p].
+        p_z: E[Z_r] in [0, queries].
+        queries: Adversarial queries a round.
+
+    Raises:
+        ValueError: An argument outside its range.
+        Refused: If an exact probability is too small for float64.
+    """
+    logs = _exact_logs(decay, p_y, p_z, queries)
+    steps = decay.epsilon**2 * np.diff(decay.rounds) * decay.p
+    return tuple(_exactly(float(slope)) for slope in -np.diff(logs) / steps)
+
+
+def _exact_logs(decay: Decay, p_y, p_z, queries: int) -> Float[np.ndarray, " used"]:
     risks = np.array(
         [
             bad_window(int(k), decay.p, p_y, p_z, decay.epsilon, queries=queries)
@@ -182,9 +224,7 @@ def exact_slope(
             "decay: independent rounds have no bad window of some length at all, or "
             "too rarely for float64; use shorter windows"
         )
-    axis = -(decay.epsilon**2) * decay.rounds * decay.p
-    slope, intercept, _ = _line(axis, np.log(risks), decay.weights)
-    return slope, float(np.abs(np.log(risks) - intercept - slope * axis).max())
+    return np.log(risks)
 
 
 def entropy_constant(
@@ -243,55 +283,124 @@ def decay_ratio(real: Decay, ideal: Decay | float) -> Estimate:
             f"decay: independent rounds have constant {base.value:.3g} with lower end "
             f"{base.low:.3g}; no ratio to it exists"
         )
-    value = real.constant.value / base.value
-    own_low = (real.constant.value - real.constant.low) / base.value
-    own_high = (real.constant.high - real.constant.value) / base.value
+    return _ratio(real.constant, base)
+
+
+def _ratio(real: Estimate, base: Estimate) -> Estimate:
+    value = real.value / base.value
+    own_low = (real.value - real.low) / base.value
+    own_high = (real.high - real.value) / base.value
     return Estimate(
         value,
         value - math.hypot(own_low, value * (base.high / base.value - 1)),
         value + math.hypot(own_high, value * (1 - base.low / base.value)),
-        real.constant.count,
+        real.count,
         "ratio of slopes over the same windows",
     )
 
 
+class Ideal(NamedTuple):
+    """Independent rounds over the windows of a real process.
+
+    Attributes:
+        constant: c of the same fit.
+        slopes: c(k, k′) between the same lengths.
+    """
+
+    constant: Estimate
+    slopes: tuple[Estimate, ...]
+
+
+def exact_ideal(decay: Decay, *, p_y: Real, p_z: Real) -> Ideal:
+    """``exact_slope`` and ``exact_slopes``, with their errors."""
+    constant, _ = exact_slope(decay, p_y=p_y, p_z=p_z)
+    return Ideal(_exactly(constant), exact_slopes(decay, p_y=p_y, p_z=p_z))
+
+
 def decay_measurements(
-    real: Decay, ideal: Decay | float | None, *, every: bool
+    real: Decay, ideal: Ideal | None, blocks: Sequence[Real], *, every: bool
 ) -> list[Measurement]:
-    """c, its iid counterpart, their ratio, and whether the exponential form holds.
+    """Slopes where they were measured, and c where the data leave room for one.
 
     Args:
         real: The fit of the real process.
-        ideal: Constant of independent rounds over the same windows; None: of these
-            windows it has none, and no ratio is given.
+        ideal: Independent rounds over the same windows; None: of these windows they
+            have none, and no ratio is given.
+        blocks: Lengths kp of ``real.rounds``, as they were asked for.
         every: Whether the fits are of all windows of at least k rounds.
 
     Returns:
-        ``decay_constant``, ``decay_constant_iid``, ``decay_ratio`` and
-        ``decay_fit_p_value``; with ``_all`` behind the names for all windows.
+        ``decay_slope`` halfway between neighbouring lengths kp, and
+        ``decay_fit_p_value``; unless that is below ``REJECTED``, ``decay_constant``.
+        Of independent rounds the same with ``_iid``, and ``decay_slope_ratio`` and
+        ``decay_ratio``. With ``_all`` behind the names for all windows.
     """
     suffix = "_all" if every else ""
     count = real.constant.count
     contrasts = len(real.rounds) - 2
     test = f"Hotelling's test of {contrasts} contrasts"
     p_value = Estimate(real.p_value, real.p_value, real.p_value, count, test)
-    found = [
-        ("decay_constant", real.constant, "", None),
-        ("decay_fit_p_value", p_value, "probability", "none"),
-    ]
-    if ideal is not None:
-        found.append(("decay_constant_iid", _base(ideal), "", None))
-        found.append(("decay_ratio", decay_ratio(real, ideal), "", None))
+    found: list[tuple[str, float | None, Estimate, str]] = []
+    for place, slope in enumerate(real.slopes):
+        near, far = blocks[place : place + 2]
+        at = (float(near) + float(far)) / 2
+        found.append(("decay_slope", at, _between(slope, near, far), ""))
+        if ideal is not None:
+            base = ideal.slopes[place]
+            found.append(("decay_slope_iid", at, _between(base, near, far), ""))
+            if base.low > 0:
+                ratio = _between(_ratio(slope, base), near, far)
+                found.append(("decay_slope_ratio", at, ratio, ""))
+    found.append(("decay_fit_p_value", None, p_value, "probability"))
+    if real.straight:
+        near, far = blocks[0], blocks[-1]
+        constant = _between(real.constant, near, far, f"; {test}: {real.p_value:.2g}")
+        found.append(("decay_constant", None, constant, ""))
+        if ideal is not None:
+            found.append(("decay_constant_iid", None, ideal.constant, ""))
+            if ideal.constant.low > 0:
+                ratio = _ratio(real.constant, ideal.constant)
+                found.append(("decay_ratio", None, ratio, ""))
     return [
-        Measurement(f"{name}{suffix}", None, "", estimate, unit, spread)
-        for name, estimate, unit, spread in found
+        Measurement(
+            f"{name}{suffix}",
+            at,
+            "" if at is None else "expected blocks",
+            estimate,
+            unit,
+            "none" if name == "decay_fit_p_value" else "linear",
+        )
+        for name, at, estimate, unit in found
     ]
+
+
+def refutation(decay: Decay, blocks: Sequence[Real]) -> str | None:
+    """Why there is no constant, as a sentence; None where one fits the data."""
+    if decay.straight:
+        return None
+    first, last = decay.slopes[0], decay.slopes[-1]
+    return (
+        f"decay: no constant c, since Pr[bad] ∝ e^(−c ε² k p) does not hold from kp = "
+        f"{blocks[0]:g} to {blocks[-1]:g} ({_p_text(decay.p_value)}): its slope "
+        f"(decay_slope, with intervals) is {first.value:.2f} at the shortest, "
+        f"{last.value:.2f} at the longest, and not known beyond"
+    )
+
+
+def _p_text(p_value: float) -> str:
+    return f"p = {p_value:.1g}" if p_value > 1e-300 else "p < 1e-300"
+
+
+def _between(found: Estimate, near: Real, far: Real, more: str = "") -> Estimate:
+    return found._replace(method=f"{found.method}, kp = {near:g} to {far:g}{more}")
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value, 0, "exact, same windows and weights")
 
 
 def _base(ideal: Decay | float) -> Estimate:
-    if isinstance(ideal, Decay):
-        return ideal.constant
-    return Estimate(ideal, ideal, ideal, 0, "exact, same windows and weights")
+    return ideal.constant if isinstance(ideal, Decay) else _exactly(ideal)
 
 
 def _shares(bad) -> Float[np.ndarray, "replicas windows"]:
@@ -329,8 +438,29 @@ def _fit(shares, rounds, p: Real, epsilon: Real, weights) -> Decay:
         weights,
         residuals,
         p_value,
+        _slopes(axis, logs, covariance, replicas),
         float(p),
         float(epsilon),
+    )
+
+
+def _slopes(axis, logs, covariance, replicas: int) -> tuple[Estimate, ...]:
+    steps = np.diff(axis)
+    values = np.diff(logs) / steps
+    # Var[y′ − y] of neighbours, whose windows share the replicas' paths.
+    own = np.diag(covariance)
+    variances = own[1:] + own[:-1] - 2 * np.diag(covariance, 1)
+    errors = np.sqrt(np.maximum(variances, 0.0)) / np.abs(steps)
+    quantile = float(stats.t.ppf(0.5 + COVERAGE / 2, replicas - 1))
+    return tuple(
+        Estimate(
+            float(value),
+            float(value - quantile * error),
+            float(value + quantile * error),
+            replicas,
+            _SLOPE_METHOD,
+        )
+        for value, error in zip(values, errors, strict=True)
     )
 
 

@@ -15,12 +15,18 @@ W is good ((ε,k)-typical) iff
 Two probabilities are estimated: that a window of exactly k rounds at a random place is
 good, and that every window of at least k rounds within the horizon is (Def. 3).
 
+The second hangs on the horizon, so the horizon must not hang on the replicas: it is
+fixed before any is simulated (``horizon_rounds``), and one that ends earlier is
+simulated on (``rounds_until``). The shortest of R replicas would make it shorter, and
+the probability larger, the more of them there are.
+
 A replica is a list of success times, never an array of rounds: the cost is linear in
 blocks and no shape depends on the length of a round. All windows of at least k rounds
 are good iff the longest bad one is shorter: one search a success answers every k.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,12 +35,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
+from scipy import special
 
+from .block_time import BlockTimeLaw, fastest_of, mean_and_cv
 from .estimate import Estimate, Refused, estimate_mean, estimate_share
 from .measurement import Measurement
 from .shares import estimate_mean_share
-from .simulation import Levels, batch_of
+from .simulation import Levels, Network, batch_of
 from .window_search import BATCH, ROUND_LIMIT, Question, Rounds, judge, marks
+
+# Probability that a replica ends before the horizon, as the gamma law has it: so
+# small that hardly ever one must be simulated on.
+_EARLY_END = 1e-9
 
 
 class RoundRates(NamedTuple):
@@ -45,7 +57,7 @@ class RoundRates(NamedTuple):
         y: Pr[exactly one].
         z: Mean adversarial successes.
         begin: First round used, after a run-in.
-        end: One past the last round that every replica covers.
+        end: One past the last round of the horizon, which every replica covers.
         replicas: Replicas.
     """
 
@@ -57,8 +69,13 @@ class RoundRates(NamedTuple):
     replicas: int
 
     def window(self, blocks: float) -> int:
-        """k, the rounds in which ``blocks`` successful rounds are expected."""
-        return max(1, round(blocks / self.x))
+        """k, the fewest rounds in which ``blocks`` successful rounds are expected.
+
+        Never fewer: where (1−ε)kp is whole, as many successes are too few, and must not
+        be enough in one sample of replicas and too few in the next because k was
+        rounded down in one of them.
+        """
+        return max(1, math.ceil(blocks / self.x - 1e-9))
 
 
 class RoundSums(NamedTuple):
@@ -73,6 +90,65 @@ class RoundSums(NamedTuple):
     success: Int[Any, " replicas"]
     single: Int[Any, " replicas"]
     adversarial: Int[Any, " replicas"]
+
+
+def horizon_rounds(network: Network, *, levels: int, round_steps: float) -> int:
+    r"""Rounds of the horizon, from the plan alone: no replica has a say in it.
+
+    Of L levels of the public chain each takes at least the fastest of n_h draws that
+    start with the level, so they take at least the sum of L such draws, whatever the
+    delay; the private chain's L blocks are a sum of L draws of the fastest of n_a. For
+    both the horizon takes a low quantile of the gamma law of the sum's mean and
+    variance, and then the smaller one:
+
+        T = min over both of  (L m / a) Γ⁻¹_a(10⁻⁹),   a = L / CV²
+
+    Args:
+        network: Laws, provers on both sides.
+        levels: L.
+        round_steps: Steps a round.
+
+    Returns:
+        Whole rounds in T, at most ``ROUND_LIMIT``; a side whose blocks may never come
+        does not shorten it.
+    """
+    sides = [(network.law, float(network.honest))]
+    if float(network.adversarial) > 0:
+        sides.append((network.private_law, float(network.adversarial)))
+    steps = min(_surely(fastest_of(law, count), levels) for law, count in sides)
+    return int(min(steps / round_steps, ROUND_LIMIT))
+
+
+def _surely(law: BlockTimeLaw, draws: int) -> float:
+    """Steps that a sum of so many draws hardly ever stays below."""
+    each, spread = mean_and_cv(law)
+    if not math.isfinite(each):
+        return math.inf
+    if spread == 0:
+        return draws * each
+    shape = draws / spread**2
+    return draws * each * float(special.gammaincinv(shape, _EARLY_END)) / shape
+
+
+def rounds_until(
+    end: int, simulated: Callable[[int], Levels], *, levels: int, round_steps: float
+) -> Rounds:
+    """Successes of replicas that all cover the rounds before ``end``.
+
+    Args:
+        end: As of ``horizon_rounds``.
+        simulated: The replicas with so many levels: the same path, however many.
+        levels: How many to begin with; twice as many where one ends too early.
+        round_steps: Steps a round.
+
+    Raises:
+        Refused: As ``rounds_of``.
+    """
+    found = simulated(levels)
+    while not jax.device_get(shortest(found)) >= end * round_steps:
+        levels *= 2
+        found = simulated(levels)
+    return rounds_of(found, round_steps=round_steps)
 
 
 def rounds_of(levels: Levels, *, round_steps: float) -> Rounds:
@@ -95,43 +171,45 @@ def rounds_of(levels: Levels, *, round_steps: float) -> Rounds:
 
 
 def join_rounds(parts: Sequence[Rounds]) -> Rounds:
-    """One set of replicas from several, padded to the longest list of successes."""
-    longest = max(part.honest.shape[1] for part in parts)
-    return Rounds(
-        honest=jnp.concatenate(
-            [
-                jnp.pad(
-                    part.honest,
-                    ((0, 0), (0, longest - part.honest.shape[1])),
-                    constant_values=ROUND_LIMIT,
-                )
-                for part in parts
-            ]
-        ),
-        adversarial=jnp.concatenate([part.adversarial for part in parts]),
+    """One set of replicas from several, padded to the longest lists of successes."""
+    return Rounds(*(_padded(lists) for lists in zip(*parts, strict=True)))
+
+
+def _padded(lists: Sequence[Int[Array, "_ _"]]) -> Int[Array, "replicas successes"]:
+    longest = max(each.shape[1] for each in lists)
+    return jnp.concatenate(
+        [
+            jnp.pad(
+                each,
+                ((0, 0), (0, longest - each.shape[1])),
+                constant_values=ROUND_LIMIT,
+            )
+            for each in lists
+        ]
     )
 
 
-def round_rates(rounds: Rounds, *, private: bool) -> RoundRates:
-    """Measure E[X_r], E[Y_r], E[Z_r] over the rounds that all replicas cover.
+def round_rates(rounds: Rounds, *, end: int) -> RoundRates:
+    """Measure E[X_r], E[Y_r], E[Z_r] over a horizon behind its run-in.
 
     Args:
-        rounds: Success rounds of all replicas.
-        private: Whether there is an adversary (its chain must cover the rounds too).
+        rounds: Success rounds of all replicas, which cover the horizon
+            (``rounds_until``).
+        end: One past its last round, as of ``horizon_rounds``.
 
     Raises:
-        Refused: If the replicas have fewer than 20 rounds in common.
+        Refused: If the horizon has fewer than 20 rounds.
     """
-    sums, begin, end = jax.device_get(common_rounds(rounds, private))
-    return rates_of(sums, int(begin), int(end))
+    sums, begin = jax.device_get(counted_rounds(rounds, jnp.int32(end)))
+    return rates_of(sums, int(begin), end)
 
 
 def rates_of(sums: RoundSums, begin: int, end: int) -> RoundRates:
     """``round_rates`` of counts in the rounds from ``begin`` to ``end``."""
     if end - begin < 20:
         raise Refused(
-            f"good periods: the replicas share only {end} rounds; simulate more levels "
-            "or use shorter rounds"
+            f"good periods: the horizon has only {end} rounds; simulate more levels or "
+            "use shorter rounds"
         )
     x, y, z = (float(s.sum(dtype=np.float64)) for s in sums)
     replicas = len(sums.single)
@@ -270,6 +348,13 @@ def extent(levels: Levels) -> tuple[Float[Array, ""], Int[Array, ""]]:
     return levels.interval.sum(axis=1).max(), levels.blocks.sum(axis=1).max()
 
 
+@jax.jit
+def shortest(levels: Levels) -> Float[Array, ""]:
+    """The time that all replicas cover, on both chains."""
+    public, private = levels.interval.sum(axis=1), levels.private.sum(axis=1)
+    return jnp.minimum(public.min(), private.min())
+
+
 @partial(jax.jit, static_argnames="capacity")
 def sort_rounds(levels: Levels, round_steps, *, capacity: int) -> Rounds:
     """``rounds_of`` with room for so many successes a replica."""
@@ -309,22 +394,12 @@ def _round(times: Float[Array, "*shape"], round_steps) -> Int[Array, "*shape"]:
 
 
 @jax.jit
-def common_rounds(
-    rounds: Rounds, private: Bool[Any, ""] | bool
-) -> tuple[RoundSums, Int[Array, ""], Int[Array, ""]]:
-    """Counts in the rounds that all replicas cover behind a run-in, and these' ends.
-
-    Args:
-        rounds: Success rounds of all replicas.
-        private: As for ``round_rates``.
-    """
-    # Empty places of the honest list say nothing. A private block that comes behind
-    # every round, or never, does: there is none until then.
-    honest = jnp.where(rounds.honest < ROUND_LIMIT, rounds.honest, 0).max(axis=1).min()
-    covered = rounds.adversarial.max(axis=1).min()
-    end = jnp.where(private, jnp.minimum(honest, covered), honest)
+def counted_rounds(
+    rounds: Rounds, end: Int[Array, ""]
+) -> tuple[RoundSums, Int[Array, ""]]:
+    """Counts in the rounds of the horizon behind a run-in, and the first of these."""
     begin = end // 10
-    return _sums(rounds, begin, end), begin, end
+    return _sums(rounds, begin, end), begin
 
 
 @jax.jit

@@ -26,13 +26,15 @@ from .estimate import Refused
 from .good_period import (
     RoundRates,
     RoundSums,
-    common_rounds,
+    counted_rounds,
     extent,
     good_period_measurements,
+    horizon_rounds,
     measurements_of,
     question_of,
     rates_of,
     shares_of,
+    shortest,
     sort_rounds,
 )
 from .inverse_hazard import InverseHazard, of_law, side_by_side
@@ -69,6 +71,7 @@ class _Seen(NamedTuple):
         overflow: Whether some level had more finders than slots.
         finite: Whether every level got its block.
         longest: Time of the longest replica of those with rounds.
+        covered: Time that all of these cover, on both chains.
         most: Blocks of the replica with most.
     """
 
@@ -76,21 +79,20 @@ class _Seen(NamedTuple):
     overflow: Bool[Any, " laws"]
     finite: Bool[Any, " laws"]
     longest: Float[Any, " laws"]
+    covered: Float[Any, " laws"]
     most: Int[Any, " laws"]
 
 
 class _Counted(NamedTuple):
-    """Counts in the rounds that all replicas cover; under each law.
+    """Counts in the rounds of the horizon; under each law.
 
     Attributes:
         sums: Successes.
         begin: First round that counts.
-        end: One past the last one.
     """
 
     sums: RoundSums
     begin: Int[Any, " laws"]
-    end: Int[Any, " laws"]
 
 
 class Assessments(NamedTuple):
@@ -140,16 +142,20 @@ def assess_laws(
         alone = [_alone(key, network, law, plan) for law in batch.laws]
         return Assessments(alone, slots)
     seen, record, slots = found
-    counted, rounds = _counted(record, seen, network, plan)
+    ends = _horizons(network, batch, plan)
+    counted, rounds = _counted(record, seen, ends, plan)
     outcomes: list[Assessment | Refused] = []
     asked: dict[int, tuple[Assessment, RoundRates, Question]] = {}
     for number, law in enumerate(batch.laws):
         own, counts = jax.tree.map(lambda x, n=number: x[n], (seen, counted))
-        if not own.finite or own.longest / plan.round_steps >= ROUND_LIMIT:
+        numbered = own.longest / plan.round_steps < ROUND_LIMIT
+        end = int(ends[number])
+        # A replica that ends before the horizon must be simulated on.
+        if not (own.finite and numbered and own.covered >= end * plan.round_steps):
             outcomes.append(_alone(key, network, law, plan))
             continue
         try:
-            outcome = _read(own, counts, plan)
+            outcome = _read(own, counts, end, plan)
         except Refused as refusal:
             outcomes.append(refusal)
             continue
@@ -232,8 +238,17 @@ def _seen(
     return None
 
 
+def _horizons(
+    network: Network, batch: LawBatch, plan: Plan
+) -> Int[np.ndarray, " laws"]:
+    """The horizon under each law, rounds."""
+    sizes = {"levels": plan.levels, "round_steps": plan.round_steps}
+    each = [horizon_rounds(network._replace(law=law), **sizes) for law in batch.laws]
+    return np.array(each, np.int32)
+
+
 def _counted(
-    record: Levels, seen: _Seen, network: Network, plan: Plan
+    record: Levels, seen: _Seen, ends: Int[np.ndarray, " laws"], plan: Plan
 ) -> tuple[_Counted, Rounds]:
     """The replicas' successes by round."""
     # Few lengths of the lists: each is a program of its own.
@@ -243,7 +258,7 @@ def _counted(
     counted, rounds = _sorted(
         record,
         np.float32(plan.round_steps),
-        np.bool_(network.adversarial > 0),
+        ends,
         capacity=capacity,
     )
     return jax.device_get(counted), rounds
@@ -295,10 +310,12 @@ def _simulated(
     )
 
     def one(drawn: Levels) -> _Seen:
-        longest, most = extent(Levels(*(x[:read] for x in drawn)))
+        followed = Levels(*(x[:read] for x in drawn))
+        longest, most = extent(followed)
         paths = paths_along(moment_key, drawn, given.delay, given.confirmations)
         finite = jnp.isfinite(drawn.interval).all()
-        return _Seen(paths, drawn.overflow.any(), finite, longest, most)
+        covered = shortest(followed)
+        return _Seen(paths, drawn.overflow.any(), finite, longest, covered, most)
 
     by_law = Levels(*(x.reshape(count, replicas, *x.shape[1:]) for x in record))
     return lax.map(one, by_law), Levels(*(x[:, :read] for x in by_law))
@@ -306,13 +323,14 @@ def _simulated(
 
 @partial(jax.jit, static_argnames="capacity")
 def _sorted(
-    record: Levels, round_steps, private, *, capacity: int
+    record: Levels, round_steps, ends, *, capacity: int
 ) -> tuple[_Counted, Rounds]:
-    def one(drawn: Levels) -> tuple[_Counted, Rounds]:
+    def one(law: tuple[Levels, Array]) -> tuple[_Counted, Rounds]:
+        drawn, end = law
         rounds = sort_rounds(drawn, round_steps, capacity=capacity)
-        return _Counted(*common_rounds(rounds, private)), rounds
+        return _Counted(*counted_rounds(rounds, end)), rounds
 
-    return lax.map(one, record)
+    return lax.map(one, (record, ends))
 
 
 @jax.jit
@@ -320,11 +338,11 @@ def _inverses(laws: BlockTimeLaw) -> InverseHazard:
     return lax.map(of_law, laws)
 
 
-def _read(seen: _Seen, counted: _Counted, plan: Plan) -> Assessment:
+def _read(seen: _Seen, counted: _Counted, end: int, plan: Plan) -> Assessment:
     """The figures that need no windows."""
     measurements, refusals = path_measurements([seen.paths], plan, count=plan.replicas)
     try:
-        rates = rates_of(counted.sums, int(counted.begin), int(counted.end))
+        rates = rates_of(counted.sums, int(counted.begin), end)
     except Refused as refusal:
         return Assessment(measurements, [*refusals, str(refusal)], {}, None)
     measurements += measurements_of(counted.sums, rates)

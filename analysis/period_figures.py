@@ -3,7 +3,7 @@
 Notation (``growth_tail.py``, ``isolation.py``, ``decay.py``)
     s           length of a stretch, in mean intervals of the public chain
     τ           (1−ε) of its mean growth
-    c           constant of 1 − e^{−c ε² k p}
+    c           slope of −ln Pr[bad] over ε² k p; a constant where it is one
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,15 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from .block_time import fastest_of, mean
-from .decay import decay_measurements, exact_slope, fit_decay, fit_pair
+from .decay import (
+    Decay,
+    Ideal,
+    decay_measurements,
+    exact_ideal,
+    fit_decay,
+    fit_pair,
+    refutation,
+)
 from .estimate import Refused
 from .good_period import RoundRates, Rounds, window_shares
 from .growth_tail import (
@@ -30,8 +38,10 @@ from .security import taken_levels
 from .simulation import Levels, Network
 
 _STRETCHES = (1.0, 2.0, 5.0, 10.0)
-# Window lengths kp of the fitted constant: dense where few windows are bad, but some.
+# Near which window lengths kp slopes are measured: dense where few windows are bad.
 _LENGTHS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0)
+# With fewer lengths there is nothing that a straight line could be tested by.
+_FEWEST = 4
 
 
 class Tails(NamedTuple):
@@ -106,10 +116,23 @@ def tail_measurements(tails: Sequence[Tails]) -> tuple[list[Measurement], list[s
     return measured, refusals
 
 
+def decay_lengths(epsilon: float) -> list[float]:
+    """Window lengths kp at which (1−ε)kp lies halfway between whole numbers.
+
+    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place hangs on
+    the rounding of k. At these a window may miss one success more from each length to
+    the next, and the slope is that of the decay.
+    """
+    count = np.unique(np.floor((1 - epsilon) * np.array(_LENGTHS)))
+    if len(count) < _FEWEST:
+        count = np.arange(_FEWEST)
+    return [float(kp) for kp in (count + 0.5) / (1 - epsilon)]
+
+
 def decay_figures(
     key: Key[Array, ""], rounds: Rounds, rates: RoundRates, epsilon: float
 ) -> tuple[list[Measurement], list[str]]:
-    """C of the real process and of independent rounds, and what was refused.
+    """Slopes c of the real process and of independent rounds, and what was refused.
 
     Args:
         key: Places windows, draws the independent rounds.
@@ -119,31 +142,46 @@ def decay_figures(
     """
     place_key, ideal_key = jax.random.split(key)
     axis = {"p": rates.x, "epsilon": epsilon}
-    measured, refusals = [], []
+    lengths = decay_lengths(epsilon)
     try:
-        shares = window_shares(place_key, rounds, rates, _LENGTHS, epsilon=epsilon)
+        shares = window_shares(place_key, rounds, rates, lengths, epsilon=epsilon)
     except Refused as refusal:
         return [], [f"decay: {refusal}"]
+    measured, refusals = [], []
+
+    def keep(real: Decay, ideal: Ideal | None, *, every: bool) -> None:
+        named = dict(zip(map(int, shares.rounds), shares.blocks, strict=True))
+        blocks = [named[int(k)] for k in real.rounds]
+        measured.extend(decay_measurements(real, ideal, blocks, every=every))
+        refuted = refutation(real, blocks)
+        if refuted is not None:
+            what = "all windows of at least kp" if every else "single windows"
+            refusals.append(f"{what}, {refuted}")
+
     try:
         single = fit_decay(shares.single, shares.rounds, **axis)
-        slope, _ = exact_slope(single, p_y=rates.y, p_z=rates.z)
-        measured += decay_measurements(single, slope, every=False)
+        ideal = None
+        try:
+            ideal = exact_ideal(single, p_y=rates.y, p_z=rates.z)
+        except Refused as refusal:
+            refusals.append(f"single windows, {refusal}")
+        keep(single, ideal, every=False)
     except Refused as refusal:
         refusals.append(f"single windows, {refusal}")
     try:
         room = max(rounds.honest.shape[1], 4 * rounds.adversarial.shape[1])
-        ideal = independent_rounds(
+        lemma = independent_rounds(
             ideal_key, rates, replicas=rates.replicas, places=room
         )
-        others = window_shares(place_key, ideal, rates, _LENGTHS, epsilon=epsilon)
-        pair = fit_pair(shares.every, others.every, shares.rounds, **axis)
-        return measured + decay_measurements(*pair, every=True), refusals
+        others = window_shares(place_key, lemma, rates, lengths, epsilon=epsilon)
+        pair, base = fit_pair(shares.every, others.every, shares.rounds, **axis)
+        keep(pair, Ideal(base.constant, base.slopes), every=True)
+        return measured, refusals
     except Refused:
         # Often independent rounds still fail at lengths where real ones hardly do.
         pass
     try:
-        alone = fit_decay(shares.every, shares.rounds, **axis)
-        measured += decay_measurements(alone, None, every=True)
+        keep(fit_decay(shares.every, shares.rounds, **axis), None, every=True)
     except Refused as refusal:
         refusals.append(f"all windows, {refusal}")
     return measured, refusals

@@ -201,9 +201,14 @@ def _typical_windows(key: Key[Array, ""]) -> list[Check]:
     simulate_key, window_key = jax.random.split(key)
     # One prover, one trial a round: its rounds are i.i.d., X = Y.
     net = network(geometric(p), provers=1, beta=0.0, delay_steps=0.0)
-    levels = simulation.simulate(simulate_key, net, levels=384, replicas=replicas)
-    rounds = good_period.rounds_of(levels, round_steps=1.0)
-    rates = good_period.round_rates(rounds, private=False)
+    sizes = {"levels": 384, "round_steps": 1.0}
+    end = good_period.horizon_rounds(net, **sizes)
+
+    def simulated(levels: int) -> simulation.Levels:
+        return simulation.simulate(simulate_key, net, levels=levels, replicas=replicas)
+
+    rounds = good_period.rounds_until(end, simulated, **sizes)
+    rates = good_period.round_rates(rounds, end=end)
     rates = rates._replace(x=p, y=p, z=0.0)
     checks = []
     for epsilon in (0.2, 0.3):

@@ -217,6 +217,8 @@ def _print_result(settings, result, judged) -> None:
         figures.add_row(*map(escape, row))
     console.print(laws)
     console.print(figures)
+    for text in summary.footnotes(result.tables):
+        console.print(text, markup=False, highlight=False)
     for note in result.tables["notes"].itertuples():
         if note.kind != "assumption":
             console.print(f"{note.kind}: {note.text}", style="yellow", markup=False)

@@ -64,6 +64,17 @@ def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterato
         "in the confirmations that say so, not in the rest"
     )
     yield (
+        "ties: persistence counts a private chain of equal length as a violation (ties "
+        "win), persistence_violation_strict only a longer one. Both are criteria; of "
+        "two public blocks at one height a prover goes on with the one it saw first"
+    )
+    if net.beta > 0:
+        yield (
+            "confirmations for risks down to 2^-128 (†) are those of the private chain "
+            "and rest on trainings that are independent of each other: what is common "
+            "to them (data, code, a shortcut for all) is in no interval"
+        )
+    yield (
         "liveness: a transaction reaches every prover at once and can enter the block "
         "that is being trained (binding none); where the header is bound to h_1 it "
         "waits for one more block"
@@ -101,8 +112,9 @@ def _horizon(assessment: Assessment) -> Iterator[str]:
         length = rates.end - rates.begin
         yield (
             f"good periods: 'all windows' means all within {length} rounds, about "
-            f"{length * rates.x:.0f} successful ones; window lengths count successful "
-            "rounds (kp), forks included"
+            f"{length * rates.x:.0f} successful ones, a horizon that security.levels "
+            "and the law fix, whatever the number of replicas; window lengths count "
+            "successful rounds (kp), forks included"
         )
 
 

@@ -71,8 +71,8 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
                 f"{row['high']:.4f}]"
             )
         click.echo(
-            "Private chain, ties win, every honest message Δ late; intervals 95 %, of "
-            "the training runs."
+            "Private chain, ties win (equal length suffices), every honest message Δ "
+            "late;\nintervals 95 %, of the training runs."
         )
 
 

@@ -176,7 +176,8 @@ def _safe_points(points: pd.DataFrame, done: int) -> str:
     depths = sorted({f"{at:g}" for at in deepest["at"]}, key=float)
     where = depths[0] if len(depths) == 1 else f"{depths[0]}–{depths[-1]}"
     return (
-        f"Private chain without a head start, ties win: SAFE at {where} confirmations "
+        "Private chain without a head start, equal length suffices (ties win): "
+        f"SAFE at {where} confirmations "
         f"in {safe:,} of {done:,} points (the interval's upper end of Pr[violation] "
         f"≤ security.target), NOT SAFE in {unsafe:,}, undecided or without a number in "
         f"{done - safe - unsafe:,}."

@@ -308,8 +308,11 @@ def _assumptions(config: Config, question: Question, resamples: int) -> list[str
     return [
         f"{net.provers} equal provers, Δ = {net.delay_steps:g} steps; a share β that "
         "is not whole provers is the law S^{βn}",
-        f"private race, ties win: the adversary mines alone, {start}; every honest "
-        "message is Δ late, which bounds the network's risk from above",
+        f"private race, ties win (equal length suffices): the adversary mines alone, "
+        f"{start}; every honest message is Δ late. That bounds the risk of this attack "
+        "from above, not that of others (dpodl attack)",
+        "risks that no simulation sees are carried on from the law: they hold if "
+        "trainings are independent of each other, which no interval doubts",
         f"intervals: 95 %, over {resamples} resamples of the "
         f"{config.training.runs} trained models",
         "memoryless and Nakamoto: exponential block times, the same β and no delay; "

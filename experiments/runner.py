@@ -337,7 +337,9 @@ def _train_chunks(chunks, runs, dataset, shelf, done, progress) -> None:
                 _log.info("trained runs %s", ", ".join(map(str, members)))
                 for i, run in enumerate(members):
                     done[run] = Curve(curve.correct[i], curve.loss[i])
-                progress("training models", len(done), len(runs))
+                # A store may have more runs than this experiment asks for.
+                there = sum(run in done for run in range(len(runs)))
+                progress("training models", there, len(runs))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

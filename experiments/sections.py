@@ -231,7 +231,8 @@ class TrainingConfig(Section):
     )
     lanes: Count = Field(
         default=1,
-        description="models trained side by side; bits depend on it (GPU: 64)",
+        description="models trained side by side; bits depend on it "
+        "(GPU, not yet tried: 64)",
     )
     keep_states: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -12,28 +12,42 @@ from .config import Config
 
 _NAMES = {
     "block_interval_mean": "block interval, steps",
-    "block_interval_cv": "block interval, CV (memoryless: 1)",
+    "block_interval_cv": "interval, CV (memoryless: {memoryless})",
     "chain_growth": "chain growth, blocks per step",
     "stale_rate": "stale blocks, share",
     "chain_quality": "chain quality under withholding",
-    "persistence_violation": "Pr[{at:g} deep is replaced]",
-    "safe_depth": "confirmations for risk {risk}",
-    "safe_depth_premined": "with a head start, risk {risk}",
+    "persistence_violation": "Pr[{at:g} deep is replaced, ties win]",
+    "safe_depth": "confirmations for risk {risk} †",
+    "safe_depth_premined": "with a head start, risk {risk} †",
     "liveness_quantile": "steps until {k} deep, {at:.0%} quantile",
     "good_period": "Pr[window of {at:g} blocks is good]",
     "good_period_all": "Pr[all windows ≥ {at:g} blocks good]",
 }
 
+# What carries a figure, said beside it: quantity → sentence.
+_FOOTNOTES = {
+    "persistence_violation": "ties win: a private chain of equal length counts as "
+    "replacing the block. That is the criterion; provers themselves stay with the "
+    "block that they saw first.",
+    "safe_depth": "†: for a private chain only, and carried on from the measured law "
+    "far beyond any simulation: it holds if trainings are independent of each other, "
+    "and no interval has a doubt of that in it.",
+}
+
 SAME_MEANS = "memoryless, same mean intervals"  # analysis.memoryless's, without jax
 # The second table: what a good period rests on.
 _DETAILS = {
-    "decay_constant": "c of Pr[good] = 1 − e^(−c ε² kp), one window",
+    "decay_slope": "slope c of −ln Pr[bad] over ε² kp at {at:g}, one window",
+    "decay_slope_iid": "the same for independent rounds, at {at:g}",
+    "decay_constant": "c of Pr[bad] ∝ e^(−c ε² kp), lengths measured, one window",
     "decay_constant_iid": "the same for independent rounds",
     "decay_ratio": "ratio to independent rounds",
-    "decay_constant_all": "c of all windows ≥ k",
+    "decay_slope_all": "slope c at {at:g}, all windows ≥ k",
+    "decay_slope_iid_all": "the same for independent rounds, at {at:g}",
+    "decay_constant_all": "c over the lengths measured, all windows ≥ k",
     "decay_constant_iid_all": "the same for independent rounds",
     "decay_ratio_all": "ratio to independent rounds",
-    "dispersion": "dispersion over {at:g} blocks (independent: 1)",
+    "dispersion": "dispersion over {at:g} blocks (independent: {independent})",
     "isolated_rate": "isolated blocks, per step",
     "isolated_share": "isolated, share of honest blocks",
     "left_isolated_share": "left-isolated, share of honest blocks",
@@ -90,6 +104,9 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
     """Rows (figure, value, 95 % interval) that a researcher reads first."""
     estimates = tables["estimates"]
     seconds = config.clock.seconds_per_step
+    # With Δ the interval is Δ and an exponential time: less than 1.
+    memoryless = _memoryless(tables).get("block_interval_cv")
+    memoryless = "1 without delay" if memoryless is None else number(memoryless)
     shown_at = {
         "persistence_violation": _chosen_depths(config, tables),
         "good_period": _chosen_windows(estimates),
@@ -102,7 +119,10 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
         if row.at not in shown_at.get(row.quantity, {row.at}) and row.at == row.at:
             continue
         name = _NAMES[row.quantity].format(
-            at=row.at, k=config.security.confirmations, risk=risk_name(row.at)
+            at=row.at,
+            k=config.security.confirmations,
+            risk=risk_name(row.at),
+            memoryless=memoryless,
         )
         value = number(row.value)
         if row.unit == "steps":
@@ -113,14 +133,19 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
     return rows
 
 
+def footnotes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What must be read with ``closing_rows``, a sentence or two each."""
+    there = set(tables["estimates"]["quantity"])
+    return [text for quantity, text in _FOOTNOTES.items() if quantity in there]
+
+
 def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
     """Rows (figure, value, 95 % interval, memoryless) of slow and of bad periods."""
-    estimates = tables["estimates"]
-    singles = {
-        row.quantity: row.value
-        for row in _rows(tables["references"])
-        if row.name == SAME_MEANS and row.at != row.at
-    }
+    estimates: Any = tables["estimates"]
+    singles = _memoryless(tables)
+    # V(k) of independent rounds is 1 − p, p the chance of a success in a round.
+    successes = estimates[estimates.quantity == "round_success"]["value"]
+    independent = "1 − p" if successes.empty else number(1 - successes.iloc[0])
     # How far counts are from independent ones is seen at the ends.
     windows = [r.at for r in _rows(estimates) if r.quantity == "dispersion"]
     ends = {min(windows, default=0), max(windows, default=0)}
@@ -130,7 +155,9 @@ def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
             continue
         if row.quantity == "dispersion" and row.at not in ends:
             continue
-        name = _DETAILS[row.quantity].format(at=row.at, steps=number(row.at))
+        name = _DETAILS[row.quantity].format(
+            at=row.at, steps=number(row.at), independent=independent
+        )
         value = number(row.value)
         if row.value == 0 and row.unit == "probability":
             value = f"< {number(row.high)}"
@@ -144,6 +171,15 @@ def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
             )
         )
     return rows
+
+
+def _memoryless(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+    """Single figures of the memoryless chain with the same mean intervals and Δ."""
+    return {
+        row.quantity: row.value
+        for row in _rows(tables["references"])
+        if row.name == SAME_MEANS and row.at != row.at
+    }
 
 
 def oracle_line(tables: Mapping[str, pd.DataFrame]) -> str | None:
@@ -252,6 +288,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         *_table(("figure", "value", "95 % interval"), closing_rows(config, tables)),
         "",
+        *(line for text in footnotes(tables) for line in (text, "")),
         *_details(config, tables),
         "## Notes",
         "",
@@ -313,11 +350,12 @@ def _first_sentence(config, curve, safe_depth, deepest) -> str:
         row = curve[curve["at"] == safe_depth].iloc[0]
         return (
             f"SAFE from {safe_depth} confirmations against a private chain of {share} "
-            "without a head start: "
+            "without a head start, ties win: "
             f"Pr[violation] ≤ {number(row.high)}, target {target}"
         )
     return (
-        f"NOT SHOWN SAFE against a private chain of {share} without a head start: "
+        f"NOT SHOWN SAFE against a private chain of {share} without a head start, "
+        "ties win: "
         f"up to {deepest} "
         f"confirmations Pr[violation] ≤ {target} is not reached or not resolved"
     )

@@ -92,7 +92,8 @@ def progress_bars(quiet: bool) -> Iterator:
             tasks[what] = bars.add_task(what, total=total, completed=done, rate="")
         task = bars.tasks[bars.task_ids.index(tasks[what])]
         rate = f"{task.finished_speed or task.speed or 0:.2f}/s" if done else ""
-        bars.update(tasks[what], completed=done, rate=rate)
+        # A job of the same name may follow with another total.
+        bars.update(tasks[what], completed=done, total=total, rate=rate)
 
     with bars:
         yield report

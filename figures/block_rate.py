@@ -104,7 +104,7 @@ def draw(df: pd.DataFrame) -> Figure:
     lower.set_ylim(0, 1.08 * max(1.0, _span(df, _QUANTITIES[1])[1]))
     lower.axhline(1.0, color=BASELINE.color, linewidth=0.6, linestyle=":")
     handles.append(Line2D([], [], color=BASELINE.color, linewidth=0.6, linestyle=":"))
-    labels.append("memoryless (CV 1)")
+    labels.append("memoryless, no delay (CV 1)")
     if crossed:
         handles.append(Line2D([], [], **REFUSED))
         labels.append("refused: no number")

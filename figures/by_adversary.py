@@ -2,7 +2,7 @@
 
 Notation (security.md §4):
     β, Δ        corrupted share of the provers; bound on message delay, steps
-    k           depth, blocks; the adversary wins ties and has no head start
+    k           depth, blocks; equal length suffices (ties win), no head start
     wait        time until a transaction is confirmed; the figure has a quantile of it
 """
 
@@ -140,11 +140,10 @@ def draw(df: pd.DataFrame) -> Figure:
     depth, level = (
         df.loc[df["quantity"] == name, "place"].max() for name in (_RISK, _WAIT)
     )
-    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g} blocks]")
+    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g}], ties win")
     lower.set_ylabel(f"Wait, {100 * level:g} %\nquantile (steps)")
-    legend_above(
-        figure, handles, labels, title=with_fixed("bars: 95 % interval", df), columns=2
-    )
+    title = with_fixed("bars: 95 % interval", df)
+    legend_above(figure, handles, labels, title=title, columns=2)
     return figure
 
 

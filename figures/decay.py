@@ -1,12 +1,13 @@
-r"""Figure: how fast bad periods become rare, and the constant that Ω hides.
+r"""Figure: how fast bad periods become rare, and where that rate was measured.
 
 SLT23's Lemma 1 has Pr[bad] = e^{−Ω(ε²kp)} for independent rounds. Above, one setting:
-the real chain's windows, the exponential fitted to them, and independent rounds with
-the same E[X], E[Y], E[Z] a round, exactly. Below, the constant of both over the sweep.
+the real chain's windows, and independent rounds with the same E[X], E[Y], E[Z] a round,
+exactly; a fitted exponential only where its own test leaves room for one. Below, the
+slope c between neighbouring lengths, for both; and where a sweep has constants, these.
 
 Notation (security.md §2; analysis/decay.py)
     kp      expected honest blocks of a window of k rounds
-    c       Pr[bad] ≈ e^{a − c ε² kp}
+    c       slope of −ln Pr[bad] over ε² kp
     p       E[X_r], rounds with an honest success; k = kp / p rounds
 
 Source of the exact curve: ``analysis.bounds.good_window`` (SLT23 Def. 3, independent
@@ -31,18 +32,20 @@ from .tables import Tables, where
 
 _RATES = ("round_success", "round_single_success", "round_adversarial")
 _FIT = ("decay_constant", "decay_constant_iid", "decay_fit_p_value")
+_SLOPES = ("decay_slope", "decay_slope_iid")
+# What a run has and a sweep has not: it says whether decay was asked for at all.
+_DETAIL = "isolated_rate"
 _EPSILON = "security.epsilon"
 _ACROSS = ("scheme.t_acc", "scheme.t_2", "scheme.t_1", "network.delay_steps")
 # As the fit: where a probability is nearer to 1 it cannot decay exponentially.
 _CEILING = 0.5
-_REJECTED = 0.05
 _IDEAL = Look(BASELINE.color, (0, (4, 1.5)), "D")
 
 
 def data(tables: Tables) -> pd.DataFrame:
-    """Decay at one point, and the constants over one swept parameter.
+    """Decay and its slopes at one point, and the constants over a swept parameter.
 
-    The point is the middle one, of the slice that is shown, that has a fitted constant.
+    The point is the middle one, of the slice that is shown, that has measured slopes.
 
     Args:
         tables: ``points``; the column ``security.epsilon`` has ε, without which there
@@ -50,17 +53,19 @@ def data(tables: Tables) -> pd.DataFrame:
 
     Returns:
         ``layer`` "window": at (kp), value, low, high, Pr[bad] of single windows;
-        "fit": the fitted line; "iid": independent rounds (at, value);
+        "fit": the fitted line, if one fits; "iid": independent rounds (at, value);
+        "slope" and "slope_iid": c between two lengths, at the kp between them;
         "constant" and "constant_iid": at (value of the parameter ``across``, which is
         empty where nothing is swept), value, low, high: c.
         ``about`` says which point, ``fixed`` what the slice has in common, ``note``
-        its constant, and whether the data reject the straight line.
+        its constant, or why it has none.
 
     Raises:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If no point has a good-period probability.
     """
-    rows = read_sweep(tables, ("good_period", *_RATES, *_FIT))
+    names = ("good_period", *_RATES, *_FIT, *_SLOPES, _DETAIL)
+    rows = read_sweep(tables, names)
     names = first_of(swept(rows), _ACROSS)
     across = names[0] if names else ""
     rows, fixed = slice_of(rows, [across] if across else [])
@@ -72,6 +77,9 @@ def data(tables: Tables) -> pd.DataFrame:
         here = pd.DataFrame({across: rows[across], "across": across})
         about = parameter_of(here, "across", across).text(mine[across].iloc[0])
     parts = [_windows(mine), _fit(mine, epsilon), _independent(mine, epsilon)]
+    for layer, name in (("slope", _SLOPES[0]), ("slope_iid", _SLOPES[1])):
+        some = where(mine, "quantity", name).sort_values("at")
+        parts.append(some[["at", "value", "low", "high"]].assign(layer=layer))
     for layer, name in (("constant", _FIT[0]), ("constant_iid", _FIT[1])):
         some = where(rows, "quantity", name)
         at = some[across] if across else np.nan
@@ -84,21 +92,27 @@ def data(tables: Tables) -> pd.DataFrame:
 
 @styled()
 def draw(df: pd.DataFrame) -> Figure:
-    """The decay above; where something is swept, its constant below."""
+    """The decay above; below it its slopes, and its constants where swept."""
     constants = df["layer"].isin(["constant", "constant_iid"])
-    both = bool(df["across"].iloc[0]) and bool(constants.any())
-    figure = new_figure(3.9 if both else 2.2)
-    panels = np.atleast_1d(np.asarray(figure.subplots(1 + both, 1)))
+    swept_too = bool(df["across"].iloc[0]) and bool(constants.any())
+    slopes = bool((df["layer"] == "slope").any())
+    figure = new_figure(2.2 + 1.6 * slopes + 1.7 * swept_too)
+    rows = 1 + slopes + swept_too
+    panels = list(np.atleast_1d(np.asarray(figure.subplots(rows, 1))))
     handles, labels = _draw_decay(panels[0], df)
-    if both:
-        _draw_constants(panels[1], df)
-    legend_above(figure, handles, labels, title=with_fixed("bars: 95 % interval", df))
+    if slopes:
+        _draw_slopes(panels[1], df)
+        panels[1].set_xlim(panels[0].get_xlim())
+    if swept_too:
+        _draw_constants(panels[-1], df)
+    title = with_fixed("bars: 95 % interval", df)
+    legend_above(figure, handles, labels, title=title)
     return figure
 
 
 def _middle(rows: pd.DataFrame) -> object:
-    """The middle of the points that have a constant, or, without one, windows."""
-    for name in (_FIT[0], "good_period"):
+    """The middle of the points that have slopes, or, without any, windows."""
+    for name in (_SLOPES[0], "good_period"):
         there = rows.loc[rows["quantity"] == name, "point"].unique()
         if len(there):
             return there[len(there) // 2]
@@ -142,24 +156,37 @@ def _independent(mine: pd.DataFrame, epsilon: float) -> pd.DataFrame:
     x, y, z = (float(rate.iloc[0]) for rate in rates)
     at = np.sort(where(mine, "quantity", "good_period")["at"].to_numpy(float))
     risk = [
-        1 - good_window(max(1, round(kp / x)), x, min(y, x), min(z, 1.0), epsilon)
+        1
+        - good_window(
+            max(1, math.ceil(kp / x - 1e-9)), x, min(y, x), min(z, 1.0), epsilon
+        )
         for kp in at
     ]
     return pd.DataFrame({"layer": "iid", "at": at, "value": risk})
 
 
 def _note(mine: pd.DataFrame) -> str:
-    rows = {name: where(mine, "quantity", name) for name in _FIT}
-    if rows[_FIT[0]].empty:
-        return "refused: too few lengths with bad windows"
-    c = rows[_FIT[0]].iloc[0]
-    said = f"$c$ = {c['value']:.2g} [{c['low']:.2g}, {c['high']:.2g}]"
-    if len(rows[_FIT[1]]):
-        said += f", independent rounds {rows[_FIT[1]]['value'].iloc[0]:.2g}"
-    test = rows[_FIT[2]]["value"]
-    if len(test) and test.iloc[0] < _REJECTED:
-        said += f"; a straight line is rejected ({_p_value(test.iloc[0])})"
-    return said
+    rows = {name: where(mine, "quantity", name) for name in (*_FIT, *_SLOPES)}
+    test, slopes = rows[_FIT[2]]["value"], rows[_SLOPES[0]].sort_values("at")
+    if len(rows[_FIT[0]]):
+        said = f"fitted: $c$ = {_told(rows[_FIT[0]].iloc[0])}"
+        if len(rows[_FIT[1]]):
+            said += f", independent rounds {rows[_FIT[1]]['value'].iloc[0]:.2g}"
+        return said
+    if len(slopes) and len(test):
+        first, last = slopes.iloc[0], slopes.iloc[-1]
+        return (
+            f"no single $c$: a straight line is rejected ({_p_value(test.iloc[0])}); "
+            f"slope {_told(first)} at $kp$ = {first['at']:g}, "
+            f"{_told(last)} at {last['at']:g}"
+        )
+    if where(mine, "quantity", _DETAIL).empty:
+        return "slope not measured: a run measures it, a sweep does not"
+    return "slope refused: too few lengths with bad windows"
+
+
+def _told(row: pd.Series) -> str:
+    return f"{row['value']:.2g} [{row['low']:.2g}, {row['high']:.2g}]"
 
 
 def _p_value(value: float) -> str:
@@ -199,7 +226,9 @@ def _draw_decay(axes: Axes, df: pd.DataFrame) -> tuple[list, list[str]]:
         labels.append("no bad window seen: 95 % upper limit")
     if len(fit):
         handles += axes.plot(fit["at"], fit["value"], color=style.color, linewidth=0.9)
-        labels.append(f"fitted: {df['note'].iloc[0]}")
+    else:
+        handles.append(Line2D([], [], linestyle="none"))
+    labels.append(str(df["note"].iloc[0]))
     if len(iid):
         handles += axes.plot(
             iid["at"],
@@ -221,6 +250,27 @@ def _draw_decay(axes: Axes, df: pd.DataFrame) -> tuple[list, list[str]]:
     axes.set_xlabel("Window length $kp$ (expected honest blocks)")
     axes.set_ylabel("Pr[window is bad]")
     return handles, labels
+
+
+def _draw_slopes(axes: Axes, df: pd.DataFrame) -> None:
+    for layer, style in (("slope", look(0)), ("slope_iid", _IDEAL)):
+        rows = where(df, "layer", layer)
+        if rows.empty:
+            continue
+        bars = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+        axes.errorbar(
+            rows["at"],
+            rows["value"],
+            yerr=np.maximum(bars, 0),
+            color=style.color,
+            marker=style.marker,
+            linestyle=style.dashes,
+            linewidth=0.9,
+            elinewidth=0.8,
+        )
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_xlabel("Window length $kp$ (between two lengths)")
+    axes.set_ylabel("Slope $c$")
 
 
 def _draw_constants(axes: Axes, df: pd.DataFrame) -> None:

@@ -229,4 +229,4 @@ def _set_axes(axes: Axes, chain: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.6g}"))
     axes.set_xlabel("Mean wait for $k$ confirmations (steps)")
-    axes.set_ylabel("Pr[violation at depth $k$]")
+    axes.set_ylabel("Pr[violation at depth $k$], ties win")

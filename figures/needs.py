@@ -51,7 +51,7 @@ NEEDS = {
         "good period over two parameters", ("points",), ("good_period",)
     ),
     "decay": Need(
-        "decay of bad periods, its constant, independent rounds",
+        "decay of bad periods, its slope, independent rounds",
         ("points",),
         ("good_period", "round_success"),
     ),

@@ -2,7 +2,9 @@
 
 Notation (security.md §4, §7):
     k           depth, blocks
-    ties win    the adversary needs to draw level; strict: to get ahead
+    ties win    the adversary needs to draw level; strict: to get ahead. What counts as
+                a violation, not which block a prover adopts: that is the one it saw
+                first
 
 A straight line on this axis is a violation probability that decays exponentially.
 Closed forms for the memoryless chain stand beside the measured one: its exact private
@@ -20,8 +22,8 @@ from .tables import Tables, read_points
 
 _TABLE_ONLY = ("memoryless, same share", ": lower bound")
 _LABELS = {
-    "persistence_violation": "adversary wins ties",
-    "persistence_violation_strict": "strict lead needed",
+    "persistence_violation": "ties win (equal length)",
+    "persistence_violation_strict": "strict (longer chain)",
 }
 
 

@@ -20,12 +20,12 @@ from .tables import table
 # name → (label, axis scale); quantities that are not named here show as they are.
 QUANTITIES = {
     "block_interval_mean": ("block interval, mean", "log"),
-    "block_interval_cv": ("block interval, CV (memoryless: 1)", "linear"),
+    "block_interval_cv": ("block interval, CV (memoryless, no delay: 1)", "linear"),
     "chain_growth": ("chain growth", "log"),
     "stale_rate": ("stale blocks", "linear"),
     "chain_quality": ("chain quality under withholding", "linear"),
-    "persistence_violation": ("Pr[violation at depth k], adversary wins ties", "log"),
-    "persistence_violation_strict": ("Pr[violation at depth k], strict lead", "log"),
+    "persistence_violation": ("Pr[violation at depth k], ties win", "log"),
+    "persistence_violation_strict": ("Pr[violation at depth k], strict", "log"),
     "safe_depth": ("confirmations for a risk", "linear"),
     "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
     "liveness_quantile": ("wait for confirmation, quantile", "log"),

@@ -29,6 +29,7 @@ def test_every_figure_is_there_with_an_interval_and_a_method():
     # So short a chain has too few lengths at which all windows are good, or not.
     assert [text for text in found.refusals if "windows, decay" not in text] == []
     quantities = {m.quantity for m in found.measurements}
+    decays = {name for name in quantities if name.startswith("decay")}
     assert quantities == {
         "block_interval_mean",
         "block_interval_cv",
@@ -52,11 +53,12 @@ def test_every_figure_is_there_with_an_interval_and_a_method():
         "dispersion",
         "window_distance",
         "success_after",
-        "decay_constant",
-        "decay_constant_iid",
-        "decay_ratio",
-        "decay_fit_p_value",
+        *decays,
     }
+    # Either one constant fits, or a sentence says that none does.
+    assert {"decay_slope", "decay_slope_iid", "decay_fit_p_value"} <= decays
+    refuted = any("single windows, decay: no constant" in x for x in found.refusals)
+    assert ("decay_constant" in decays) is not refuted
     plain = assess(KEY, NETWORK, PLAN._replace(detail=False)).measurements
     assert {m.quantity for m in plain} < quantities - {"dispersion", "decay_ratio"}
     places = {m.place: m.estimate for m in found.measurements}

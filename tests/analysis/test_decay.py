@@ -7,16 +7,27 @@ import numpy as np
 import pytest
 from dpodl.analysis.block_time import exponential
 from dpodl.analysis.decay import (
+    REJECTED,
+    Ideal,
     decay_measurements,
     decay_ratio,
     entropy_constant,
+    exact_ideal,
     exact_slope,
+    exact_slopes,
     fit_decay,
     fit_pair,
+    refutation,
 )
 from dpodl.analysis.estimate import Refused
-from dpodl.analysis.good_period import round_rates, rounds_of, window_shares
+from dpodl.analysis.good_period import (
+    round_rates,
+    rounds_of,
+    shortest,
+    window_shares,
+)
 from dpodl.analysis.independence import independent_rounds
+from dpodl.analysis.period_figures import decay_lengths
 from dpodl.analysis.simulation import network, simulate
 from dpodl.analysis.typicality import bad_window
 
@@ -47,14 +58,53 @@ def test_interval_covers_and_test_is_level_where_the_line_is_true():
     assert covered > 0.95 - SIGMA * error
     assert rejected < 0.05 + SIGMA * error
     values = np.array([f.constant.value for f in fits])
+    # The slopes between neighbouring lengths cover it as well.
+    slopes = [slope for f in fits for slope in f.slopes]
+    assert len(slopes) > 3 * trials
+    held = np.mean([s.low <= 0.4 <= s.high for s in slopes])
+    assert held > 0.95 - SIGMA * error
     # Neither too wide: the half-width is that of the values' own spread.
     half = np.mean([(f.constant.high - f.constant.low) / 2 for f in fits])
     assert half == pytest.approx(1.96 * values.std(), rel=0.2)
 
 
-def test_curvature_is_seen():
+def lengths(found):
+    return [float(k * P) for k in found.rounds]
+
+
+def test_curvature_is_seen_and_leaves_slopes_but_no_constant():
     bent = drawn(0, 20_000, bend=0.03)
-    assert fit_decay(bent, ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0).p_value < 1e-4
+    found = fit_decay(bent, ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0)
+    assert found.p_value < 1e-4
+    assert not found.straight
+    # −d ln P / dx = c + 2bx, at the middle of each stretch.
+    x = EPSILON**2 * P * (found.rounds[1:] + found.rounds[:-1]) / 2
+    for slope, true in zip(found.slopes, 0.4 + 0.06 * x, strict=True):
+        # 3.5 standard errors: the half-width is 1.96.
+        half = (slope.high - slope.low) / 2
+        assert abs(slope.value - true) < SIGMA / 1.96 * half + 1e-3
+        assert half < 0.4
+    told = decay_measurements(found, None, lengths(found), every=False)
+    assert [m.quantity for m in told] == [
+        *["decay_slope"] * (len(found.rounds) - 1),
+        "decay_fit_p_value",
+    ]
+    assert [m.at for m in told][:2] == [12.0, 16.0]
+    assert "kp = 10 to 14" in told[0].estimate.method
+    said = refutation(found, lengths(found))
+    assert said is not None
+    assert f"does not hold from kp = 10 to {lengths(found)[-1]:g} (p = " in said
+    assert f"{found.slopes[-1].value:.2f} at the longest" in said
+
+
+def test_a_constant_is_only_given_where_its_own_test_leaves_room_for_it():
+    for seed in range(40):
+        found = fit_decay(drawn(seed, 600), ROUNDS, p=P, epsilon=EPSILON, ceiling=1.0)
+        measured = decay_measurements(found, None, lengths(found), every=True)
+        told = {m.quantity for m in measured}
+        straight = found.p_value >= REJECTED
+        assert ("decay_constant_all" in told) is straight
+        assert (refutation(found, lengths(found)) is None) is straight
 
 
 def test_independent_rounds_have_their_exact_constant():
@@ -121,7 +171,7 @@ def test_dead_time_makes_bad_windows_rarer_than_the_lemma_says(dead_time):
     net = network(law, provers=10, beta=0.0, delay_steps=0.0)
     levels = simulate(KEY, net, levels=128, replicas=1000)
     rounds = rounds_of(levels, round_steps=0.5)
-    rates = round_rates(rounds, private=False)
+    rates = round_rates(rounds, end=int(shortest(levels) / 0.5))
     ideal = independent_rounds(KEY, rates, replicas=1000)
     lengths = [8.0, 11.0, 14.0, 17.0, 20.0, 24.0, 28.0]
     single, every, k = bad_shares(rounds, rates, lengths, EPSILON)
@@ -143,17 +193,22 @@ def test_dead_time_makes_bad_windows_rarer_than_the_lemma_says(dead_time):
         else:
             error = (ratio.high - ratio.low) / (2 * 1.96)
             assert abs(ratio.value - 1) < SIGMA * error
-    names = [m.quantity for m in decay_measurements(real, base, every=True)]
-    assert names == [
-        "decay_constant_all",
-        "decay_fit_p_value_all",
-        "decay_constant_iid_all",
-        "decay_ratio_all",
-    ]
-    lonely = decay_measurements(real, None, every=True)
-    assert [m.quantity for m in lonely] == names[:2]
-    alone = {m.quantity: m for m in decay_measurements(found, exact, every=False)}
-    assert alone["decay_constant_iid"].estimate[:4] == (exact, exact, exact, 0)
+    blocks = [round(k * rates.x) for k in real.rounds]
+    both = Ideal(base.constant, base.slopes)
+    names = {m.quantity for m in decay_measurements(real, both, blocks, every=True)}
+    assert {"decay_slope_all", "decay_slope_iid_all", "decay_fit_p_value_all"} <= names
+    assert ("decay_constant_all" in names) is real.straight
+    lonely = decay_measurements(real, None, blocks, every=True)
+    assert not any("iid" in m.quantity or "ratio" in m.quantity for m in lonely)
+    ideal = exact_ideal(found, p_y=rates.y, p_z=rates.z)
+    assert ideal.constant[:4] == (exact, exact, exact, 0)
+    assert ideal.slopes == exact_slopes(found, p_y=rates.y, p_z=rates.z)
+    risks = [bad_window(n, rates.x, rates.y, rates.z, EPSILON) for n in k[:2].tolist()]
+    step = EPSILON**2 * rates.x * (k[1] - k[0])
+    if found.rounds[0] == k[0]:
+        assert ideal.slopes[0].value == pytest.approx(
+            math.log(risks[0] / risks[1]) / step
+        )
 
 
 def test_lengths_that_no_replica_tells_apart_are_no_evidence():
@@ -200,3 +255,12 @@ def test_bad_settings(change, message):
     bad, rounds = given.pop("bad"), given.pop("rounds")
     with pytest.raises((ValueError, TypeError), match=message):
         fit_decay(bad, rounds, **given)
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.2, 0.5, 0.7, 0.95])
+def test_lengths_miss_one_success_more_each_and_none_by_rounding(epsilon):
+    lengths = np.array(decay_lengths(epsilon))
+    assert 4 <= len(lengths) <= 11
+    missed = (1 - epsilon) * lengths - 0.5
+    np.testing.assert_allclose(missed, np.round(missed), atol=1e-9)
+    assert (np.diff(lengths) > 0).all()

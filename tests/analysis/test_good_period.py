@@ -12,10 +12,13 @@ from dpodl.analysis.estimate import Refused
 from dpodl.analysis.good_period import (
     Rounds,
     good_period_measurements,
+    horizon_rounds,
     join_rounds,
     rate_measurements,
     round_rates,
     rounds_of,
+    rounds_until,
+    shortest,
     window_shares,
 )
 from dpodl.analysis.simulation import network, simulate
@@ -25,14 +28,24 @@ SIGMA = 4.0
 PAD = 2**29
 
 
+def simulated(net, *, levels, replicas, round_steps, key=KEY):
+    """Success rounds of a horizon, and their rates."""
+    end = horizon_rounds(net, levels=levels, round_steps=round_steps)
+    rounds = rounds_until(
+        end,
+        lambda count: simulate(key, net, levels=count, replicas=replicas),
+        levels=levels,
+        round_steps=round_steps,
+    )
+    return rounds, round_rates(rounds, end=end)
+
+
 @cache
 def independent_rounds(provers=2, beta=0.5, p=0.05):
     """Geometric(p) laws on whole rounds: every round is an independent trial."""
     law = geometric(p)
     net = network(law, provers=provers, beta=beta, delay_steps=0.0)
-    levels = simulate(KEY, net, levels=256, replicas=1000, slots=8)
-    rounds = rounds_of(levels, round_steps=1.0)
-    return rounds, round_rates(rounds, private=True)
+    return simulated(net, levels=256, replicas=1000, round_steps=1.0)
 
 
 def test_rates_of_independent_rounds():
@@ -99,9 +112,7 @@ def counted(honest, adversarial, rates, window, epsilon):
 def test_all_windows_are_those_counted_one_by_one(blocks, delay):
     law = exponential(0.02, dead_time=10.0)
     net = network(law, provers=8, beta=0.25, delay_steps=delay)
-    levels = simulate(KEY, net, levels=48, replicas=150, slots=8)
-    rounds = rounds_of(levels, round_steps=2.0)
-    rates = round_rates(rounds, private=True)
+    rounds, rates = simulated(net, levels=64, replicas=150, round_steps=2.0)
     epsilon = 0.6 if blocks < 10 else 0.4
     slow = counted(
         rounds.honest, rounds.adversarial, rates, rates.window(blocks), epsilon
@@ -136,14 +147,99 @@ def test_joined_replicas_are_padded_not_cut():
     joined = join_rounds(parts)
     np.testing.assert_array_equal(joined.honest, [[1, 2, 3], [1, PAD, PAD]])
     np.testing.assert_array_equal(joined.adversarial, [[4], [5]])
+    longer = join_rounds([parts[0], Rounds(jnp.array([[1]]), jnp.array([[5, 7]]))])
+    np.testing.assert_array_equal(longer.adversarial, [[4, PAD], [5, 7]])
+
+
+LAWS = {
+    "exponential": exponential(0.02),
+    "dead time": exponential(0.02, dead_time=40.0),
+    "lattice": geometric(0.02),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("delay", [0.0, 30.0])
+@pytest.mark.parametrize("beta", [0.25, 0.5])
+def test_hardly_a_replica_ends_before_the_horizon_and_most_go_little_further(
+    law, delay, beta
+):
+    net = network(LAWS[law], provers=8, beta=beta, delay_steps=delay)
+    drawn = simulate(KEY, net, levels=128, replicas=2000)
+    end = horizon_rounds(net, levels=128, round_steps=0.5)
+    lengths = np.minimum(drawn.interval.sum(axis=1), drawn.private.sum(axis=1))
+    assert 0.5 * end <= lengths.min()
+    if not delay:
+        # With a delay the bound leaves it out.
+        assert 0.5 * end > 0.45 * np.median(lengths)
+
+
+@pytest.mark.parametrize("count", [20, 2000])
+def test_the_horizon_does_not_depend_on_the_number_of_replicas(count):
+    net = network(exponential(0.02), provers=8, beta=0.25, delay_steps=5.0)
+    _, rates = simulated(net, levels=64, replicas=count, round_steps=1.0)
+    assert rates.end == horizon_rounds(net, levels=64, round_steps=1.0)
+    assert rates.begin == rates.end // 10
+
+
+def test_a_law_that_may_never_end_does_not_shorten_the_horizon():
+    law = exponential(0.02)
+    never = law._replace(tail_hazard=0.0, cumulative_hazard=law.cumulative_hazard / 500)
+    sizes = {"levels": 64, "round_steps": 1.0}
+    honest = network(law, provers=8, beta=0.0, delay_steps=5.0)
+    both = honest._replace(honest=8, adversarial=2, adversary=never)
+    assert horizon_rounds(both, **sizes) == horizon_rounds(honest, **sizes)
+    assert horizon_rounds(honest._replace(law=never), **sizes) == PAD
+
+
+def test_replicas_that_end_early_are_simulated_on_and_do_not_change_what_was():
+    net = network(exponential(0.02), provers=8, beta=0.25, delay_steps=5.0)
+    drawn = {n: simulate(KEY, net, levels=n, replicas=50) for n in (32, 64, 128)}
+    short, long = (rounds_of(drawn[n], round_steps=1.0) for n in (32, 64))
+    end = int(shortest(drawn[32]))
+    for one, other in zip(short, long, strict=True):
+        for mine, further in zip(np.asarray(one), np.asarray(other), strict=True):
+            np.testing.assert_array_equal(mine[mine < end], further[further < end])
+    # The horizon lies behind the end of some: all go on until they are through.
+    behind = int(shortest(drawn[32])) + 1
+    assert behind <= shortest(drawn[64])
+    found = rounds_until(behind, drawn.__getitem__, levels=32, round_steps=1.0)
+    np.testing.assert_array_equal(found.honest, long.honest)
+    np.testing.assert_array_equal(found.adversarial, long.adversarial)
+
+
+@pytest.mark.slow
+def test_all_windows_are_as_good_with_many_replicas_as_with_few():
+    """The horizon was the shortest replica's: .925 with many, .912 with few."""
+    net = network(exponential(0.001, dead_time=400.0), provers=20, beta=0.25,
+                  delay_steps=25.0)  # fmt: skip
+    found, ends, lengths = {}, set(), [6.0, 8.0, 10.0, 12.0, 15.0, 20.0]
+    for seed, count in enumerate((2000, 2000, 2000, 30_000)):
+        rounds, rates = simulated(
+            net,
+            levels=128,
+            replicas=count,
+            round_steps=25.0,
+            key=jax.random.key(100 + seed),
+        )
+        ends.add((rates.begin, rates.end))
+        shares = window_shares(KEY, rounds, rates, lengths, epsilon=0.5)
+        found.setdefault(count, []).append(1 - shares.every.mean(axis=0))
+    assert len(ends) == 1
+    (many,) = found[30_000]
+    few = np.mean(found[2000], axis=0)
+    error = np.sqrt(many * (1 - many) * (1 / 6000 + 1 / 30_000))
+    # (1−ε)kp is whole at all these lengths: rounding k made one sample jump by .08.
+    telling = (many > 0.02) & (many < 0.99)
+    assert telling.any()
+    assert (np.abs(few - many) < 3.5 * error)[telling].all()
 
 
 def test_no_variance_is_always_good():
     law = geometric(1.0, trial=10.0)
     net = network(law, provers=1, beta=0.0, delay_steps=0.0)
-    levels = simulate(KEY, net, levels=128, replicas=20)
-    rounds = rounds_of(levels, round_steps=10.0)
-    rates = round_rates(rounds, private=False)
+    rounds, rates = simulated(net, levels=128, replicas=20, round_steps=10.0)
+    assert rates.end == 128  # nothing of a sure path is given away
     assert (rates.x, rates.y, rates.z) == (1.0, 1.0, 0.0)
     for m in good_period_measurements(
         window_shares(KEY, rounds, rates, [10.0], epsilon=0.1)
@@ -168,10 +264,8 @@ def test_windows_longer_than_half_the_horizon_are_left_out_or_refused():
 
 def test_too_few_rounds_are_refused():
     net = network(exponential(1.0), provers=2, beta=0.5, delay_steps=0.0)
-    levels = simulate(KEY, net, levels=32, replicas=20)
-    rounds = rounds_of(levels, round_steps=10.0)
-    with pytest.raises(Refused, match="share only"):
-        round_rates(rounds, private=True)
+    with pytest.raises(Refused, match="the horizon has only 0 rounds"):
+        simulated(net, levels=32, replicas=20, round_steps=10.0)
 
 
 def test_too_many_rounds_to_number_are_an_error():

@@ -15,6 +15,7 @@ from dpodl.analysis.good_period import (
     rate_measurements,
     round_rates,
     rounds_of,
+    shortest,
 )
 from dpodl.analysis.independence import (
     WindowCounts,
@@ -38,7 +39,7 @@ def chain(dead_time=0.0, delay=0.0, round_steps=0.5, levels=256, replicas=1000):
     net = network(law, provers=10, beta=0.0, delay_steps=delay)
     drawn = simulate(KEY, net, levels=levels, replicas=replicas)
     rounds = rounds_of(drawn, round_steps=round_steps)
-    return rounds, round_rates(rounds, private=False)
+    return rounds, round_rates(rounds, end=int(shortest(drawn) / round_steps))
 
 
 def agree(estimate, exact):
@@ -178,8 +179,10 @@ def test_certain_rounds():
     assert dispersion(window).value == 0.0
     assert window_distance(window).value == 0.0
     law = network(geometric(1.0), provers=1, beta=0.0, delay_steps=0.0)
-    real = rounds_of(simulate(KEY, law, levels=64, replicas=30), round_steps=1.0)
-    (same,) = window_counts(KEY, real, round_rates(real, private=False), [20.0])
+    drawn = simulate(KEY, law, levels=64, replicas=30)
+    real = rounds_of(drawn, round_steps=1.0)
+    rates = round_rates(real, end=int(shortest(drawn)))
+    (same,) = window_counts(KEY, real, rates, [20.0])
     assert (same.counts == 20).all()
 
 

@@ -118,6 +118,7 @@ def test_progress_counts_up_to_the_total(smoke):
         assert done[-1] == totals[-1]
         assert len(set(totals)) == 1
     assert ("training models", 0, 24) in smoke.told
+    assert all(0 <= done <= total for _, done, total in smoke.told)
 
 
 # ------------------------------------------------------------------ tables
@@ -457,6 +458,19 @@ def test_more_runs_extend_the_store(copy, contents):
     assert contents(copy.root / "curves") == after
 
 
+def test_progress_counts_the_runs_that_were_asked_for(copy):
+    """A store that had more runs than were asked for told 1404 of 1200."""
+    train(copy, "training.runs=30")
+    first, *_ = sorted((copy.root / "curves").rglob("*.npz"))
+    first.unlink()
+    told = []
+    config = copy.but("training.runs=20")
+    runner.train(config, copy.root, lambda *report: told.append(report))
+    assert len(told) > 1
+    assert all(done <= total == 20 for _, done, total in told)
+    assert told[-1][1:] == (20, 20)
+
+
 def test_runs_of_another_seed_are_kept_apart(copy, contents):
     before = contents(copy.root / "curves")
     other = train(copy, "seed=1")
@@ -731,4 +745,33 @@ def test_confirmations_reach_down_to_2_to_the_minus_128(smoke):
         assert (rows.value <= rows.high).all()
         assert rows.method.str.contains("upper bound").all()
     shown = {row[0] for row in summary.closing_rows(smoke.config, smoke.result.tables)}
-    assert "confirmations for risk 2^-128" in shown
+    assert "confirmations for risk 2^-128 †" in shown
+
+
+def test_what_carries_a_figure_stands_beside_it(smoke):
+    page = (smoke.folder / "summary.md").read_text()
+    table = page.partition("## Security")[2].partition("\n## ")[0]
+    notes = summary.footnotes(smoke.result.tables)
+    assert len(notes) == 2
+    assert all(text in table for text in notes)
+    assert "†: for a private chain only" in table
+    assert "if trainings are independent" in table
+    for row in summary.closing_rows(smoke.config, smoke.result.tables):
+        assert ("is replaced" in row[0]) == ("ties win" in row[0])
+        assert ("risk" in row[0]) == row[0].endswith("†")
+
+
+def test_memoryless_values_are_those_of_this_delay(smoke):
+    names = [row[0] for row in summary.closing_rows(smoke.config, smoke.result.tables)]
+    (name,) = [name for name in names if "CV (memoryless" in name]
+    value = float(name.partition("memoryless: ")[2].rstrip(")"))
+    estimates = smoke.result.tables["estimates"].set_index("quantity")
+    mean = estimates.value["block_interval_mean"]
+    # Δ and then an exponential time: CV = 1 − Δ over the mean. Real intervals are a
+    # little shorter, since finders need not wait.
+    expected = 1 - smoke.config.network.delay_steps / mean
+    assert value == pytest.approx(expected, abs=0.03)
+    assert value < 0.95
+    dispersion = [row[0] for row in summary.detail_rows(smoke.result.tables)]
+    p = estimates.value["round_success"]
+    assert any(f"(independent: {summary.number(1 - p)})" in name for name in dispersion)

@@ -38,10 +38,10 @@ def test_data_is_the_quantities_in_order_with_their_references(tables):
     assert set(df["quantity"]) == set(persistence._LABELS)
     assert list(df["layer"]) == ["estimate"] * 60 + ["reference"] * 60
     assert list(df["label"].unique()) == [
-        "adversary wins ties",
-        "strict lead needed",
-        "exponential law, same β: adversary wins ties",
-        "exponential law, same β: strict lead needed",
+        "ties win (equal length)",
+        "strict (longer chain)",
+        "exponential law, same β: ties win (equal length)",
+        "exponential law, same β: strict (longer chain)",
     ]
     assert "iid rounds" in set(good_periods.data(tables)["label"])
 
@@ -141,7 +141,7 @@ def test_a_reference_without_its_estimate_is_still_drawn(tables):
     some = only(tables, "persistence_violation_strict")
     df = persistence.data({**some, "references": tables["references"]})
     figure = persistence.draw(df)
-    assert "exponential law, same β: adversary wins ties" in legend_texts(figure)
+    assert "exponential law, same β: ties win (equal length)" in legend_texts(figure)
 
 
 def test_references_that_underflow_are_left_out_of_the_line(tables):
