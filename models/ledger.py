@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from .checkpoints import Archive, Rejected
 from .curves import TrainingSet
+from .instances import Instance, rule_problems, setup
 from .records import (
     MAXIMUM_REFERENCES,
     MAXIMUM_TRANSACTIONS,
@@ -44,7 +45,7 @@ from .records import (
     genesis_digest,
     mtx_digest,
 )
-from .scheme import Instance, makes_block, setup, verify, verify_hashes, weight
+from .scheme import makes_block, verify, verify_hashes, weight
 from .states import Model
 from .transactions import (
     Accounts,
@@ -55,6 +56,7 @@ from .transactions import (
     pay,
     split_reward,
     tx_root,
+    weak_key,
 )
 
 # Refusals that are kept, so that a record is not judged again and again.
@@ -147,11 +149,9 @@ class Ledger:
         *,
         challenges: int | None = None,
     ):
-        if not genesis.tasks:
-            raise ValueError("there must be at least one task, got none")
-        owners = [each.owner for each in genesis.allocations]
-        if len(set(owners)) < len(owners):
-            raise ValueError("allocations must name every owner once, got one twice")
+        problems = list(_genesis_problems(genesis))
+        if problems:
+            raise ValueError("; ".join(problems))
         self.genesis = genesis
         self.name = genesis_digest(genesis)
         self.instances: tuple[Instance, ...] = tuple(
@@ -178,6 +178,7 @@ class Ledger:
         self._here = here
         self._challenges = challenges
         self._refused: dict[bytes, tuple[str, str]] = {}
+        self._convicted: set[bytes] = set()
 
     def instance(self, tip: bytes) -> Instance:
         """The task that a block on ``tip`` works on."""
@@ -321,7 +322,7 @@ class Ledger:
         # time has to win them first.
         verify_hashes(self.genesis.parameters, header, proof)
         for mtx in block.mtxs:
-            self.add_mtx(mtx)
+            self.add_mtx(mtx, later=later)
         self._require_known(proof.reference)
         self._check_brought(parent, block)
         parameters = self.genesis.parameters
@@ -360,20 +361,20 @@ class Ledger:
         header, proof = record.header, record.proof
         parent = self._parent(header)
         referenced = self._referenced(proof, parent)
+        h_1 = verify_hashes(self.genesis.parameters, header, proof)
         model = None
         if self.instances:
-            model = verify(
-                self.instances[parent.task],
-                header,
-                proof,
-                referenced.model if referenced else None,
-                self._archive,
-                here=self._here,
-                challenges=self._challenges,
-                later=later,
-            ).model
-        else:
-            verify_hashes(self.genesis.parameters, header, proof)
+            with self._convicting(h_1):
+                model = verify(
+                    self.instances[parent.task],
+                    header,
+                    proof,
+                    referenced.model if referenced else None,
+                    self._archive,
+                    here=self._here,
+                    challenges=self._challenges,
+                    later=later,
+                ).model
         lineage = (referenced.name, *referenced.lineage) if referenced else ()
         return Published(
             name=name,
@@ -492,6 +493,25 @@ class Ledger:
         raise AssertionError("every block descends from the genesis")
 
     @contextmanager
+    def _convicting(self, h_1: bytes) -> Iterator[None]:
+        """Refuse another proof of a pre-hash whose training was found forged.
+
+        Training is a function of the pre-hash, so there is one true one: whoever was
+        caught with another must hash and train anew, and cannot keep what it has
+        trained and only invent other segments beside it. An unbound pre-hash is
+        anybody's and convicts nobody.
+        """
+        if h_1 in self._convicted:
+            raise Rejected("training", "another proof of this pre-hash was forged")
+        try:
+            yield
+        except Rejected as error:
+            bound = self.genesis.parameters.binding == "header"
+            if bound and error.rule in ("training", "accuracy", "model"):
+                self._convicted.add(h_1)
+            raise
+
+    @contextmanager
     def _remembered(self, name: bytes) -> Iterator[None]:
         if name in self._refused:
             # A new exception: one that is raised again and again keeps every frame.
@@ -505,3 +525,17 @@ class Ledger:
                 if len(self._refused) > _REMEMBERED:
                     self._refused.pop(next(iter(self._refused)))
             raise
+
+
+def _genesis_problems(genesis: Genesis) -> Iterator[str]:
+    if not genesis.tasks:
+        yield "there must be at least one task, got none"
+    owners = [each.owner for each in genesis.allocations]
+    if len(set(owners)) < len(owners):
+        yield "allocations must name every owner once, got one twice"
+    for owner in (genesis.publisher, *owners):
+        reason = weak_key(owner)
+        if reason is not None:
+            yield f"key {owner.hex()[:16]}… must be its owner's alone: {reason}"
+    for task in genesis.tasks:
+        yield from rule_problems(genesis.parameters, task)
