@@ -27,7 +27,6 @@ from .records import (
 )
 from .states import Look, Tensors, tensors_digest
 
-
 _LOOKS_KEPT = 8
 
 

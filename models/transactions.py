@@ -6,7 +6,8 @@ any secret (R = [S]B), and a point has one encoding. Both are refused (``weak_ke
 and S are compared with their one encoding by the library.
 
 A transaction's signature covers the genesis digest, so that it is worth nothing on
-another chain, and the sender's sequence number, so that it counts once. A block pays its reward to everyone whose training went into its model:
+another chain, and the sender's sequence number, so that it counts once. A block pays
+its reward to everyone whose training went into its model:
 
     miner of the block        S / (Σ_j S_j + S)
     miner of referenced M_j   S_j / (Σ_j S_j + S)          (scheme.md §4)
