@@ -124,12 +124,13 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
         _begin(folder, setting.genesis, text)
         folder.repair()
         status = _finished(config, path)
-        before, refusals = 0, Counter[str]()
+        mined, refusals = 0, Counter[str]()
         if status is None:
             before, status = _mine_on(config, folder, setting, refusals, report)
+            mined = status.height + status.forks - before
         return MiningResult(
             folder=path,
-            mined=status.height + status.forks - before,
+            mined=mined,
             status=status,
             refusals=dict(refusals),
             seconds=time.perf_counter() - started,

@@ -96,7 +96,7 @@ class Forger:
         self.folder.put(found.proof.cp_root, found.looks)
         return found
 
-    def forged_block(self, segments: int, *, honest: int = 1) -> Block:
+    def forged_block(self, segments: int, *, honest: int = 2) -> Block:
         """A block of which only the last segments were trained."""
         header = Header(self.view.tip, EVE.public, tx_root(()))
         best = max(self.ledger.published.values(), key=lambda each: each.accuracy).model
@@ -104,7 +104,7 @@ class Forger:
         block = Block(header, proof, (), (), UNSIGNED)
         return sign_block(EVE, self.ledger.name, block)
 
-    def forged_mtx(self, segments: int, *, honest: int = 1) -> Mtx:
+    def forged_mtx(self, segments: int, *, honest: int = 2) -> Mtx:
         """A model transaction of which only the last segments were trained."""
         header = Header(self.view.tip, EVE.public, tx_root(()))
         proof = self.forged_proof(header, segments, honest, stolen=None, good=False)

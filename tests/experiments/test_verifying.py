@@ -287,7 +287,7 @@ def test_a_forger_that_owns_the_next_blocks_is_refused(copy):
         forger.add(forger.honest_block(EVE))
     forger.add(forger.honest_block(BOB))
     forger.write()
-    # 2 of 29 segments are drawn, and 1 of 30 is true.
+    # 2 of 29 segments are drawn besides the last, and 2 of 30 are true.
     assert "training: segment" in refused(copy)
     found = next(iter(read_chain(copy).entries[2:]))
     assert found.height == 3
