@@ -38,7 +38,7 @@ def mine(config, overrides, output, as_json, quiet) -> None:
     """Mine a chain for real: hashes, training, proofs, blocks.
 
     Provers run on a virtual clock in this process; the chain is written as it grows.
-    After an interruption the same command goes on from the last record.
+    After an interruption the same command goes on, and ends in the same bytes.
     """
     with clear_errors():
         from .config import load_config
@@ -60,6 +60,13 @@ def mine(config, overrides, output, as_json, quiet) -> None:
         for reason, times in result.refusals.items():
             click.echo(f"refused {times} times: {reason}")
         click.echo(f"mined {result.mined} blocks in {result.seconds:.1f} s")
+        if settings.mining.keys is None:
+            click.echo(
+                "keys: they follow from the config, so anybody who has it can sign in "
+                'any name (mining.keys = "secret" draws them)'
+            )
+        else:
+            click.echo(f"keys: secret, in {result.folder}.keys")
         click.echo(f"chain: {result.folder}")
 
 

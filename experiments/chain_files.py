@@ -60,6 +60,17 @@ def require_chain(path: Path) -> None:
         raise ChainError(f"{path} is no chain folder")
 
 
+def require_files(path: Path) -> None:
+    """Refuse a data set that a config names and that is no file or folder of files.
+
+    Raises:
+        ChainError: Names what is none.
+    """
+    for each in (path, *(path.iterdir() if path.is_dir() else ())):
+        if each.exists() and not (each.is_file() or each.is_dir()):
+            raise ChainError(f"{each} is no regular file")
+
+
 def content(path: Path) -> list[Path]:
     """The states and leaves of a chain folder, whose names are digests.
 

@@ -61,6 +61,7 @@ from .store import write_atomically
 
 # What hostile files can ask for at most.
 MAXIMUM_RECORD_BYTES = 1 << 24
+MAXIMUM_CONFIG_BYTES = 1 << 20
 MAXIMUM_STATE_BYTES = 1 << 30
 MAXIMUM_LEAVES = 1 << 20
 _HEADER_BYTES = 8
@@ -154,7 +155,7 @@ class ChainFolder:
             ChainError: If it is missing or another one.
         """
         path = self.path / "config.toml"
-        data = _read(path, MAXIMUM_RECORD_BYTES)
+        data = _read(path, MAXIMUM_CONFIG_BYTES)
         if hashlib.sha256(data).digest() != self.genesis().config:
             raise ChainError(f"{path} is not the config the genesis names")
         return data.decode()
@@ -222,7 +223,7 @@ class ChainFolder:
         for look in looks:
             path = self._state_path(tensors_digest(look.tensors))
             if not path.is_file():
-                write_atomically(path, save(look.tensors))
+                write_atomically(path, save(dict(look.tensors)))
         leaves = tuple(map(checkpoint, looks))
         write_atomically(self._leaves_path(cp_root), encode(_LEAVES, leaves))
 

@@ -9,7 +9,7 @@ the same bytes result as without the interruption.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from ..models.build import require_same_build, this_build
 from ..models.curves import TrainingSet
 from ..models.ledger import Ledger, Published
 from ..models.records import Block, Genesis
+from ..models.replay import Memory
 from ..models.strategies import (
     CrossSlotNew,
     CrossSlotOld,
@@ -33,7 +34,7 @@ from ..models.transactions import transfer
 from ..models.view import View
 from ..models.world import Clock, Prover, Publisher, World
 from .chain_closing import close, reopen
-from .chain_reading import read_chain
+from .chain_reading import read_chain, record_digest
 from .chain_setting import (
     Setting,
     chain_path,
@@ -44,6 +45,7 @@ from .chain_setting import (
 from .chain_store import ChainError, ChainFolder, Logged
 from .config import Config, ConfigError
 from .evaluation import bucket_costs, lottery_of
+from .look_journal import LookJournal
 from .store import exclusive
 
 _ATTACK_DEPTH = 3  # blocks that cross_slot_old rewrites
@@ -103,7 +105,7 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
 
     An interrupted chain is replayed from its beginning: what the log holds is found
     again, compared with it and not written, and mining goes on with everything that was
-    in progress.
+    in progress. What has been trained is not trained again, but for that.
 
     Args:
         config: The chain's settings.
@@ -173,9 +175,28 @@ def _mine_on(
 ) -> tuple[int, Status]:
     """Replay what there is and mine what is missing; blocks there were, and the end."""
     reopen(folder)
-    ledger = _ledger(setting.genesis, setting.data, folder)
-    world, observer = _world(config, folder, ledger, setting)
     stored = list(folder.records())
+    # They were judged before they were logged.
+    judged = {record_digest(each.record) for each in stored}
+    ledger = _ledger(setting.genesis, setting.data, folder, judged)
+    with LookJournal(folder.path) as journal:
+        world, observer = _world(config, folder, ledger, setting, journal)
+        status = _conduct(config, folder, world, observer, stored, refusals, report)
+        close(folder, setting.seeds.publisher, observer.tip)
+        journal.finish()
+    return sum(each.block is not None for each in stored), status
+
+
+def _conduct(
+    config: Config,
+    folder: ChainFolder,
+    world: World,
+    observer: View,
+    stored: Sequence[Logged],
+    refusals: Counter[str],
+    report: Callable[[Status], None],
+) -> Status:
+    ledger = world.ledger
     status = _status(config, observer, world.now, refusals, 0.0)
     sent, logged = 0, 0
     with folder.writer() as writer:
@@ -212,23 +233,27 @@ def _mine_on(
             # A log of before may go beyond the height: to its end.
             if status.height >= status.target and logged >= len(stored):
                 break
-    close(folder, setting.seeds.publisher, observer.tip)
-    return sum(each.block is not None for each in stored), status
+    return status
 
 
 def _ledger(
     genesis: Genesis,
     data: Sequence[TrainingSet],
     folder: ChainFolder,
+    judged: Container[bytes],
 ) -> Ledger:
     try:
-        return Ledger(genesis, data, folder, this_build())
+        return Ledger(genesis, data, folder, this_build(), judged=judged)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
 def _world(
-    config: Config, folder: ChainFolder, ledger: Ledger, setting: Setting
+    config: Config,
+    folder: ChainFolder,
+    ledger: Ledger,
+    setting: Setting,
+    memory: Memory,
 ) -> tuple[World, View]:
     """The world at its beginning, and a view that hears everything."""
     seeds = setting.seeds
@@ -261,6 +286,7 @@ def _world(
             tuple(setting.tests),
             config.mining.score_depth,
         ),
+        memory=memory,
     )
     return world, View(ledger)
 

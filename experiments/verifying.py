@@ -31,6 +31,7 @@ from ..models.records import Genesis, genesis_digest
 from ..models.scheme import reexecute
 from ..models.states import Model
 from .chain_closing import check_closing
+from .chain_files import require_files
 from .chain_reading import ChainView, read_chain
 from .chain_setting import Seeds, rules_that_differ
 from .chain_store import ChainError, ChainFolder
@@ -229,6 +230,9 @@ def _data(
     path: Path, genesis: Genesis, config: Config, pinned: Config | None
 ) -> TrainingSet:
     """D, when the genesis' rules follow from the folder's config, and a pinned one."""
+    named = (pinned or config).data.path
+    if named is not None:
+        require_files(Path(named))
     dataset = config_dataset(pinned or config)
     data = training_set(dataset.x_train, dataset.y_train)
     for given, name in ((config, f"{path / 'config.toml'}"), (pinned, "--config")):
@@ -364,6 +368,10 @@ def _words(
             "that nothing came after: --tip pins the result, the publisher closed the "
             "log"
         )
+    coins = sum(each.amount for each in genesis.allocations)
+    words.append(
+        f"who was given the first {coins:,} coins, {len(genesis.allocations)} keys"
+    )
     words.append("the times: a virtual clock's, as the publisher logged them")
     derived = Seeds(config).owners()
     owners = [each.owner for each in genesis.allocations]

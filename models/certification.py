@@ -6,9 +6,10 @@ block* that first needs it, its anchor, at height a:
 
 * **certified**: the chain has d + 1 blocks on top of the anchor. q of the segments
   besides the last are drawn from the post-hash h_2 of the block at height a + d + 1. A
-  forger that owns the next d blocks as well cannot choose that one. And whoever owns
-  it too, and wants another draw, needs another model there: at least a look's training
-  and another lottery ticket, not a hash.
+  forger that owns the next d blocks as well cannot choose that one; it could choose
+  among several, by going on from one of them, so each that is known draws. And whoever
+  owns it too, and wants another draw, needs another model there: at least a look's
+  training and another lottery ticket, not a hash.
 * **young**: that block is not there yet. No draw can bind its maker, who could make
   the block that draws as well: all segments are run again.
 * **loose**: no block of the chain needs it (a fork, a model nobody refers to). It is
@@ -22,6 +23,7 @@ takes, the mean S of the chain's blocks of that task.
 
 import random
 from collections.abc import Mapping
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from .checkpoints import challenge_seed, draw_challenges, segment_count
@@ -45,7 +47,7 @@ class Duty(NamedTuple):
         status: ``certified``, ``young`` or ``loose``.
         segments: Those that are run again, in that order; the last one is the first.
         shape: How the proof is cut.
-        draws: Segments besides the last that are run again.
+        draws: Segments besides the last that each draw asks for.
         unit: Training steps of an honest record of the kind.
         work: Expected steps of a forger, in units of ``unit``; infinite where all
             segments are run again. Of a loose record: against draws that cannot be
@@ -87,6 +89,7 @@ def duties(
     q = parameters.challenges if challenges is None else challenges
     chain = list(ledger.ancestors(tip))[-2::-1]
     anchors = _anchors(ledger, chain)
+    drawing = _drawing(ledger, depth)
     units = _honest_steps(ledger, chain)
     found = []
     for published in ledger.published.values():
@@ -95,24 +98,23 @@ def duties(
         if isinstance(published.record, Block):
             unit = max(unit, units.get(published.task, 0.0))
         height = anchors.get(published.name)
-        status, later = _status(ledger, chain, height, depth)
+        status, later = _status(chain, height, depth, drawing)
         if full or (status == "young" and q > 0):
-            drawn = tuple(range(shape.others))
+            drawn, count = set(range(shape.others)), shape.others
         else:
             count = challenges_needed(shape, q, unit)
-            drawn = _drawn(published, shape, count, later)
-            if coins:
-                drawn += _drawn(published, shape, count, coins)
-        drawn = _in_any_order(set(drawn), published.name + coins)
-        work = expected_work(shape, len(drawn)) / unit
+            salts = [*later, coins] if coins else later
+            drawn = {x for salt in salts for x in _drawn(published, shape, count, salt)}
+        order = _in_any_order(drawn, published.name + coins)
+        work = expected_work(shape, count) / unit
         found.append(
             Duty(
                 published,
                 height,
                 status,
-                (segment_count(parameters, published.steps) - 1, *drawn),
+                (segment_count(parameters, published.steps) - 1, *order),
                 shape,
-                len(drawn),
+                count,
                 unit,
                 work,
             )
@@ -141,17 +143,33 @@ def _honest_steps(ledger: Ledger, chain: list[Entry]) -> dict[int, float]:
     return {task: sum(each) / len(each) for task, each in steps.items()}
 
 
-def _status(
-    ledger: Ledger, chain: list[Entry], height: int | None, depth: int
-) -> tuple[Status, bytes]:
-    if height is None:
-        return "loose", b""
-    if height + depth + 1 > len(chain):
-        return "young", b""
-    # Heights count from 1.
-    proof = ledger.published[chain[height + depth].name].record.proof
+def _drawing(ledger: Ledger, depth: int) -> dict[bytes, list[bytes]]:
+    """The post-hashes of all blocks d + 1 after a block, by its name."""
     t_2 = ledger.genesis.parameters.t_2
-    return "certified", posthash(t_2, proof.model, proof.correct, proof.steps)[0]
+    found: dict[bytes, list[bytes]] = {}
+    for entry in ledger.entries.values():
+        if entry.height <= depth + 1:
+            continue
+        anchor = next(islice(ledger.ancestors(entry.name), depth + 1, None))
+        proof = ledger.published[entry.name].record.proof
+        h_2, _ = posthash(t_2, proof.model, proof.correct, proof.steps)
+        found.setdefault(anchor.name, []).append(h_2)
+    return found
+
+
+def _status(
+    chain: list[Entry],
+    height: int | None,
+    depth: int,
+    drawing: Mapping[bytes, list[bytes]],
+) -> tuple[Status, list[bytes]]:
+    """A record's status, and what it is drawn from."""
+    if height is None:
+        return "loose", [b""]
+    if height + depth + 1 > len(chain):
+        return "young", []
+    # Heights count from 1.
+    return "certified", drawing[chain[height - 1].name]
 
 
 def _drawn(

@@ -27,6 +27,9 @@ _LARGEST_KAPPA = 512.0
 MAXIMUM_CHALLENGES = 1 << 16
 """Most segments a genesis may ask to be drawn, q."""
 
+MAXIMUM_SEGMENT_STEPS = 1 << 20
+"""Most training steps between two checkpoints."""
+
 MAXIMUM_SEGMENT_OPERATIONS = 1 << 43
 """Most multiplications and additions of one segment: some minutes of a CPU core."""
 
@@ -91,6 +94,11 @@ def rule_problems(
             )
         if value >= _MAXIMUM_STEPS:
             yield f"{name} must be below {_MAXIMUM_STEPS}, got {value}"
+    if parameters.checkpoint_every > MAXIMUM_SEGMENT_STEPS:
+        yield (
+            f"checkpoint_every: at most {MAXIMUM_SEGMENT_STEPS} steps are allowed, got "
+            f"{parameters.checkpoint_every}"
+        )
     if parameters.challenges > MAXIMUM_CHALLENGES:
         yield (
             f"challenges must be at most {MAXIMUM_CHALLENGES}, "

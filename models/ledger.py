@@ -23,13 +23,15 @@ Validity is a function of bytes: a ``Ledger`` judges each record once, for whoev
 asks. Which chain a participant selects among valid ones is in view.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from .checkpoints import Archive, Rejected
 from .curves import TrainingSet
-from .instances import Instance, rule_problems, setup
+from .entries import Entry as Entry
+from .entries import Published as Published
+from .entries import genesis_problems
+from .instances import Instance, setup
 from .records import (
     MAXIMUM_REFERENCES,
     MAXIMUM_TRANSACTIONS,
@@ -45,8 +47,7 @@ from .records import (
     genesis_digest,
     mtx_digest,
 )
-from .scheme import makes_block, verify, verify_hashes, weight
-from .states import Model
+from .scheme import makes_block, stored_model, verify, verify_hashes, weight
 from .transactions import (
     Accounts,
     apply_transactions,
@@ -56,73 +57,10 @@ from .transactions import (
     pay,
     split_reward,
     tx_root,
-    weak_key,
 )
 
 # Refusals that are kept, so that a record is not judged again and again.
 _REMEMBERED = 1 << 16
-
-
-class Published(NamedTuple):
-    """A verified model, from a block or an mtx.
-
-    Attributes:
-        name: Digest of the record.
-        kind: ``block`` or ``mtx``.
-        record: The record.
-        task: Index of the task it was trained for.
-        extends: Digest of the block its pre-hash names.
-        model: M; None where nothing was re-executed.
-        accuracy: acc.
-        lineage: Names of the models it refers to, recursively, the direct one first.
-    """
-
-    name: bytes
-    kind: str
-    record: Block | Mtx
-    task: int
-    extends: bytes
-    model: Model | None
-    accuracy: float
-    lineage: tuple[bytes, ...]
-
-    @property
-    def steps(self) -> int:
-        """S."""
-        return self.record.proof.steps
-
-    @property
-    def miner(self) -> bytes:
-        """Who trained it."""
-        return self.record.header.miner
-
-
-class Entry(NamedTuple):
-    """A block's place in the tree, and the chain's state after it.
-
-    Attributes:
-        name: Its digest.
-        parent: Digest of the block before; the genesis has none.
-        height: Blocks since the genesis.
-        weight: Accumulated weight.
-        accounts: Coins and sequence numbers.
-        task: Index of the task the *next* block works on.
-        slot: Blocks of that task so far.
-        scores: Test accuracy of that task's scored models, by block.
-        brought: Model transactions that the chain's blocks have brought.
-        rewards: What the block paid, by public key.
-    """
-
-    name: bytes
-    parent: bytes | None
-    height: int
-    weight: float
-    accounts: Accounts
-    task: int
-    slot: int
-    scores: Mapping[bytes, float]
-    brought: frozenset[bytes]
-    rewards: Mapping[bytes, int]
 
 
 class Ledger:
@@ -135,6 +73,8 @@ class Ledger:
         archive: Where models and checkpoints are.
         here: The build proofs are re-executed on.
         challenges: q; None: as the parameters say.
+        judged: Names of records whose training the archive's keeper has had judged
+            before: their models are taken from the archive.
 
     Raises:
         ValueError: If the parameters or the tasks are out of range.
@@ -148,8 +88,9 @@ class Ledger:
         here: Build,
         *,
         challenges: int | None = None,
+        judged: Container[bytes] = (),
     ):
-        problems = list(_genesis_problems(genesis))
+        problems = list(genesis_problems(genesis))
         if problems:
             raise ValueError("; ".join(problems))
         self.genesis = genesis
@@ -177,6 +118,7 @@ class Ledger:
         self._archive = archive
         self._here = here
         self._challenges = challenges
+        self._judged = judged
         self._refused: dict[bytes, tuple[str, str]] = {}
         self._convicted: set[bytes] = set()
 
@@ -363,7 +305,15 @@ class Ledger:
         referenced = self._referenced(proof, parent)
         h_1 = verify_hashes(self.genesis.parameters, header, proof)
         model = None
-        if self.instances:
+        if self.instances and name in self._judged:
+            model = stored_model(
+                self.instances[parent.task],
+                h_1,
+                proof,
+                referenced.model if referenced else None,
+                self._archive,
+            )
+        elif self.instances:
             with self._convicting(h_1):
                 model = verify(
                     self.instances[parent.task],
@@ -525,17 +475,3 @@ class Ledger:
                 if len(self._refused) > _REMEMBERED:
                     self._refused.pop(next(iter(self._refused)))
             raise
-
-
-def _genesis_problems(genesis: Genesis) -> Iterator[str]:
-    if not genesis.tasks:
-        yield "there must be at least one task, got none"
-    owners = [each.owner for each in genesis.allocations]
-    if len(set(owners)) < len(owners):
-        yield "allocations must name every owner once, got one twice"
-    for owner in (genesis.publisher, *owners):
-        reason = weak_key(owner)
-        if reason is not None:
-            yield f"key {owner.hex()[:16]}… must be its owner's alone: {reason}"
-    for task in genesis.tasks:
-        yield from rule_problems(genesis.parameters, task)

@@ -191,12 +191,15 @@ def initialize(
 
 def advance(instance: Instance, training: Training) -> Training:
     """Train up to the next look."""
-    parameters = instance.parameters
-    now = _segment(
-        instance, training.initialization, training.now, parameters.check_every
-    )
+    every = instance.parameters.check_every
+    now = _segment(instance, training.initialization, training.now, every)
+    return follow(instance, training, now)
+
+
+def follow(instance: Instance, training: Training, now: Look) -> Training:
+    """A training with its next look, which is kept if it is a checkpoint."""
     kept = training.checkpoints
-    if now.steps % parameters.checkpoint_every == 0:
+    if now.steps % instance.parameters.checkpoint_every == 0:
         kept = (*kept, now)
     return training._replace(now=now, checkpoints=kept)
 
@@ -462,6 +465,29 @@ def reexecute(
         rerun_steps=sum(_segment_steps(parameters, proof, i) for i in segments),
         proof_bytes=len(encode(PROOF, proof)) + evidence.bytes,
     )
+
+
+def stored_model(
+    instance: Instance,
+    h_1: bytes,
+    proof: Proof,
+    referenced: Model | None,
+    archive: Archive,
+) -> Model:
+    """M of a proof that has been verified, from the archive, without training.
+
+    Raises:
+        Rejected: If the archive's is another.
+    """
+    way = proof.reference.way if proof.reference else None
+    start = initialize(instance, h_1, referenced, way)
+    count = segment_count(instance.parameters, proof.steps)
+    evidence = Evidence(archive, proof.cp_root, count, start.now)
+    tensors = evidence.look(count - 1).tensors
+    model = Model(start.initialization.hpp, parameters_of(tensors))
+    if model_digest(model) != proof.model:
+        raise Rejected("evidence", "the last checkpoint is not the proof's model")
+    return model
 
 
 def weight(accuracy: float, t_acc: float, family: Weight) -> float:

@@ -1,5 +1,6 @@
 """Forged, damaged and hostile chain folders, as a stranger gets them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -102,7 +103,7 @@ def test_another_config_than_the_pinned_one_is_refused(mined, setting, field):
 
 def test_a_config_pins_what_follows_from_it_and_no_more(mined):
     """Who mines, how fast and how long are not the chain's rules."""
-    other = config("network.provers=7", "mining.blocks=3", "network.delay_steps=1")
+    other = config("network.provers=8", "mining.blocks=3", "network.delay_steps=1")
     assert verify_chain(mined, pins=Pins(config=other)).height == 2
 
 
@@ -372,7 +373,7 @@ def test_only_bounded_files_are_opened(copy, name, kind, monkeypatch):
     ("changes", "what"),
     [
         ({"challenges": 2**32 - 1}, "challenges must be at most"),
-        ({"check_every": 2**30, "checkpoint_every": 2**30}, "a positive multiple"),
+        ({"check_every": 2**30, "checkpoint_every": 2**30}, "steps are allowed"),
     ],
 )
 def test_a_genesis_that_asks_for_too_much_is_refused_at_once(copy, changes, what):
@@ -384,9 +385,21 @@ def test_a_genesis_that_asks_for_too_much_is_refused_at_once(copy, changes, what
     assert time.monotonic() - began < 20
 
 
+def test_data_that_a_config_names_are_files(copy, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    folder = ChainFolder(copy)
+    text = folder.config().replace(
+        "examples = ", f'path = "{tmp_path / "fifo"}"\nexamples = '
+    )
+    (copy / "config.toml").write_text(text)
+    genesis = folder.genesis()._replace(config=hashlib.sha256(text.encode()).digest())
+    begin_with(copy, genesis)
+    assert "fifo is no regular file" in refused(copy)
+
+
 @pytest.mark.parametrize(
     "setting",
-    ['menu.architectures=["cnn-9999"]', "mining.checkpoint_every=1048560"],
+    ['menu.architectures=["cnn-9999"]', "mining.checkpoint_every=1048600"],
 )
 def test_networks_and_segments_are_bounded(tmp_path, setting):
     """Of a chain whose config asks for them, too."""

@@ -93,6 +93,26 @@ def test_another_last_block_draws_other_segments(chain):
     assert len(draws) > 2
 
 
+def test_every_block_that_could_draw_draws():
+    """Whoever goes on from one of several blocks does not choose the draw."""
+    mine = Mine()
+    first = tip = mine.extend(mine.root, steps=LONG)
+    for _ in range(DEPTH):
+        tip = mine.extend(tip, steps=LONG)
+    ends = [mine.extend(tip, steps=LONG) for _ in range(6)]
+    t_2 = mine.ledger.genesis.parameters.t_2
+    record = mine.model(first).record
+    expected = set()
+    for end in ends:
+        proof = mine.model(end).record.proof
+        h_2, _ = posthash(t_2, proof.model, proof.correct, proof.steps)
+        expected |= {
+            *draw_challenges(challenge_seed(record.header, record.proof, h_2), 5, 1)
+        }
+    for end in ends:
+        assert set(by_name(mine, end)[first].segments[1:]) == expected
+
+
 def test_short_proofs_are_drawn_more_often():
     """A block pays the same however short its proof is."""
     mine = Mine()
