@@ -238,6 +238,7 @@ class TestCommandLine:
         result = run(main, ["mine", "mining", *words, "--output", str(tmp_path)])
         assert result.exit_code == 0, result.output
         assert "height 5" in result.output
+        assert "anybody who has it can sign" in result.output
         (path,) = tmp_path.iterdir()
 
         result = run(main, ["verify", str(path), "--challenges", "3", "--json"])

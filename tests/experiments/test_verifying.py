@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from dpodl.experiments import mining, verifying
-from dpodl.experiments.chain_closing import close
+from dpodl.experiments.chain_closing import CLOSING, Closing, close
 from dpodl.experiments.chain_reading import read_chain
 from dpodl.experiments.chain_setting import Seeds
 from dpodl.experiments.chain_store import ChainError, ChainFolder
@@ -213,6 +213,13 @@ def test_nobody_else_closes_a_log(copy):
         (copy / "closing.bin").write_bytes(data)
         refused(copy, challenges=0)
         data[place] ^= 1
+
+
+def test_a_closing_record_is_encoded_like_all_records():
+    """Kind 65, version 1, then its fields: this is the format."""
+    given = Closing(3, b"\1" * 32, b"\2" * 32, b"\3" * 64)
+    expected = "4101" + "0000000000000003" + "01" * 32 + "02" * 32 + "03" * 64
+    assert encode(CLOSING, given).hex() == expected
 
 
 # ------------------------------------------------------------------ keys

@@ -82,17 +82,6 @@ def test_what_a_block_brings_and_builds_on_is_drawn_like_the_block():
     assert (found[nobodys.name].height, found[nobodys.name].status) == (None, "loose")
 
 
-def test_another_last_block_draws_other_segments(chain):
-    """Only the drawing block's model matters, and it does."""
-    mine, names = chain
-    other = names[4]
-    draws = set()
-    for _ in range(12):
-        tip = mine.extend(other, steps=LONG)
-        draws.add(tuple(by_name(mine, tip)[names[1]].segments))
-    assert len(draws) > 2
-
-
 def test_every_block_that_could_draw_draws():
     """Whoever goes on from one of several blocks does not choose the draw."""
     mine = Mine()
