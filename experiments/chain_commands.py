@@ -38,7 +38,7 @@ def mine(config, overrides, output, as_json, quiet) -> None:
     """Mine a chain for real: hashes, training, proofs, blocks.
 
     Provers run on a virtual clock in this process; the chain is written as it grows.
-    After an interruption the same command goes on from the last record.
+    After an interruption the same command goes on, and ends in the same bytes.
     """
     with clear_errors():
         from .config import load_config
@@ -60,6 +60,13 @@ def mine(config, overrides, output, as_json, quiet) -> None:
         for reason, times in result.refusals.items():
             click.echo(f"refused {times} times: {reason}")
         click.echo(f"mined {result.mined} blocks in {result.seconds:.1f} s")
+        if settings.mining.keys is None:
+            click.echo(
+                "keys: they follow from the config, so anybody who has it can sign in "
+                'any name (mining.keys = "secret" draws them)'
+            )
+        else:
+            click.echo(f"keys: secret, in {result.folder}.keys")
         click.echo(f"chain: {result.folder}")
 
 
@@ -73,40 +80,66 @@ def mine(config, overrides, output, as_json, quiet) -> None:
 @click.option(
     "--later",
     is_flag=True,
-    help="Draw challenges from the last block too, which no prover could foresee.",
+    help="Draw q more from this run's own coins, which nobody could foresee.",
+)
+@click.option("--full", is_flag=True, help="Run all training again.")
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="d, blocks after a forged one that its forger may own too.",
+)
+@click.option("--genesis", metavar="HASH", help="The genesis' digest, from elsewhere.")
+@click.option("--tip", metavar="HASH", help="The tip's digest, from elsewhere.")
+@click.option(
+    "--config",
+    "settings",
+    metavar="CONFIG",
+    help="Settings that rules, tasks, data and seed must follow from.",
 )
 @json_option
 @quiet_option
-def verify(chain, challenges, later, as_json, quiet) -> None:
+def verify(
+    chain, challenges, later, full, depth, genesis, tip, settings, as_json, quiet
+) -> None:
     """Check a CHAIN folder as a stranger would, training included.
 
-    Every file is compared with its name, every record with the rules, and challenged
-    training segments are run again and compared bit for bit.
+    The genesis is compared with its config and what is pinned, every record with the
+    rules, every file with its name. Then training is run again: segments that the
+    block d + 1 after a proof's draws, all segments of younger blocks. For each block
+    it says what forging it would take, in units of honest training.
 
     \b
-    Exit codes: 0 valid; 1 refused, with the reason; 3 mined on another build, whose
-    bits this one need not reproduce.
+    Exit codes: 0 valid; 1 refused, with the reason; 3 all but the training is valid,
+    and it was mined on another build, whose bits this one need not reproduce.
     """
     with clear_errors():
+        from . import chain_files, verification_text
+
+        chain_files.require_chain(chain)
+        pinned = None
+        if settings is not None:
+            from .config import load_config
+
+            pinned = load_config(settings)
         set_up_jax()
-        from . import mining
+        from . import verifying
 
         with progress_bars(quiet or as_json) as progress:
-            report = mining.verify_chain(
+            report = verifying.verify_chain(
                 chain,
                 challenges=challenges,
                 later=later,
-                report=lambda done, total: progress("verifying records", done, total),
+                full=full,
+                depth=depth,
+                pins=verifying.Pins(genesis, tip, pinned),
+                report=lambda done, total: progress("training again", done, total),
             )
         if as_json:
             echo_json(report)
             return
-        click.echo(
-            f"valid: height {report.height}, {report.blocks} blocks, {report.mtxs} "
-            f"model transactions, {report.files} files; {report.challenges} challenges "
-            f"a proof; {report.seconds:.1f} s"
-        )
-        click.echo(f"tip {report.tip}")
+        verification_text.write(report)
 
 
 @click.command()

@@ -7,6 +7,7 @@ A chain folder holds
     chain.log              every block and model transaction, in the order they came
     leaves/<root>.bin      the checkpoints (M_i, acc_i, S_i) behind a Merkle root
     states/<digest>.safetensors   the tensors of a checkpoint
+    closing.bin            what binds the log's end, order and times (chain_closing.py)
 
 A record of the log is its length, the length's complement, the bytes, and a SHA-256
 that runs on from record to record from the genesis. States and leaves are on the disk
@@ -54,17 +55,16 @@ from ..models.records import (
     genesis_digest,
 )
 from ..models.states import Look, Tensors, tensors_digest
+from .chain_files import ChainError as ChainError
+from .chain_files import content, open_regular, read_regular
 from .store import write_atomically
 
 # What hostile files can ask for at most.
 MAXIMUM_RECORD_BYTES = 1 << 24
+MAXIMUM_CONFIG_BYTES = 1 << 20
 MAXIMUM_STATE_BYTES = 1 << 30
 MAXIMUM_LEAVES = 1 << 20
 _HEADER_BYTES = 8
-
-
-class ChainError(Exception):
-    """A chain folder that cannot be used; says which file, where and why."""
 
 
 class TornError(ChainError):
@@ -109,11 +109,14 @@ class ChainFolder:
 
     Args:
         path: The folder.
+        state_bytes: Largest file of a state there can be.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, state_bytes: int = MAXIMUM_STATE_BYTES):
         self.path = path
         self.log = path / "chain.log"
+        self.state_bytes = state_bytes
+        self._latest: tuple[bytes, tuple[Checkpoint, ...]] = (b"", ())
 
     def create(self, genesis: Genesis, config: bytes) -> None:
         """Begin a chain, unless it is there already.
@@ -152,7 +155,7 @@ class ChainFolder:
             ChainError: If it is missing or another one.
         """
         path = self.path / "config.toml"
-        data = _read(path, MAXIMUM_RECORD_BYTES)
+        data = _read(path, MAXIMUM_CONFIG_BYTES)
         if hashlib.sha256(data).digest() != self.genesis().config:
             raise ChainError(f"{path} is not the config the genesis names")
         return data.decode()
@@ -164,10 +167,23 @@ class ChainFolder:
             TornError: If the last one is not whole.
             ChainError: If one is damaged.
         """
+        return (logged for logged, _ in self.linked())
+
+    def linked(self) -> Iterator[tuple[Logged, bytes]]:
+        """The log's records, each with the digest that runs on to it.
+
+        Raises:
+            TornError: If the last one is not whole.
+            ChainError: If one is damaged.
+        """
         running = genesis_digest(self.genesis())
-        if not self.log.is_file():
-            raise ChainError(f"{self.path} is no chain folder: chain.log is missing")
-        with self.log.open("rb") as file:
+        try:
+            log = open_regular(self.log)
+        except FileNotFoundError:
+            raise ChainError(
+                f"{self.path} is no chain folder: chain.log is missing"
+            ) from None
+        with log as file:
             while True:
                 place = file.tell()
                 payload, link = self._frame(file, place)
@@ -179,7 +195,7 @@ class ChainFolder:
                         f"{self.log} is damaged: the record at byte {place} is not "
                         "what was written"
                     )
-                yield self._logged(payload, place)
+                yield self._logged(payload, place), running
 
     def repair(self) -> int:
         """Cut off a torn end; the bytes that were cut.
@@ -207,7 +223,7 @@ class ChainFolder:
         for look in looks:
             path = self._state_path(tensors_digest(look.tensors))
             if not path.is_file():
-                write_atomically(path, save(look.tensors))
+                write_atomically(path, save(dict(look.tensors)))
         leaves = tuple(map(checkpoint, looks))
         write_atomically(self._leaves_path(cp_root), encode(_LEAVES, leaves))
 
@@ -223,7 +239,10 @@ class ChainFolder:
 
     def opening(self, cp_root: bytes, index: int) -> Opening:
         """Checkpoint ``index`` of a proof with its audit path; errors as `leaves`."""
-        leaves = self.leaves(cp_root)
+        # A proof's openings are asked for one after the other.
+        if self._latest[0] != cp_root:
+            self._latest = cp_root, self.leaves(cp_root)
+        leaves = self._latest[1]
         if not 0 <= index < len(leaves):
             raise KeyError(index)
         return open_checkpoint(leaves, index)
@@ -235,7 +254,7 @@ class ChainFolder:
             KeyError: If they are not there.
             ValueError: If the file is not what safetensors writes for them.
         """
-        data = _kept(self._state_path(state), MAXIMUM_STATE_BYTES)
+        data = _kept(self._state_path(state), self.state_bytes)
         try:
             tensors = load(data)
             canonical = save(tensors)
@@ -251,9 +270,9 @@ class ChainFolder:
         """Check every state and every list of leaves against its name; their count.
 
         Raises:
-            ChainError: Names the file that is damaged.
+            ChainError: Names the file that is damaged, or no part of a chain.
         """
-        paths = sorted(self.path.glob("states/*")) + sorted(self.path.glob("leaves/*"))
+        paths = content(self.path)
         for path in paths:
             try:
                 name = bytes.fromhex(path.stem)
@@ -265,21 +284,21 @@ class ChainFolder:
                 raise ChainError(f"{path} is damaged: {error}") from error
         return len(paths)
 
-    def require_complete(self, logged: Logged) -> None:
-        """Check that every checkpoint of a record's proof is there.
+    def require_complete(self, cp_root: bytes) -> tuple[Checkpoint, ...]:
+        """The checkpoints of a proof, whose states are all there.
 
         Raises:
             ChainError: Names the file that is missing or does not fit.
         """
-        proof = logged.record.proof
-        path = self._leaves_path(proof.cp_root)
+        path = self._leaves_path(cp_root)
         try:
-            leaves = self.leaves(proof.cp_root)
+            leaves = self.leaves(cp_root)
         except (KeyError, ValueError) as error:
             raise ChainError(f"{path} is missing or damaged: {error}") from error
         for leaf in leaves:
             if not self._state_path(leaf.state).is_file():
                 raise ChainError(f"{self._state_path(leaf.state)} is missing")
+        return leaves
 
     def stored_bytes(self) -> dict[str, int]:
         """Bytes on disk, by kind."""
@@ -359,9 +378,7 @@ class ChainWriter:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        if path.stat().st_size > limit:
-            raise ChainError(f"{path} is larger than {limit} bytes")
-        return path.read_bytes()
+        return read_regular(path, limit)
     except FileNotFoundError:
         raise ChainError(
             f"{path.parent} is no chain folder: {path.name} is missing"
@@ -370,8 +387,8 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _kept(path: Path, limit: int) -> bytes:
     try:
-        if path.stat().st_size > limit:
-            raise ValueError(f"larger than {limit} bytes")
-        return path.read_bytes()
+        return read_regular(path, limit)
     except FileNotFoundError:
         raise KeyError(path.name) from None
+    except ChainError as error:
+        raise ValueError(str(error)) from None

@@ -5,9 +5,10 @@ from typing import Any
 
 from ..models.ledger import Published
 from ..models.records import Block
+from .chain_reading import ChainView, read_chain
+from .chain_setting import prover_names
 from .chain_store import ChainFolder
 from .config import ConfigError, parse_config
-from .mining import ChainView, prover_names, read_chain
 
 _COLUMNS = (
     "height",
@@ -32,7 +33,8 @@ def describe(path: Path, height: int | None) -> dict[str, Any]:
         Rejected: If a record breaks a rule.
     """
     chain = read_chain(path)
-    names = prover_names(parse_config(ChainFolder(path).config(), str(path)))
+    config = parse_config(ChainFolder(path).config(), str(path))
+    names = prover_names(config, chain.ledger.genesis)
     if height is None:
         return _chain(path, chain, names)
     if not 1 <= height <= len(chain.entries):

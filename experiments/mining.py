@@ -1,34 +1,24 @@
-"""Mining a chain for real, verifying it in another process, and reading it.
+"""Mining a chain for real.
 
 ``mine`` conducts a World (models/world.py) from a config and keeps what it finds in a
-ChainFolder; ``verify_chain`` replays a folder, re-running challenged training;
-``read_chain`` shows it to people who trust it.
+ChainFolder. The world is a function of the config (and of the secret, where keys are
+drawn): a chain that was interrupted is replayed from its beginning, so that trainings
+in progress and blocks that an attacker holds back are what they would have been, and
+the same bytes result as without the interruption.
 """
 
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..models.build import this_build
-from ..models.curves import TrainingSet, training_set
-from ..models.encoding import digest
-from ..models.ledger import Entry, Ledger, Published
-from ..models.records import (
-    Allocation,
-    Block,
-    Genesis,
-    Mtx,
-    Parameters,
-    Task,
-    Weight,
-    block_digest,
-    mtx_digest,
-)
-from ..models.scheme import dataset_digest
+from ..models.build import require_same_build, this_build
+from ..models.curves import TrainingSet
+from ..models.ledger import Ledger, Published
+from ..models.records import Block, Genesis
+from ..models.replay import Memory
 from ..models.strategies import (
     CrossSlotNew,
     CrossSlotOld,
@@ -40,27 +30,27 @@ from ..models.strategies import (
     Relabel,
     WithheldMtx,
 )
-from ..models.transactions import Key, transfer
+from ..models.transactions import transfer
 from ..models.view import View
-from ..models.world import (
-    Clock,
-    Prover,
-    Publisher,
-    World,
-    prover_key,
+from ..models.world import Clock, Prover, Publisher, World
+from .chain_closing import close, reopen
+from .chain_reading import read_chain, record_digest
+from .chain_setting import (
+    Setting,
+    chain_path,
+    chain_setting,
+    prover_list,
+    seeds_of,
 )
 from .chain_store import ChainError, ChainFolder, Logged
-from .config import Config, ConfigError, parse_config
-from .datasets import config_dataset
+from .config import Config, ConfigError
 from .evaluation import bucket_costs, lottery_of
+from .look_journal import LookJournal
 from .store import exclusive
 
-_COINS = 1_000  # every prover's, to pay the others with
 _ATTACK_DEPTH = 3  # blocks that cross_slot_old rewrites
+_SALT = bytes(8)
 _NUDGE = 1e-6  # of grind_posthash where Verify tolerates nothing
-_TEST_EXAMPLES = 2_000
-# Far behind where a prover gives up; the law knows no end of a training above T_acc.
-_LONGEST_PROOF = 1 << 24
 _PLAIN_ATTACKS = {
     "relabel": Relabel,
     "equivocate": Equivocate,
@@ -110,46 +100,12 @@ class MiningResult(NamedTuple):
     seconds: float
 
 
-class ChainReport(NamedTuple):
-    """What verifying a chain found.
-
-    Attributes:
-        chain: The genesis' digest.
-        tip: The selected chain's tip.
-        height: Its height.
-        blocks: Blocks in the log, forks included.
-        mtxs: Model transactions in the log.
-        files: States and leaves that were checked.
-        challenges: q.
-        seconds: Wall time.
-    """
-
-    chain: str
-    tip: str
-    height: int
-    blocks: int
-    mtxs: int
-    files: int
-    challenges: int
-    seconds: float
-
-
-class _Setting(NamedTuple):
-    genesis: Genesis
-    data: list[TrainingSet]
-    tests: list[TrainingSet]
-
-
-def chain_path(config: Config, root: Path) -> Path:
-    """Where a config's chain is kept."""
-    return root / f"{config.name}-{config.chain_digest()[:10]}"
-
-
 def mine(config: Config, root: Path, report: Callable[[Status], None]) -> MiningResult:
     """Mine a chain to ``mining.blocks``, or what is missing of it.
 
-    The provers of an interrupted chain start anew from what the log holds; what they
-    had in training, and blocks an attacker was holding back, are lost.
+    An interrupted chain is replayed from its beginning: what the log holds is found
+    again, compared with it and not written, and mining goes on with everything that was
+    in progress. What has been trained is not trained again, but for that.
 
     Args:
         config: The chain's settings.
@@ -162,271 +118,161 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
         ForeignBuild: If the chain was begun on another build.
     """
     started = time.perf_counter()
-    folder = ChainFolder(chain_path(config, root))
-    with exclusive(folder.path):
+    path = chain_path(config, root)
+    folder = ChainFolder(path)
+    with exclusive(path):
         text = config.to_toml().encode()
-        setting = _setting(config, text)
-        folder.create(setting.genesis, text)
+        setting = chain_setting(config, text, seeds_of(config, path))
+        _begin(folder, setting.genesis, text)
         folder.repair()
-        ledger = _ledger(setting.genesis, setting.data, folder)
-        world, observer = _resume(config, folder, ledger, setting)
-        refusals: Counter[str] = Counter()
-        before = len(observer.known)
-        with folder.writer() as writer:
-            status = _status(config, observer, world.now, refusals, 0.0)
-            sent, logged = 0, len(ledger.published)
-            for happening in world.run() if status.height < status.target else ():
-                # All that the ledger has accepted, in its order: attackers' copies too,
-                # which nobody found.
-                for published in _since(ledger, logged):
-                    record = published.record
-                    logged += 1
-                    is_block = isinstance(record, Block)
-                    writer.append(
-                        Logged(
-                            happening.time,
-                            record if is_block else None,
-                            None if is_block else record,
-                        )
-                    )
-                    observer.hear(record)
-                    if is_block:
-                        sent = _send_transfers(config, world, observer, sent)
-                if happening.what == "refused":
-                    refusals[happening.reason] += 1
-                accuracy = (
-                    happening.accuracy if happening.what == "look" else status.accuracy
-                )
-                status = _status(config, observer, world.now, refusals, accuracy)
-                report(status)
-                if status.height >= status.target:
-                    break
+        status = _finished(config, path)
+        mined, refusals = 0, Counter[str]()
+        if status is None:
+            before, status = _mine_on(config, folder, setting, refusals, report)
+            mined = status.height + status.forks - before
         return MiningResult(
-            folder=folder.path,
-            mined=len(observer.known) - before,
+            folder=path,
+            mined=mined,
             status=status,
             refusals=dict(refusals),
             seconds=time.perf_counter() - started,
         )
 
 
-def verify_chain(
-    path: Path,
-    *,
-    challenges: int | None,
-    later: bool,
-    report: Callable[[int, int], None],
-) -> ChainReport:
-    """Check a chain folder, training included, as a stranger would.
+def _begin(folder: ChainFolder, genesis: Genesis, text: bytes) -> None:
+    if (folder.path / "genesis.bin").is_file():
+        there = folder.genesis()
+        if there._replace(build=genesis.build) == genesis:
+            require_same_build(there.build, genesis.build)
+    folder.create(genesis, text)
 
-    Every file is compared with its name, every record with the rules; challenged
-    segments are re-executed bit for bit.
 
-    Args:
-        path: The chain folder.
-        challenges: q; None: as the chain's parameters say.
-        later: Draw the challenges from the last block too, which no prover could
-            foresee, and not from the proof alone.
-        report: Told (records checked, records).
-
-    Raises:
-        ChainError: If a file is missing, torn or damaged, or the data set is another.
-        Rejected: If a record breaks a rule.
-        ForeignBuild: If training cannot be re-executed here.
-    """
-    started = time.perf_counter()
-    folder = ChainFolder(path)
-    genesis = folder.genesis()
-    config = parse_config(folder.config(), str(path / "config.toml"))
-    log = list(folder.records())
-    files = folder.check_files()
-    for logged in log:
-        folder.require_complete(logged)
-    dataset = config_dataset(config)
-    data = [training_set(dataset.x_train, dataset.y_train)] * len(genesis.tasks)
-    try:
-        ledger = _ledger(genesis, data, folder, challenges)
-    except ConfigError as error:
-        raise ChainError(f"{path} cannot be verified with this data: {error}") from None
-    blocks = [logged.block for logged in log if logged.block is not None]
-    salt = block_digest(blocks[-1]) if later and blocks else b""
-    view = View(ledger)
-    for done, logged in enumerate(log):
-        report(done, len(log))
-        _hear_logged(view, logged, salt)
-    report(len(log), len(log))
-    used = genesis.parameters.challenges if challenges is None else challenges
-    return ChainReport(
-        chain=ledger.name.hex(),
-        tip=view.tip.hex(),
-        height=ledger.entries[view.tip].height,
-        blocks=len(blocks),
-        mtxs=len(log) - len(blocks),
-        files=files,
-        challenges=used,
-        seconds=time.perf_counter() - started,
+def _finished(config: Config, path: Path) -> Status | None:
+    """Where a chain stands that has its height and is closed; else None."""
+    if not (path / "closing.bin").is_file():
+        return None
+    chain = read_chain(path)
+    if len(chain.entries) < config.mining.blocks:
+        return None
+    blocks = len(chain.ledger.entries) - 1
+    return Status(
+        height=len(chain.entries),
+        target=config.mining.blocks,
+        forks=blocks - len(chain.entries),
+        mtxs=len(chain.times) - blocks,
+        refused=0,
+        accuracy=0.0,
+        time=max(chain.times.values(), default=0.0),
     )
 
 
-class ChainView(NamedTuple):
-    """A chain as it is read, without running any training again.
-
-    Attributes:
-        ledger: Its records.
-        entries: The selected chain from its first block to the tip.
-        times: When each record was found, steps, by digest.
-        forks: Blocks off the selected chain, by height.
-    """
-
-    ledger: Ledger
-    entries: list[Entry]
-    times: dict[bytes, float]
-    forks: dict[int, list[bytes]]
-
-
-def read_chain(path: Path) -> ChainView:
-    """Read a chain folder; all rules are checked but the training.
-
-    Raises:
-        ChainError: If a file is missing, torn or damaged.
-        Rejected: If a record breaks a rule.
-    """
-    folder = ChainFolder(path)
-    folder.config()
-    genesis = folder.genesis()
-    ledger = Ledger(genesis, None, folder, genesis.build)
-    view = View(ledger)
-    times = {}
-    for logged in folder.records():
-        _hear_logged(view, logged, b"")
-        times[_digest(logged.record)] = logged.time
-    entries = view.chain()
-    selected = {entry.name for entry in entries}
-    forks: dict[int, list[bytes]] = {}
-    for entry in ledger.entries.values():
-        if entry.height and entry.name not in selected:
-            forks.setdefault(entry.height, []).append(entry.name)
-    return ChainView(ledger, entries, times, forks)
+def _mine_on(
+    config: Config,
+    folder: ChainFolder,
+    setting: Setting,
+    refusals: Counter[str],
+    report: Callable[[Status], None],
+) -> tuple[int, Status]:
+    """Replay what there is and mine what is missing; blocks there were, and the end."""
+    reopen(folder)
+    stored = list(folder.records())
+    # They were judged before they were logged.
+    judged = {record_digest(each.record) for each in stored}
+    ledger = _ledger(setting.genesis, setting.data, folder, judged)
+    with LookJournal(folder.path) as journal:
+        world, observer = _world(config, folder, ledger, setting, journal)
+        status = _conduct(config, folder, world, observer, stored, refusals, report)
+        close(folder, setting.seeds.publisher, observer.tip)
+        journal.finish()
+    return sum(each.block is not None for each in stored), status
 
 
-def prover_names(config: Config) -> dict[bytes, str]:
-    """Names of a config's provers by their public keys."""
-    return {prover_key(_seed(config, name)).public: name for name in _names(config)}
-
-
-def _hear_logged(view: View, logged: Logged, later: bytes) -> None:
-    record = logged.record
-    if isinstance(record, Block):
-        view.ledger.add_block(record, later=later)
-    else:
-        view.ledger.add_mtx(record, later=later)
-    view.hear(record)
-
-
-def _setting(config: Config, text: bytes) -> _Setting:
-    dataset = config_dataset(config)
-    data = training_set(dataset.x_train, dataset.y_train)
-    test = training_set(
-        dataset.x_test[:_TEST_EXAMPLES], dataset.y_test[:_TEST_EXAMPLES]
-    )
-    parameters = _parameters(config, data.images.shape[0])
-    menu, name = config.menu.build(), dataset_digest(data)
-    given = config.mining.tasks
-    tasks = tuple(
-        Task(each.name, name, each.t_acc, each.r_task, each.slots, menu)
-        for each in given
-    ) or (Task(config.name, name, config.scheme.t_acc, 1.0, 2**32 - 1, menu),)
-    genesis = Genesis(
-        parameters=parameters,
-        tasks=tasks,
-        publisher=_publisher_key(config).public,
-        build=this_build(),
-        allocations=tuple(Allocation(key, _COINS) for key in prover_names(config)),
-        seed=config.seed,
-        config=hashlib.sha256(text).digest(),
-    )
-    return _Setting(genesis, [data] * len(tasks), [test] * len(tasks))
-
-
-def _parameters(config: Config, examples: int) -> Parameters:
-    mining, training, scheme = config.mining, config.training, config.scheme
-    samples = training.eval_samples
-    every = mining.checkpoint_every
-    top = (1 << 256) - 1
-    return Parameters(
-        t_1=min(scheme.t_1, top),
-        t_2=min(scheme.t_2, top),
-        s_min=mining.s_min,
-        check_every=training.check_every,
-        checkpoint_every=training.check_every if every == "check_every" else every,
-        challenges=mining.challenges,
-        horizon_steps=_LONGEST_PROOF // training.check_every * training.check_every,
-        eval_samples=examples if samples == "all" else samples,
-        binding=mining.binding,
-        chain_rule=mining.chain_rule,
-        weight=Weight(mining.weight.family, mining.weight.kappa),
-        tie_rule=mining.tie_rule,
-        step_rule=mining.step_rule,
-        reference_window=(
-            None if mining.reference_window == "off" else mining.reference_window
-        ),
-        tolerance=mining.tolerance,
-        reward=mining.reward,
-    )
+def _conduct(
+    config: Config,
+    folder: ChainFolder,
+    world: World,
+    observer: View,
+    stored: Sequence[Logged],
+    refusals: Counter[str],
+    report: Callable[[Status], None],
+) -> Status:
+    ledger = world.ledger
+    status = _status(config, observer, world.now, refusals, 0.0)
+    sent, logged = 0, 0
+    with folder.writer() as writer:
+        for happening in world.run() if status.height < status.target else ():
+            # All that the ledger has accepted, in its order: attackers' copies too,
+            # which nobody found.
+            for published in _since(ledger, logged):
+                record = published.record
+                is_block = isinstance(record, Block)
+                found = Logged(
+                    happening.time,
+                    record if is_block else None,
+                    None if is_block else record,
+                )
+                if logged >= len(stored):
+                    writer.append(found)
+                elif stored[logged] != found:
+                    raise ChainError(
+                        f"{folder.log}: record {logged} is not what this config "
+                        "finds: mined by another version, or changed; move the "
+                        "folder away and mine anew"
+                    )
+                logged += 1
+                observer.hear(record)
+                if is_block:
+                    sent = _send_transfers(config, world, observer, sent)
+            if happening.what == "refused":
+                refusals[happening.reason] += 1
+            accuracy = (
+                happening.accuracy if happening.what == "look" else status.accuracy
+            )
+            status = _status(config, observer, world.now, refusals, accuracy)
+            report(status)
+            # A log of before may go beyond the height: to its end.
+            if status.height >= status.target and logged >= len(stored):
+                break
+    return status
 
 
 def _ledger(
     genesis: Genesis,
     data: Sequence[TrainingSet],
     folder: ChainFolder,
-    challenges: int | None = None,
+    judged: Container[bytes],
 ) -> Ledger:
     try:
-        return Ledger(genesis, data, folder, this_build(), challenges=challenges)
+        return Ledger(genesis, data, folder, this_build(), judged=judged)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
 
-def _names(config: Config) -> list[str]:
-    corrupted = round(config.network.beta * config.network.provers)
-    honest = config.network.provers - corrupted
-    if config.mining.attack == "none":
-        honest, corrupted = config.network.provers, 0
-    return [f"honest-{i}" for i in range(honest)] + [
-        f"corrupt-{i}" for i in range(corrupted)
-    ]
-
-
-def _seed(config: Config, name: str) -> bytes:
-    return digest("mining/seed", config.seed.to_bytes(8, "big"), name.encode())
-
-
-def _publisher_key(config: Config) -> Key:
-    return prover_key(_seed(config, "publisher"))
-
-
-def _resume(
-    config: Config, folder: ChainFolder, ledger: Ledger, setting: _Setting
+def _world(
+    config: Config,
+    folder: ChainFolder,
+    ledger: Ledger,
+    setting: Setting,
+    memory: Memory,
 ) -> tuple[World, View]:
-    """The world as the log leaves it, and a view that hears everything."""
-    log = list(folder.records())
-    keys = prover_names(config)
-    corrupt = [key for key, name in keys.items() if name.startswith("corrupt")]
+    """The world at its beginning, and a view that hears everything."""
+    seeds = setting.seeds
+    corrupt = [
+        key for key, name in seeds.owners().items() if name.startswith("corrupt")
+    ]
     height, width = setting.data[0].images.shape[1:]
     costs = bucket_costs(config, (height, width), setting.data[0].classes)
-    # Other nonces than the ones that were tried before.
-    salt = len(log).to_bytes(8, "big")
     provers = [
         Prover(
             name,
-            _seed(config, name),
+            seeds.of(name),
             ledger,
             _strategy(config, name),
-            salt=salt,
+            salt=_SALT,
             speed=config.mining.speeds[i] if config.mining.speeds else 1.0,
             favoured=corrupt,
         )
-        for i, name in enumerate(_names(config))
+        for i, name in enumerate(prover_list(config))
     ]
     world = World(
         ledger,
@@ -436,17 +282,13 @@ def _resume(
         delay=config.network.delay_steps,
         delay_model=config.mining.delay_model,
         publisher=Publisher(
-            _publisher_key(config),
+            seeds.publisher,
             tuple(setting.tests),
             config.mining.score_depth,
         ),
-        start=log[-1].time if log else 0.0,
+        memory=memory,
     )
-    observer = View(ledger)
-    for logged in log:
-        for view in (observer, *(prover.view for prover in provers)):
-            view.hear(logged.record)
-    return world, observer
+    return world, View(ledger)
 
 
 def _strategy(config: Config, name: str) -> Honest:
@@ -507,7 +349,3 @@ def _status(
         accuracy=accuracy,
         time=now,
     )
-
-
-def _digest(record: Block | Mtx) -> bytes:
-    return block_digest(record) if isinstance(record, Block) else mtx_digest(record)

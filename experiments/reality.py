@@ -17,10 +17,10 @@ from ..figures import model_against_reality
 from ..models.pins import seed_key
 from ..models.records import block_digest, genesis_digest
 from . import evaluation, pictures, runner
+from .chain_setting import prover_names
 from .chain_store import ChainError, ChainFolder
 from .config import Config, parse_config
 from .datasets import config_dataset
-from .mining import prover_names
 from .store import Progress, table_bytes, write_atomically
 
 _RESAMPLES = 24
@@ -112,9 +112,10 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
 
 
 def _mined(path: Path, config: Config) -> agreement.Chains:
-    names = list(prover_names(config))
     folder = ChainFolder(path)
-    heights = {genesis_digest(folder.genesis()): 0}
+    genesis = folder.genesis()
+    names = list(prover_names(config, genesis))
+    heights = {genesis_digest(genesis): 0}
     times, found, miners, until = [], [], [], -math.inf
     for logged in folder.records():
         until = logged.time

@@ -493,6 +493,12 @@ class MiningConfig(Section):
     speeds: tuple[Positive, ...] = Field(
         default=(), description="speed of every prover; none: all 1"
     )
+    # Not set, it is no part of the config's text, and chains keep their names.
+    keys: Literal["secret"] | None = Field(
+        default=None,
+        description="secret: drawn from the system, kept outside the chain's folder; "
+        "not set: they follow from seed, and anybody can sign with them",
+    )
     attack: Literal[
         "none",
         "relabel",

@@ -133,7 +133,7 @@ def _exit_code(error: Exception) -> int | None:
     for module, name, code in (
         ("dpodl.models.data", "DataError", BAD_INPUT),
         ("dpodl.analysis.estimate", "Refused", BAD_INPUT),
-        ("dpodl.experiments.chain_store", "ChainError", FAILED),
+        ("dpodl.experiments.chain_files", "ChainError", FAILED),
         ("dpodl.models.checkpoints", "Rejected", FAILED),
         ("dpodl.models.build", "ForeignBuild", FOREIGN_BUILD),
     ):

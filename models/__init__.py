@@ -17,7 +17,8 @@ if TYPE_CHECKING:
         training_set,
     )
     from .data import Dataset, load_dataset
-    from .scheme import setup, solve, verify
+    from .instances import setup
+    from .scheme import solve, verify
 
 _MODULES = {
     "Menu": "architecture",
@@ -29,7 +30,7 @@ _MODULES = {
     "training_set": "curves",
     "Dataset": "data",
     "load_dataset": "data",
-    "setup": "scheme",
+    "setup": "instances",
     "solve": "scheme",
     "verify": "scheme",
 }

@@ -27,6 +27,8 @@ from .records import (
 )
 from .states import Look, Tensors, tensors_digest
 
+_LOOKS_KEPT = 8
+
 
 class Rejected(Exception):
     """A proof, block or transaction that the rules refuse.
@@ -91,6 +93,38 @@ def segment_count(parameters: Parameters, steps: int) -> int:
     return -(-steps // parameters.checkpoint_every)
 
 
+def check_leaves(
+    parameters: Parameters, proof: Proof, leaves: tuple[Checkpoint, ...]
+) -> None:
+    """Compare a proof's checkpoints with what it claims, without any training.
+
+    Raises:
+        Rejected: If there are more or fewer than its steps give, one is at another
+            step, or the last one is not what the proof claims.
+    """
+    expected = segment_count(parameters, proof.steps)
+    if len(leaves) != expected:
+        raise Rejected(
+            "checkpoints",
+            f"{proof.steps} steps have {expected} checkpoints, got {len(leaves)}",
+        )
+    for place, leaf in enumerate(leaves):
+        steps = min((place + 1) * parameters.checkpoint_every, proof.steps)
+        if leaf.steps != steps or leaf.correct > parameters.eval_samples:
+            raise Rejected(
+                "checkpoints",
+                f"checkpoint {place} must be at step {steps} with at most "
+                f"{parameters.eval_samples} correct, got {leaf.steps} and "
+                f"{leaf.correct}",
+            )
+    if leaves[-1].correct != proof.correct:
+        raise Rejected(
+            "accuracy",
+            f"{proof.correct} correct are claimed, the last checkpoint says "
+            f"{leaves[-1].correct}",
+        )
+
+
 def draw_challenges(seed: bytes, segments: int, q: int) -> tuple[int, ...]:
     """Distinct uniform segments, drawn from a digest.
 
@@ -153,7 +187,9 @@ class Evidence:
         self._segments = segments
         self._openings: dict[int, Opening] = {}
         # initM is no leaf, it has been derived.
-        self._looks = {-1: first}
+        self._first = first
+        self._looks: dict[int, Look] = {}
+        self._counted: set[int] = set()
         self.bytes = 0
 
     def leaf(self, index: int) -> Checkpoint:
@@ -169,13 +205,20 @@ class Evidence:
 
     def look(self, index: int) -> Look:
         """Checkpoint ``index`` with its tensors, whose digest has been checked."""
+        if index < 0:
+            return self._first
         if index not in self._looks:
             leaf = self.leaf(index)
             tensors = self._fetch(
                 f"checkpoint {index}", lambda: self._tensors(leaf.state)
             )
+            # A proof may have more checkpoints than memory holds.
+            if len(self._looks) == _LOOKS_KEPT:
+                self._looks.pop(next(iter(self._looks)))
             self._looks[index] = Look(tensors, leaf.correct, leaf.steps)
-            self.bytes += sum(values.nbytes for values in tensors.values())
+            if index not in self._counted:
+                self._counted.add(index)
+                self.bytes += sum(values.nbytes for values in tensors.values())
         return self._looks[index]
 
     def _opening(self, index: int) -> Opening:

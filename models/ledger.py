@@ -23,12 +23,15 @@ Validity is a function of bytes: a ``Ledger`` judges each record once, for whoev
 asks. Which chain a participant selects among valid ones is in view.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from .checkpoints import Archive, Rejected
 from .curves import TrainingSet
+from .entries import Entry as Entry
+from .entries import Published as Published
+from .entries import genesis_problems
+from .instances import Instance, setup
 from .records import (
     MAXIMUM_REFERENCES,
     MAXIMUM_TRANSACTIONS,
@@ -44,8 +47,7 @@ from .records import (
     genesis_digest,
     mtx_digest,
 )
-from .scheme import Instance, makes_block, setup, verify, verify_hashes, weight
-from .states import Model
+from .scheme import makes_block, stored_model, verify, verify_hashes, weight
 from .transactions import (
     Accounts,
     apply_transactions,
@@ -61,68 +63,6 @@ from .transactions import (
 _REMEMBERED = 1 << 16
 
 
-class Published(NamedTuple):
-    """A verified model, from a block or an mtx.
-
-    Attributes:
-        name: Digest of the record.
-        kind: ``block`` or ``mtx``.
-        record: The record.
-        task: Index of the task it was trained for.
-        extends: Digest of the block its pre-hash names.
-        model: M; None where nothing was re-executed.
-        accuracy: acc.
-        lineage: Names of the models it refers to, recursively, the direct one first.
-    """
-
-    name: bytes
-    kind: str
-    record: Block | Mtx
-    task: int
-    extends: bytes
-    model: Model | None
-    accuracy: float
-    lineage: tuple[bytes, ...]
-
-    @property
-    def steps(self) -> int:
-        """S."""
-        return self.record.proof.steps
-
-    @property
-    def miner(self) -> bytes:
-        """Who trained it."""
-        return self.record.header.miner
-
-
-class Entry(NamedTuple):
-    """A block's place in the tree, and the chain's state after it.
-
-    Attributes:
-        name: Its digest.
-        parent: Digest of the block before; the genesis has none.
-        height: Blocks since the genesis.
-        weight: Accumulated weight.
-        accounts: Coins and sequence numbers.
-        task: Index of the task the *next* block works on.
-        slot: Blocks of that task so far.
-        scores: Test accuracy of that task's scored models, by block.
-        brought: Model transactions that the chain's blocks have brought.
-        rewards: What the block paid, by public key.
-    """
-
-    name: bytes
-    parent: bytes | None
-    height: int
-    weight: float
-    accounts: Accounts
-    task: int
-    slot: int
-    scores: Mapping[bytes, float]
-    brought: frozenset[bytes]
-    rewards: Mapping[bytes, int]
-
-
 class Ledger:
     """All blocks and model transactions that are valid, as a tree.
 
@@ -133,6 +73,8 @@ class Ledger:
         archive: Where models and checkpoints are.
         here: The build proofs are re-executed on.
         challenges: q; None: as the parameters say.
+        judged: Names of records whose training the archive's keeper has had judged
+            before: their models are taken from the archive.
 
     Raises:
         ValueError: If the parameters or the tasks are out of range.
@@ -146,12 +88,11 @@ class Ledger:
         here: Build,
         *,
         challenges: int | None = None,
+        judged: Container[bytes] = (),
     ):
-        if not genesis.tasks:
-            raise ValueError("there must be at least one task, got none")
-        owners = [each.owner for each in genesis.allocations]
-        if len(set(owners)) < len(owners):
-            raise ValueError("allocations must name every owner once, got one twice")
+        problems = list(genesis_problems(genesis))
+        if problems:
+            raise ValueError("; ".join(problems))
         self.genesis = genesis
         self.name = genesis_digest(genesis)
         self.instances: tuple[Instance, ...] = tuple(
@@ -177,7 +118,9 @@ class Ledger:
         self._archive = archive
         self._here = here
         self._challenges = challenges
+        self._judged = judged
         self._refused: dict[bytes, tuple[str, str]] = {}
+        self._convicted: set[bytes] = set()
 
     def instance(self, tip: bytes) -> Instance:
         """The task that a block on ``tip`` works on."""
@@ -321,7 +264,7 @@ class Ledger:
         # time has to win them first.
         verify_hashes(self.genesis.parameters, header, proof)
         for mtx in block.mtxs:
-            self.add_mtx(mtx)
+            self.add_mtx(mtx, later=later)
         self._require_known(proof.reference)
         self._check_brought(parent, block)
         parameters = self.genesis.parameters
@@ -360,20 +303,28 @@ class Ledger:
         header, proof = record.header, record.proof
         parent = self._parent(header)
         referenced = self._referenced(proof, parent)
+        h_1 = verify_hashes(self.genesis.parameters, header, proof)
         model = None
-        if self.instances:
-            model = verify(
+        if self.instances and name in self._judged:
+            model = stored_model(
                 self.instances[parent.task],
-                header,
+                h_1,
                 proof,
                 referenced.model if referenced else None,
                 self._archive,
-                here=self._here,
-                challenges=self._challenges,
-                later=later,
-            ).model
-        else:
-            verify_hashes(self.genesis.parameters, header, proof)
+            )
+        elif self.instances:
+            with self._convicting(h_1):
+                model = verify(
+                    self.instances[parent.task],
+                    header,
+                    proof,
+                    referenced.model if referenced else None,
+                    self._archive,
+                    here=self._here,
+                    challenges=self._challenges,
+                    later=later,
+                ).model
         lineage = (referenced.name, *referenced.lineage) if referenced else ()
         return Published(
             name=name,
@@ -490,6 +441,25 @@ class Ledger:
             if entry.name in on_chain:
                 return entry.height
         raise AssertionError("every block descends from the genesis")
+
+    @contextmanager
+    def _convicting(self, h_1: bytes) -> Iterator[None]:
+        """Refuse another proof of a pre-hash whose training was found forged.
+
+        Training is a function of the pre-hash, so there is one true one: whoever was
+        caught with another must hash and train anew, and cannot keep what it has
+        trained and only invent other segments beside it. An unbound pre-hash is
+        anybody's and convicts nobody.
+        """
+        if h_1 in self._convicted:
+            raise Rejected("training", "another proof of this pre-hash was forged")
+        try:
+            yield
+        except Rejected as error:
+            bound = self.genesis.parameters.binding == "header"
+            if bound and error.rule in ("training", "accuracy", "model"):
+                self._convicted.add(h_1)
+            raise
 
     @contextmanager
     def _remembered(self, name: bytes) -> Iterator[None]:

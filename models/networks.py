@@ -157,6 +157,45 @@ def step_operations(
     return 2 * first + 3 * sum(later)
 
 
+def parameter_count(
+    architecture: str, image_shape: tuple[int, int], classes: int
+) -> int:
+    """Learnable numbers of a network, without building it.
+
+    Raises:
+        ValueError: If the images are too small for the CNN.
+    """
+    family, width = Architecture.parse(architecture)
+    pixels = math.prod(image_shape)
+    if family == "softmax":
+        return (pixels + 1) * classes
+    if family == "mlp":
+        return (pixels + 1) * width + (width + 1) * classes
+    area_2 = math.prod(_positions(_positions(image_shape, size=5, stride=2), 3, 2))
+    first, second = 26 * width, (9 * width + 1) * 2 * width
+    return first + second + (area_2 * 2 * width + 1) * classes
+
+
+def largest_array(architecture: str, image_shape: tuple[int, int], classes: int) -> int:
+    """Numbers of the largest array a network needs besides its examples.
+
+    A dense kernel, or the CNN's second band matrix (``Convolution``).
+
+    Raises:
+        ValueError: If the images are too small for the CNN.
+    """
+    family, width = Architecture.parse(architecture)
+    if family != "cnn":
+        return math.prod(image_shape) * max(width, classes)
+    _, wide_1 = _positions(image_shape, size=5, stride=2)
+    rows_2, wide_2 = _positions(_positions(image_shape, 5, 2), size=3, stride=2)
+    bands = (
+        wide_1 * width * 5 * image_shape[1],
+        wide_2 * 2 * width * 3 * wide_1 * width,
+    )
+    return max(*bands, rows_2 * wide_2 * 2 * width * classes)
+
+
 def _layer_operations(
     architecture: str, image_shape: tuple[int, int], classes: int
 ) -> list[int]:
@@ -176,9 +215,7 @@ def _layer_operations(
     ]
 
 
-def _positions(
-    image_shape: tuple[int, ...], *, size: int, stride: int
-) -> tuple[int, int]:
+def _positions(image_shape: tuple[int, ...], size: int, stride: int) -> tuple[int, int]:
     height, wide = image_shape
     if min(height, wide) < size:
         raise ValueError(

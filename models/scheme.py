@@ -2,7 +2,7 @@
 
 Each algorithm of SLT23 §3.2, Construction 1, under its own name:
 
-    Setup(1^λ, task) → (pp, T_1, T_2, D, T_acc)           ``setup`` → ``Instance``
+    Setup(1^λ, task) → (pp, T_1, T_2, D, T_acc)           instances.py
     PreHash(T_1, prevBK, refM) → (nonce, initM, r)        ``prehash``, ``initialize``
     Train(D, T_acc, initM, r) → (M, acc, S, CPs)          ``train`` → ``Training``
     PostHash(T_2, M, acc, S) → b                          ``posthash``
@@ -18,7 +18,7 @@ Training is looked at every ``check_every`` steps. Each look is a ticket: b = 1 
 R = 1 makes a block, b = 1 with R = 0 an mtx (chain rules are in ledger.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -36,10 +36,11 @@ from .checkpoints import (
     draw_challenges,
     segment_count,
 )
-from .curves import TrainingSet
 from .encoding import Optional, digest, encode
+from .instances import Instance as Instance
+from .instances import dataset_digest as dataset_digest
+from .instances import setup as setup
 from .records import (
-    HASH_BITS,
     PROOF,
     REFERENCE,
     U32,
@@ -64,28 +65,6 @@ from .states import (
 )
 
 Retry = Literal["continue", "restart"]
-
-# Step counters are 32-bit numbers on the device.
-_MAXIMUM_STEPS = 1 << 31
-
-# Weights are added up along a chain in binary64: beyond it they would overflow.
-_LARGEST_KAPPA = 512.0
-
-
-class Instance(NamedTuple):
-    """Setup's output: what all provers of a task work with.
-
-    Attributes:
-        parameters: pp, T_1, T_2.
-        task: T_acc, the menu.
-        data: D on a device.
-        build: Where its proofs can be re-executed.
-    """
-
-    parameters: Parameters
-    task: Task
-    data: TrainingSet
-    build: Build
 
 
 class PreHash(NamedTuple):
@@ -161,20 +140,6 @@ class Verification(NamedTuple):
     proof_bytes: int
 
 
-def setup(
-    parameters: Parameters, task: Task, data: TrainingSet, build: Build
-) -> Instance:
-    """Setup(1^λ, task): check the parameters against each other and the task.
-
-    Raises:
-        ValueError: Lists everything that is out of range.
-    """
-    problems = list(_problems(parameters, task, data))
-    if problems:
-        raise ValueError("; ".join(problems))
-    return Instance(parameters, task, data, build)
-
-
 def prehash(
     t_1: int,
     prev_block: bytes,
@@ -226,12 +191,15 @@ def initialize(
 
 def advance(instance: Instance, training: Training) -> Training:
     """Train up to the next look."""
-    parameters = instance.parameters
-    now = _segment(
-        instance, training.initialization, training.now, parameters.check_every
-    )
+    every = instance.parameters.check_every
+    now = _segment(instance, training.initialization, training.now, every)
+    return follow(instance, training, now)
+
+
+def follow(instance: Instance, training: Training, now: Look) -> Training:
+    """A training with its next look, which is kept if it is a checkpoint."""
     kept = training.checkpoints
-    if now.steps % parameters.checkpoint_every == 0:
+    if now.steps % instance.parameters.checkpoint_every == 0:
         kept = (*kept, now)
     return training._replace(now=now, checkpoints=kept)
 
@@ -431,6 +399,39 @@ def verify(
     Reference: scheme.md §3; SLT23 §3.2.
     """
     parameters = instance.parameters
+    segments = segment_count(parameters, proof.steps)
+    q = parameters.challenges if challenges is None else challenges
+    drawn = draw_challenges(challenge_seed(header, proof, later), segments, q)
+    run = tuple(sorted({*drawn, segments - 1}))
+    return reexecute(instance, header, proof, referenced, archive, run, here=here)
+
+
+def reexecute(
+    instance: Instance,
+    header: Header,
+    proof: Proof,
+    referenced: Model | None,
+    archive: Archive,
+    segments: Sequence[int],
+    *,
+    here: Build,
+) -> Verification:
+    """Verify with the segments that are run again given, in the order they are run.
+
+    Args:
+        instance: Setup's output.
+        header: What the proof is for.
+        proof: The proof.
+        referenced: refM, itself verified; None for ⊥.
+        archive: Openings and checkpoints.
+        segments: Which, each once, the last one among them.
+        here: The build this runs on.
+
+    Raises:
+        Rejected: Names the rule that is broken, at the first segment that breaks it.
+        ForeignBuild: If this build need not reproduce the recorded one's bits.
+    """
+    parameters = instance.parameters
     h_1 = verify_hashes(parameters, header, proof)
     require_same_build(instance.build, here)
 
@@ -439,14 +440,13 @@ def verify(
         start = initialize(instance, h_1, referenced, way)
     except ValueError as error:
         raise Rejected("reference", f"the model does not fit: {error}") from error
-    segments = segment_count(parameters, proof.steps)
-    q = parameters.challenges if challenges is None else challenges
-    drawn = draw_challenges(challenge_seed(header, proof, later), segments, q)
-    rerun = tuple(sorted({*drawn, segments - 1}))
-    evidence = Evidence(archive, proof.cp_root, segments, start.now)
+    count = segment_count(parameters, proof.steps)
+    evidence = Evidence(archive, proof.cp_root, count, start.now)
     end = start.now
-    for index in rerun:
-        end = _check_segment(instance, start.initialization, index, proof, evidence)
+    for index in segments:
+        found = _check_segment(instance, start.initialization, index, proof, evidence)
+        if index == count - 1:
+            end = found
 
     model = Model(start.initialization.hpp, parameters_of(end.tensors))
     if (proof.correct, proof.steps) != (end.correct, end.steps):
@@ -460,11 +460,34 @@ def verify(
     return Verification(
         model=model,
         accuracy=end.correct / parameters.eval_samples,
-        segments=segments,
-        rerun=rerun,
-        rerun_steps=sum(_segment_steps(parameters, proof, i) for i in rerun),
+        segments=count,
+        rerun=tuple(sorted(segments)),
+        rerun_steps=sum(_segment_steps(parameters, proof, i) for i in segments),
         proof_bytes=len(encode(PROOF, proof)) + evidence.bytes,
     )
+
+
+def stored_model(
+    instance: Instance,
+    h_1: bytes,
+    proof: Proof,
+    referenced: Model | None,
+    archive: Archive,
+) -> Model:
+    """M of a proof that has been verified, from the archive, without training.
+
+    Raises:
+        Rejected: If the archive's is another.
+    """
+    way = proof.reference.way if proof.reference else None
+    start = initialize(instance, h_1, referenced, way)
+    count = segment_count(instance.parameters, proof.steps)
+    evidence = Evidence(archive, proof.cp_root, count, start.now)
+    tensors = evidence.look(count - 1).tensors
+    model = Model(start.initialization.hpp, parameters_of(tensors))
+    if model_digest(model) != proof.model:
+        raise Rejected("evidence", "the last checkpoint is not the proof's model")
+    return model
 
 
 def weight(accuracy: float, t_acc: float, family: Weight) -> float:
@@ -550,48 +573,3 @@ def _prehash_prefix(
 
 def _passes(hashed: bytes, target: int) -> bool:
     return int.from_bytes(hashed, "big") <= target
-
-
-def _problems(parameters: Parameters, task: Task, data: TrainingSet) -> Iterator[str]:
-    top = 1 << HASH_BITS
-    for name in ("t_1", "t_2"):
-        value = getattr(parameters, name)
-        if not 0 <= value < top:
-            yield f"{name} must be from 0 to 2^{HASH_BITS} − 1, got {value}"
-    for name in ("check_every", "checkpoint_every", "horizon_steps"):
-        value = getattr(parameters, name)
-        if value < 1 or value % max(parameters.check_every, 1):
-            yield (
-                f"{name} must be a positive multiple of check_every, "
-                f"{parameters.check_every}, got {value}"
-            )
-        if value >= _MAXIMUM_STEPS:
-            yield f"{name} must be below {_MAXIMUM_STEPS}, got {value}"
-    examples = data.images.shape[0]
-    if not 1 <= parameters.eval_samples <= examples:
-        given = parameters.eval_samples
-        yield f"eval_samples must be from 1 to {examples}, got {given}"
-    largest = max(task.menu.batch_sizes.options)
-    if largest > examples:
-        yield f"batch_sizes must be at most {examples}, got {largest}"
-    if not 0 < task.t_acc <= 1:
-        yield f"t_acc must be in (0, 1], got {task.t_acc}"
-    if not 0 <= task.r_task <= 1:
-        yield f"r_task must be in [0, 1], got {task.r_task}"
-    if task.slots < 1:
-        yield f"slots must be ≥ 1, got {task.slots}"
-    if not parameters.tolerance >= 0:
-        yield f"tolerance must be ≥ 0, got {parameters.tolerance}"
-    if not 0 <= parameters.weight.kappa <= _LARGEST_KAPPA:
-        given = parameters.weight.kappa
-        yield f"kappa must be from 0 to {_LARGEST_KAPPA:g}, got {given}"
-    if task.dataset != dataset_digest(data):
-        yield "dataset must be the one the task names, got another"
-
-
-def dataset_digest(data: TrainingSet) -> bytes:
-    """Hash(D): of the images as pixels from 0 to 255 and the labels, in their order."""
-    pixels = np.asarray(data.images)
-    labels = np.asarray(data.labels).astype(np.uint8)
-    shape = b"".join(encode(U32, int(size)) for size in pixels.shape)
-    return digest("dataset", shape, pixels.tobytes(), labels.tobytes())

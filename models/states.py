@@ -25,6 +25,7 @@ import optax
 
 from .architecture import HyperParameters, Initialization
 from .curves import Bucket, TrainingSet
+from .deferred import Deferred
 from .encoding import Sequence, Text, Unsigned, digest, encode
 from .networks import build_network
 from .pins import pinned
@@ -43,7 +44,7 @@ from .training import (
 
 # By name; all float32, which ``tensors_digest`` and ``run_segment`` check: tensors come
 # from strangers.
-Tensors = dict[str, np.ndarray]
+Tensors = dict[str, np.ndarray] | Deferred
 
 _NAME, _SHAPE = Text(128), Sequence(Unsigned(4), 8)
 _PARAMETERS, _MOMENTUM, _MU, _NU = "lp/", "momentum/", "adam/mu/", "adam/nu/"
@@ -87,6 +88,8 @@ def tensors_digest(tensors: Tensors) -> bytes:
         ValueError: For values that are not float32 (rounded, they would have the
             digest of others), and for names or shapes that have no encoding.
     """
+    if isinstance(tensors, Deferred):
+        return tensors.digest
     parts = []
     for name in sorted(tensors):
         values = tensors[name]
@@ -105,6 +108,14 @@ def model_digest(model: Model) -> bytes:
 
 def parameters_of(tensors: Tensors) -> Tensors:
     """Lp alone, without the optimizer's buffers."""
+    if isinstance(tensors, Deferred):
+        own = tensors.parameters_digest
+        return Deferred(own, own, tensors, _parameters_of)
+    return _parameters_of(tensors)
+
+
+def _parameters_of(tensors: Tensors) -> Tensors:
+    """Lp alone, of tensors that are there."""
     return {name: v for name, v in tensors.items() if name.startswith(_PARAMETERS)}
 
 

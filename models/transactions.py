@@ -1,8 +1,13 @@
 """Keys, signatures and the accounts that transactions change.
 
-Signatures are Ed25519 (RFC 8032). A transaction's signature covers the genesis digest,
-so that it is worth nothing on another chain, and the sender's sequence number, so that
-it counts once. A block pays its reward to everyone whose training went into its model:
+Signatures are Ed25519 (RFC 8032). A key must be one that only its owner can sign with:
+for the eight points of small order a signature of anything can be written down without
+any secret (R = [S]B), and a point has one encoding. Both are refused (``weak_key``); R
+and S are compared with their one encoding by the library.
+
+A transaction's signature covers the genesis digest, so that it is worth nothing on
+another chain, and the sender's sequence number, so that it counts once. A block pays
+its reward to everyone whose training went into its model:
 
     miner of the block        S / (Σ_j S_j + S)
     miner of referenced M_j   S_j / (Σ_j S_j + S)          (scheme.md §4)
@@ -33,6 +38,14 @@ from .records import (
     unsigned_block,
     unsigned_mtx,
 )
+
+# Ed25519's field is that of p; y alone tells whether a point has small order: 8·P = 0
+# for y = 1 (the neutral point), −1 (order 2), 0 (order 4) and two more (order 8).
+_FIELD = 2**255 - 19
+_ORDER_8 = int(
+    "2707385501144840649318225287225658788936804267575313519463743609750303402022"
+)
+_SMALL_ORDER = frozenset((0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8))
 
 
 class Key:
@@ -109,14 +122,45 @@ def mtx_message(genesis: bytes, mtx: Mtx) -> bytes:
     return digest("mtx/signed", genesis, encode(MTX, plain))
 
 
+def weak_key(public: bytes) -> str | None:
+    """Why a public key is one that anybody can sign for, or not a key's only encoding.
+
+    Args:
+        public: 32 bytes: y, little-endian, and x's sign in the highest bit.
+
+    Returns:
+        The reason; None for a key that is neither.
+    """
+    y = int.from_bytes(public, "little") & ((1 << 255) - 1)
+    if y >= _FIELD:
+        return "its y is not below 2^255 − 19, so it is no point's only encoding"
+    if y in _SMALL_ORDER:
+        return "it is a point of small order, which anybody can sign for"
+    return None
+
+
+def require_strong_key(public: bytes) -> None:
+    """Refuse a weak key.
+
+    Raises:
+        Rejected: Says why.
+    """
+    reason = weak_key(public)
+    if reason is not None:
+        raise Rejected("key", f"{public.hex()[:16]}… is refused: {reason}")
+
+
 def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
     """Refuse what the key's owner has not signed.
 
     Raises:
-        Rejected: If the signature is wrong or the key is no point of the curve.
+        Rejected: If the signature is wrong, the key is no point of the curve, or is one
+            that anybody can sign for.
     """
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        key = Ed25519PublicKey.from_public_bytes(public)
+        require_strong_key(public)
+        key.verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise Rejected("signature", f"not one of {public.hex()[:16]}…") from error
 
@@ -128,7 +172,8 @@ def apply_transactions(
 
     Raises:
         Rejected: For a wrong signature, a wrong sequence number, coins that are not
-            there, or a transaction that is neither a transfer nor a score.
+            there, coins for a key that anybody can sign for, or a transaction that is
+            neither a transfer nor a score.
     """
     balances, sequences = dict(accounts.balances), dict(accounts.sequences)
     for place, each in enumerate(transactions):
@@ -145,6 +190,7 @@ def apply_transactions(
         sequences[each.sender] = expected + 1
         if each.transfer is not None:
             to, amount = each.transfer
+            require_strong_key(to)
             owned = balances.get(each.sender, 0)
             if amount > owned:
                 raise Rejected(

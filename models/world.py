@@ -35,6 +35,7 @@ from .records import (
     block_digest,
     mtx_digest,
 )
+from .replay import Memory, advance_noted, training_name
 from .scheme import (
     Instance,
     PreHash,
@@ -194,6 +195,7 @@ class _Job:
         self.passed = PreHash(b"", b"", 0)
         self.tries = 0
         self.training: Any = None
+        self.noted = b""
         self.reached = False
         self.due = 0
 
@@ -210,7 +212,7 @@ class World:
         delay_model: ``worst_case`` every honest message takes Δ; ``random`` uniform
             on [0, Δ], drawn from the record's and the receiver's names.
         publisher: Scores selected models; None: nobody does.
-        start: Time of the first moment.
+        memory: Notes of looks, for a world that is replayed; None: none are kept.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -226,7 +228,7 @@ class World:
         delay: float,
         delay_model: Literal["worst_case", "random"] = "worst_case",
         publisher: Publisher | None = None,
-        start: float = 0.0,
+        memory: Memory | None = None,
     ):
         names = [prover.name for prover in provers]
         if len(set(names)) < len(names) or not names:
@@ -242,7 +244,8 @@ class World:
         for prover in provers:
             prover.others = tuple(name for name in names if name != prover.name)
         self.clock = clock
-        self.now = start
+        self.now = 0.0
+        self._memory = memory
         self._delay = delay
         self._delay_model = delay_model
         self._publisher = publisher
@@ -311,6 +314,8 @@ class World:
         way = me.strategy.way if model else None
         training = initialize(job.instance, job.passed.h_1, model, way)
         job.training = me.strategy.begin(me, job.instance, training)
+        if self._memory is not None:
+            job.noted = training_name(self.ledger.name, job.instance, job.training)
         job.due = me.strategy.due(me, job.plan)
         self._train_on(me, job)
 
@@ -337,7 +342,7 @@ class World:
         if job is not me.job:
             return
         parameters = job.instance.parameters
-        training = job.training = advance(job.instance, job.training)
+        training = job.training = self._advanced(job)
         now = training.now
         accuracy = now.correct / parameters.eval_samples
         self._tell(me, "look", accuracy=accuracy)
@@ -348,6 +353,11 @@ class World:
         drawn = me.strategy.ticket(me, job.instance, training)
         took = self._hash_time(me, drawn.hashes)
         self._at(self.now + took, _WORK, self._drawn, me, (job, drawn, r))
+
+    def _advanced(self, job: _Job) -> Training:
+        if self._memory is None:
+            return advance(job.instance, job.training)
+        return advance_noted(self._memory, job.noted, job.instance, job.training)
 
     def _drawn(self, me: Prover, what: tuple[_Job, Drawn, bool]) -> None:
         """What a ticket gave is known: publish, train on, or begin anew."""

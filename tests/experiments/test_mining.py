@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import mining, reality
+from dpodl.experiments import mining, reality, verifying
+from dpodl.experiments.chain_reading import read_chain
 from dpodl.experiments.chain_store import ChainError, ChainFolder, TornError
 from dpodl.experiments.cli import main
 from dpodl.experiments.config import ConfigError, load_config
 from dpodl.models.build import this_build
 from dpodl.models.checkpoints import Rejected
-from dpodl.models.records import block_digest
 
 from .mining_settings import SETTINGS
 
@@ -33,9 +33,7 @@ def mine(root: Path, *settings: str) -> mining.MiningResult:
     return mining.mine(config(*settings), root, lambda status: None)
 
 
-def verify(path: Path, **options) -> mining.ChainReport:
-    settings = {"challenges": None, "later": False, "report": lambda done, total: None}
-    return mining.verify_chain(path, **settings | options)
+verify = verifying.verify_chain
 
 
 @pytest.fixture(scope="module")
@@ -77,25 +75,58 @@ def test_the_same_settings_mine_the_same_chain_byte_for_byte(mined, tmp_path):
     ).read_bytes()
 
 
-def test_an_interrupted_chain_goes_on_from_its_last_record(mined, tmp_path):
+@pytest.mark.parametrize("records", [1, 4, 7])
+def test_an_interrupted_chain_is_the_undisturbed_one(mined, tmp_path, records):
     class Stop(Exception):
         pass
 
     def report(status):
-        if status.height == 2:
+        if status.height + status.forks + status.mtxs >= records:
             raise Stop
 
     with pytest.raises(Stop):
         mining.mine(config(), tmp_path, report)
     path = mining.chain_path(config(), tmp_path)
     before = (path / "chain.log").read_bytes()
-    result = mine(tmp_path)
-    after = (path / "chain.log").read_bytes()
-    assert after.startswith(before)
-    assert result.status.height == 5
-    assert verify(path).height == 5
-    times = [logged.time for logged in ChainFolder(path).records()]
-    assert times == sorted(times)
+    assert not verify(path, challenges=0).closed
+    assert mine(tmp_path).status == mined.status
+    whole = (mined.folder / "chain.log").read_bytes()
+    assert whole.startswith(before)
+    assert contents(path) == contents(mined.folder)
+    assert verify(path).closed
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """All files of a folder by name, but the lock."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in path.rglob("*")
+        if file.is_file() and file.name != ".lock"
+    }
+
+
+@pytest.mark.parametrize("attack", ["cross_slot_old", "withheld_mtx", "relabel"])
+def test_secrets_of_an_attacker_survive_an_interruption(tmp_path, attack):
+    """Blocks and models held back, copies made: all as if nothing had happened."""
+
+    class Stop(Exception):
+        pass
+
+    settings = [f"mining.attack={attack}", "mining.reference_window=off"]
+    settings += ["network.beta=0.5", "mining.reference=most_accurate"]
+    undisturbed = mine(tmp_path / "whole", *settings)
+    looks = 0
+
+    def report(status):
+        nonlocal looks
+        looks += 1
+        if looks == 40:
+            raise Stop
+
+    with pytest.raises(Stop):
+        mining.mine(config(*settings), tmp_path / "cut", report)
+    resumed = mine(tmp_path / "cut", *settings)
+    assert contents(resumed.folder) == contents(undisturbed.folder)
 
 
 def test_a_torn_log_is_refused_by_readers_and_mended_by_the_miner(copy):
@@ -135,21 +166,21 @@ def test_a_missing_file_is_refused_even_if_nobody_challenges_it(copy):
 
 
 def test_another_data_set_is_no_forgery(copy, monkeypatch):
-    load = mining.config_dataset
+    load = verifying.config_dataset
 
     def other(config):
         dataset = load(config)
         return dataset._replace(x_train=255 - dataset.x_train)
 
-    monkeypatch.setattr(mining, "config_dataset", other)
+    monkeypatch.setattr(verifying, "config_dataset", other)
     with pytest.raises(ChainError, match="cannot be verified with this data"):
         verify(copy)
 
 
 def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
-    monkeypatch.setattr(mining, "config_dataset", None)
+    monkeypatch.setattr("dpodl.experiments.datasets.config_dataset", None)
     monkeypatch.setattr("dpodl.models.ledger.verify", None)
-    chain = mining.read_chain(mined.folder)
+    chain = read_chain(mined.folder)
     assert [entry.height for entry in chain.entries] == [1, 2, 3, 4, 5]
     assert sum(map(len, chain.forks.values())) == mined.status.forks
     paid = sum(sum(entry.rewards.values()) for entry in chain.entries)
@@ -174,7 +205,7 @@ def test_what_does_not_go_together_is_refused(tmp_path, setting, message):
 
 def test_another_build_cannot_judge_and_accuses_nobody(copy, monkeypatch):
     foreign = this_build()._replace(jaxlib="0.0.1")
-    monkeypatch.setattr(mining, "this_build", lambda: foreign)
+    monkeypatch.setattr(verifying, "this_build", lambda: foreign)
     result = CliRunner().invoke(main, ["verify", str(copy), "--quiet"])
     assert result.exit_code == 3
     assert "cannot re-execute here" in result.output
@@ -207,6 +238,7 @@ class TestCommandLine:
         result = run(main, ["mine", "mining", *words, "--output", str(tmp_path)])
         assert result.exit_code == 0, result.output
         assert "height 5" in result.output
+        assert "anybody who has it can sign" in result.output
         (path,) = tmp_path.iterdir()
 
         result = run(main, ["verify", str(path), "--challenges", "3", "--json"])
@@ -318,23 +350,27 @@ mining.mine(config, Path(sys.argv[1]), report)
 
 @pytest.mark.slow
 def test_what_was_confirmed_survives_kill_9(tmp_path):
-    """Killed at random moments, each time something had been confirmed."""
+    """Killed at random moments, each time something had been confirmed.
+
+    What is mined on is the chain that nobody had disturbed, to the byte.
+    """
     rng = random.Random(2)
-    settings = [*SETTINGS, "mining.blocks=60"]
+    settings = [*SETTINGS, "mining.blocks=24"]
     settings += ["training.horizon_steps=2000", "scheme.abandon_steps=2000"]
-    path = mining.chain_path(load_config("mining", settings), tmp_path)
+    root = tmp_path / "killed"
+    path = mining.chain_path(load_config("mining", settings), root)
     folder = ChainFolder(path)
     environment = os.environ | {"DPODL_CACHE": str(tmp_path / "cache")}
     confirmed, kept = 0, b""
     for _ in range(4):
         child = subprocess.Popen(
-            [sys.executable, "-c", MINER, str(tmp_path), *settings],
+            [sys.executable, "-c", MINER, str(root), *settings],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
         assert child.stdout is not None
-        enough = confirmed + rng.randint(3, 12)
+        enough = confirmed + rng.randint(1, 6)
         for line in child.stdout:
             if line.strip().isdigit() and int(line) >= enough:
                 break
@@ -352,8 +388,11 @@ def test_what_was_confirmed_survives_kill_9(tmp_path):
         assert len(list(folder.records())) >= confirmed
     report = verify(path)
     assert report.blocks + report.mtxs >= confirmed
-    last = [each.block for each in folder.records() if each.block is not None][-1]
-    assert len(block_digest(last)) == 32
+    assert not report.closed
+    resumed = mining.mine(load_config("mining", settings), root, lambda _: None)
+    whole = mining.mine(load_config("mining", settings), tmp_path, lambda _: None)
+    assert contents(resumed.folder) == contents(whole.folder)
+    assert (path / "chain.log").read_bytes().startswith(kept)
 
 
 @pytest.mark.slow
