@@ -153,12 +153,12 @@ def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
         settings = load_config(config, overrides)
         set_up_jax()
         from . import verification_cost as costs
-        from .store import table_bytes, write_atomically
+        from .store import table_bytes, write_listed
 
         with progress_bars(quiet or as_json) as progress:
             table = costs.config_costs(settings, steps, progress)
         if output is not None:
-            write_atomically(output, table_bytes(table))
+            write_listed(output, table_bytes(table))
         if as_json:
             click.echo(table.to_json(orient="records", indent=1))
             return

@@ -216,7 +216,7 @@ def parse_config(text: str, source: str) -> Config:
     Raises:
         ConfigError: With every problem found, field by field.
     """
-    return _validated(_parse_toml(text, source), source)
+    return _validated(parse_toml(text, source), source)
 
 
 def _validated(settings: dict[str, Any], source: str) -> Config:
@@ -242,10 +242,15 @@ def _read_toml(source: str) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise ConfigError(f"cannot read the config {source}: {reason}") from None
-    return _parse_toml(text, source)
+    return parse_toml(text, source)
 
 
-def _parse_toml(text: str, source: str) -> dict[str, Any]:
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """TOML's tables, within bounds.
+
+    Raises:
+        ConfigError: If it is no TOML, or nested beyond all settings.
+    """
     try:
         return tomllib.loads(text)
     except ValueError as error:  # not TOML, or a number of thousands of digits

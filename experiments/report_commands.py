@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .terminal import clear_errors
+from .terminal import accept_option, clear_errors, warn_of
 
 
 @click.command()
@@ -22,7 +22,8 @@ from .terminal import clear_errors
     show_default=True,
     help="Show the page in the browser.",
 )
-def report(target, output, open_it) -> None:
+@accept_option
+def report(target, output, open_it, accept_changed) -> None:
     """Write one HTML page of a run folder or a sweep's store.
 
     The page holds its data and loads nothing: it can be mailed, archived and opened
@@ -36,7 +37,8 @@ def report(target, output, open_it) -> None:
     with clear_errors():
         from . import report as reporting
 
-        path = reporting.write(target, output)
+        path, changed = reporting.write(target, output, accept_changed=accept_changed)
+        warn_of(changed)
         click.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         if open_it == "yes":
             click.launch(path.resolve().as_uri())

@@ -24,7 +24,7 @@ from . import runner, shards
 from .config import Config, load_config
 from .executors import Pool, workers
 from .shards import CurveSource, ShardTask
-from .store import Progress, exclusive, write_atomically
+from .store import Progress, exclusive
 from .sweep_design import frozen
 from .sweep_plan import Job, Plan, jobs_of, plan_of, table_of, tasks_of
 from .sweep_store import (
@@ -145,7 +145,7 @@ def run_sweep(
 
     Raises:
         StoreError: If the sweep's folder belongs to something else.
-        BlockingIOError: If another process works on it.
+        Busy: If another process works on it.
         WorkersError: If no worker can be had.
         OtherCode: If a worker has other code.
     """
@@ -293,11 +293,10 @@ def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
 
 
 def _write_results(store: SweepStore) -> None:
-    table = results_table(store.path)
-    for name, kind in (("results.parquet", "parquet"), ("results.csv.gz", "csv.gz")):
-        content, path = results_bytes(table, kind), store.path / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
+    table = results_table(store)
+    kinds = {"results.parquet": "parquet", "results.csv.gz": "csv.gz"}
+    files = {name: results_bytes(table, kind) for name, kind in kinds.items()}
+    store.keep("results", files)
 
 
 def _result(plan, store, computed, reused, seconds) -> SweepResult:

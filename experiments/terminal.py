@@ -9,7 +9,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +31,11 @@ results_option = click.option(
     default=Path("runs"),
     show_default=True,
     help="Folder of all results; trained curves are shared in it.",
+)
+accept_option = click.option(
+    "--accept-changed",
+    is_flag=True,
+    help="Show results that are not as they were computed, with a note that says so.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
@@ -132,6 +137,7 @@ def _exit_code(error: Exception) -> int | None:
     for module, name, code in (
         ("dpodl.models.data", "DataError", BAD_INPUT),
         ("dpodl.analysis.estimate", "Refused", BAD_INPUT),
+        ("dpodl.experiments.possible", "Changed", FAILED),
         ("dpodl.experiments.chain_store", "ChainError", FAILED),
         ("dpodl.models.checkpoints", "Rejected", FAILED),
         ("dpodl.models.build", "ForeignBuild", FOREIGN_BUILD),
@@ -140,6 +146,12 @@ def _exit_code(error: Exception) -> int | None:
         if kind is not None and isinstance(error, kind):
             return code
     return None
+
+
+def warn_of(changed: Iterable[str]) -> None:
+    """Say on standard error what was accepted though it is not as it was computed."""
+    for sentence in changed:
+        click.echo(f"dpodl: accepted: {sentence}", err=True)
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
