@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from .completion import config_argument
 from .terminal import (
+    UserPath,
     chain_argument,
     clear_errors,
     echo_json,
@@ -23,11 +25,11 @@ from .terminal import (
 
 
 @click.command()
-@click.argument("config", default="mining")
+@config_argument("mining")
 @overrides_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=Path("chains"),
     show_default=True,
     help="Folder of all chains; the chain gets a folder of its own in it.",
@@ -129,14 +131,14 @@ def show(chain, height, as_json) -> None:
 
 
 @click.command("verification-cost")
-@click.argument("config", default="mining")
+@config_argument("mining")
 @overrides_option
 @click.option(
     "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="S."
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="A CSV file for the table, all columns.",
 )
 @json_option

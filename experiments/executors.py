@@ -185,7 +185,7 @@ class DaskPool:
         except ImportError:
             raise WorkersError(
                 "the dask executor needs the package distributed: "
-                "pip install 'dpodl[dask]'"
+                "in dpodl's source folder, pip install -e '.[dask]'"
             ) from None
         self._distributed = distributed
         self._cluster = None

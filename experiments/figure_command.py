@@ -1,10 +1,9 @@
 """The command that draws results: figures."""
 
-from pathlib import Path
-
 import click
 
 from .terminal import (
+    UserPath,
     accept_option,
     clear_errors,
     progress_bars,
@@ -15,11 +14,11 @@ from .terminal import (
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", type=UserPath(file_okay=False))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     help="Where the figures are written; TARGET/figures unless given.",
 )
 @accept_option

@@ -1,17 +1,15 @@
 """The command that shows results: report."""
 
-from pathlib import Path
-
 import click
 
-from .terminal import accept_option, clear_errors, warn_of
+from .terminal import UserPath, accept_option, clear_errors, warn_of
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", type=UserPath(file_okay=False))
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="Where the page is written; report.html in the target unless given.",
 )
 @click.option(

@@ -36,7 +36,7 @@ from ..models.data import SHA256, Dataset
 from ..models.training import Curve
 from . import pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
-from .datasets import config_dataset
+from .datasets import check_images, config_dataset
 from .executors import processor, usable_cores
 from .store import (
     CurveStore,
@@ -103,8 +103,10 @@ def curve_settings(config: Config, dataset: Dataset) -> CurveSettings:
     """The curve settings of a config, checked against the data.
 
     Raises:
-        ConfigError: If a batch or an evaluation sample is larger than the data set.
+        ConfigError: If a batch or an evaluation sample is larger than the data set, or
+            a network needs larger images.
     """
+    check_images(dataset, config.menu.architectures)
     examples = len(dataset.x_train)
     training = config.training
     samples = examples if training.eval_samples == "all" else training.eval_samples

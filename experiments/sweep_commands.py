@@ -3,7 +3,6 @@
 import math
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,6 +10,7 @@ from .completion import config_argument
 from .terminal import (
     BAD_INPUT,
     FAILED,
+    UserPath,
     accept_option,
     clear_errors,
     echo_json,
@@ -24,9 +24,7 @@ from .terminal import (
     warn_of,
 )
 
-store_argument = click.argument(
-    "store", type=click.Path(path_type=Path, file_okay=False)
-)
+store_argument = click.argument("store", type=UserPath(file_okay=False))
 
 
 @click.command()
@@ -191,7 +189,7 @@ def sweep(
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="A file instead of the standard output; Parquet needs one.",
 )
 @accept_option

@@ -98,9 +98,11 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
     """
     # O_NONBLOCK: to open a pipe without a writer would wait for one.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(None, "not a regular file", str(path))
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "not a regular file", str(path))
+    with os.fdopen(descriptor, "rb") as file:
         yield file
 
 
@@ -127,12 +129,13 @@ def user_path(typed: str | os.PathLike[str]) -> Path:
         raise ValueError("a path is needed, got an empty one (. is this folder)")
     if "\0" in text:
         raise ValueError("a path has no NUL character")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
+    # Not Path.expanduser: a Path forgets that ./~ is a name in this folder.
+    found = os.path.expanduser(text)  # noqa: PTH111
+    if text.startswith("~") and found == text:
         raise ValueError(
             f"{text}: there is no such home folder (./{text} is a name of this folder)"
-        ) from None
+        )
+    return Path(found)
 
 
 def cache_folder() -> Path:
