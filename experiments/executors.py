@@ -32,7 +32,7 @@ THREADS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-_START_SECONDS, _CONNECT_SECONDS = 300, 30
+_START_SECONDS, _CONNECT_SECONDS, _CLOSE_SECONDS = 300, 30, 10
 
 
 class WorkersError(Exception):
@@ -236,9 +236,11 @@ class DaskPool:
 
     def close(self, *, now: bool) -> None:
         """Leave a cluster that is somebody's; end one that was started here."""
-        if now and getattr(self, "_executor", None) is not None:
-            self._executor.shutdown(wait=False)  # pyright: ignore
-        self._client.close()
+        # A scheduler that has gone cannot be told; that was said already.
+        with suppress(Exception):
+            if now and getattr(self, "_executor", None) is not None:
+                self._executor.shutdown(wait=False)  # pyright: ignore
+            self._client.close(timeout=_CLOSE_SECONDS)
         if self._cluster is not None:
             self._cluster.close()
 

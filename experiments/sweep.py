@@ -6,6 +6,7 @@ depend on its key alone: its settings, its curves, the code. So it does not matt
 computed it, beside which others, or how often the sweep was cut off in between.
 """
 
+import asyncio
 import logging
 import os
 import platform
@@ -13,7 +14,13 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +29,7 @@ import pandas as pd
 
 from . import runner, shards
 from .config import Config, load_config
-from .executors import Pool, workers
+from .executors import Pool, WorkersError, workers
 from .shards import CurveSource, ShardTask
 from .store import Progress, exclusive
 from .sweep_design import frozen
@@ -224,7 +231,7 @@ def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
         died = []
         for future in futures:
             task = pending.pop(future)
-            error = future.exception()
+            error = _failure(future)
             if error is None:
                 result = future.result()
                 keep(result.content, result.seconds, result.worker)
@@ -273,10 +280,24 @@ def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
                         suspects.append(part)
     except BaseException:
         for future, _ in list(pending.items()):
-            if future.done() and not future.cancelled() and not future.exception():
+            if future.done() and _failure(future) is None:
                 result = future.result()
                 keep(result.content, result.seconds, result.worker)
         raise
+
+
+def _failure(future: Future) -> BaseException | None:
+    """What a future that is done failed by.
+
+    A cluster whose scheduler goes gives up all its futures: nobody here does.
+    """
+    try:
+        return future.exception()
+    except (CancelledError, asyncio.CancelledError):
+        return WorkersError(
+            "the cluster has gone: its scheduler does not answer any more; finished "
+            "shards are kept, and the same command goes on from there"
+        )
 
 
 def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:

@@ -112,11 +112,13 @@ def sweep(
     reason; 1 points failed by an error; 2 bad input; 130 interrupted.
     """
     with clear_errors():
-        from .config import ConfigError, load_config
+        from .config import ConfigError, bound_text, load_config
 
         settings = load_config(config, overrides)
         from .sweep_design import frozen
 
+        for each in over:
+            bound_text(each, "--over")
         problems = [each for each in over if not all(each.partition("=")[:2])]
         if problems:
             raise ConfigError(f"--over takes a.b=values, got {', '.join(problems)}")
