@@ -9,6 +9,7 @@ import click
 from ..experiments.terminal import (
     BAD_INPUT,
     FAILED,
+    UserPath,
     clear_errors,
     echo_json,
     fail,
@@ -42,7 +43,7 @@ ROUNDS = {False: 5, True: 7}
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=Path("benchmarks/results"),
     show_default=True,
     help="Where <date>-<machine>.json and .md are written.",
@@ -54,8 +55,8 @@ def bench(quick, only, listed, profile, output, as_json, quiet) -> None:
 
     Every contender has a process of its own, pinned to its cores; they take turns.
     A row ends in target met, target missed, or no conclusion if it is too noisy to
-    conclude. Alternatives (pip install 'dpodl[bench]') that are not installed are
-    left out with a word.
+    conclude. Alternatives (pip install -e '.[bench]' in the source folder) that are
+    not installed are left out with a word.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from ..models.pins import seed_key
 from . import evaluation, pictures, runner
 from .config import Config, ConfigError
 from .datasets import config_dataset
-from .store import Progress, table_bytes, write_atomically
+from .store import Progress, keep, table_bytes
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
@@ -82,12 +82,10 @@ def attack(
 
 def write(table: pd.DataFrame, folder: Path, *, command: str) -> None:
     """Write the table and its figure."""
-    write_atomically(folder / "attacks.csv", table_bytes(table))
     files = pictures.render(
         {"attacks": table}, command=command, figures={"attacks": attacks}
     )
-    for name, content in files.items():
-        write_atomically(folder / name, content)
+    keep(folder, "attack", command, {"attacks.csv": table_bytes(table), **files})
 
 
 def _branched(

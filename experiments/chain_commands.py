@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from .completion import config_argument
 from .terminal import (
+    UserPath,
     chain_argument,
     clear_errors,
     echo_json,
@@ -23,11 +25,11 @@ from .terminal import (
 
 
 @click.command()
-@click.argument("config", default="mining")
+@config_argument("mining")
 @overrides_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     default=Path("chains"),
     show_default=True,
     help="Folder of all chains; the chain gets a folder of its own in it.",
@@ -162,14 +164,14 @@ def show(chain, height, as_json) -> None:
 
 
 @click.command("verification-cost")
-@click.argument("config", default="mining")
+@config_argument("mining")
 @overrides_option
 @click.option(
     "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="S."
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="A CSV file for the table, all columns.",
 )
 @json_option
@@ -186,12 +188,12 @@ def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
         settings = load_config(config, overrides)
         set_up_jax()
         from . import verification_cost as costs
-        from .store import table_bytes, write_atomically
+        from .store import table_bytes, write_listed
 
         with progress_bars(quiet or as_json) as progress:
             table = costs.config_costs(settings, steps, progress)
         if output is not None:
-            write_atomically(output, table_bytes(table))
+            write_listed(output, table_bytes(table))
         if as_json:
             click.echo(table.to_json(orient="records", indent=1))
             return

@@ -21,6 +21,8 @@ from .report_commands import report
 from .risk_commands import risk
 from .sweep_commands import results, status, sweep
 from .terminal import (
+    Program,
+    UserPath,
     clear_errors,
     json_option,
     overrides_option,
@@ -31,7 +33,7 @@ from .terminal import (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dpodl")
 @click.option(
     "-v",
@@ -62,7 +64,7 @@ def main(verbose: int) -> None:
 @overrides_option
 @click.option(
     "--clock",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="A file that `dpodl calibrate-clock` wrote: this machine's times.",
 )
 @click.option(
@@ -147,11 +149,11 @@ def configs(as_json) -> None:
 
 
 @main.command("calibrate-clock")
-@click.argument("config", default="quickstart")
+@config_argument("quickstart")
 @overrides_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     default=Path("clock.toml"),
     show_default=True,
     help="Where the measured [clock] is written.",

@@ -28,6 +28,15 @@ class ConfigSource(click.ParamType):
 
     name = "config"
 
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """What was typed, ``~`` expanded: a name has none."""
+        from ..models.files import user_path
+
+        try:
+            return str(user_path(value)) if value.startswith("~") else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:

@@ -39,6 +39,21 @@ _BRANCH = re.compile(
 )
 
 
+# Beyond all that a config needs: a parser must not fall over what it is given.
+_MOST_TEXT, _MOST_DEEP = 1 << 20, 16
+_STRINGS = re.compile(
+    r"#[^\n]*"
+    r'|"""(?:\\.|[^\\])*?"""'
+    r"|'''.*?'''"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'",
+    re.DOTALL,
+)
+_BRACKETS = re.compile(r"[\[\]{}]")
+_DOTTED = re.compile(rf"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){{{_MOST_DEEP}}}")
+_SHOWN = 200  # characters of a value in a message
+
+
 class ConfigError(Exception):
     """The config cannot be used; the message names every field that is wrong."""
 
@@ -220,7 +235,7 @@ def parse_config(text: str, source: str) -> Config:
     Raises:
         ConfigError: With every problem found, field by field.
     """
-    return _validated(_parse_toml(text, source), source)
+    return _validated(parse_toml(text, source), source)
 
 
 def _validated(settings: dict[str, Any], source: str) -> Config:
@@ -242,23 +257,52 @@ def _read_toml(source: str) -> dict[str, Any]:
         text = shipped[source]
     else:
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open("rb") as file:  # a pipe is as good as a file here
+                text = file.read(_MOST_TEXT + 1).decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise ConfigError(f"cannot read the config {source}: {reason}") from None
-    return _parse_toml(text, source)
+    return parse_toml(text, source)
 
 
-def _parse_toml(text: str, source: str) -> dict[str, Any]:
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """TOML's tables, within bounds.
+
+    Raises:
+        ConfigError: If it is no TOML, or larger or deeper than any config.
+    """
+    bound_text(text, source)
     try:
         return tomllib.loads(text)
     except ValueError as error:  # not TOML, or a number of thousands of digits
         raise ConfigError(f"{source} is not valid TOML: {error}") from None
 
 
+def bound_text(text: str, source: str) -> None:
+    """Refuse what would take a parser's memory or stack, before it is parsed.
+
+    Raises:
+        ConfigError: If it is larger or deeper than any config.
+    """
+    if len(text) > _MOST_TEXT:
+        raise ConfigError(
+            f"{source} is no config: it has more than {_MOST_TEXT:,} characters"
+        )
+    bare = _STRINGS.sub(lambda found: "" if found[0][0] == "#" else "s", text)
+    depth = deepest = 0
+    for bracket in _BRACKETS.finditer(bare):
+        depth += 1 if bracket[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > _MOST_DEEP or _DOTTED.search(bare):
+        raise ConfigError(
+            f"{source} is nested deeper than {_MOST_DEEP} levels; no setting is"
+        )
+
+
 def _apply(settings: dict[str, Any], override: str) -> None:
     path, separator, text = override.partition("=")
     keys = path.strip().split(".")
+    bound_text(override, "--set")
     if not separator or not all(keys):
         raise ConfigError(f"--set takes a.b=value, got {override!r}")
     value: Any = text.strip()
@@ -296,9 +340,17 @@ def problems_of(error: ValidationError) -> list[str]:
             continue
         message = problem["msg"].removeprefix("Value error, ")
         given = problem.get("input")
-        shown = "" if isinstance(given, dict | BaseModel) else f" (got {given!r})"
+        shown = "" if isinstance(given, dict | BaseModel) else f" (got {_brief(given)})"
         lines.append(f"{field}: {message}" + ("" if "got " in message else shown))
     return lines
+
+
+def _brief(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _known_settings(place: Sequence[str]) -> list[str]:

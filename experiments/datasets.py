@@ -1,5 +1,7 @@
 """The data set a config asks for."""
 
+from collections.abc import Sequence
+
 from ..models.data import Dataset, load_dataset
 from .config import Config, ConfigError
 
@@ -8,10 +10,12 @@ def config_dataset(config: Config) -> Dataset:
     """The config's data set, cut to its first ``data.examples`` training images.
 
     Raises:
-        ConfigError: If there are not so many.
+        ConfigError: If there are not so many, or a network of the menu needs larger
+            ones.
         DataError: If the data set cannot be read.
     """
     dataset = load_dataset(config.data.name, config.data.path)
+    check_images(dataset, config.menu.architectures)
     examples = config.data.examples
     if examples is None:
         return dataset
@@ -25,3 +29,25 @@ def config_dataset(config: Config) -> Dataset:
         y_train=dataset.y_train[:examples],
         sha256=f"{dataset.sha256}, first {examples}",
     )
+
+
+def check_images(dataset: Dataset, architectures: Sequence[str]) -> None:
+    """See that every network can be made for the data set's images.
+
+    Raises:
+        ConfigError: If some need larger images; names them.
+    """
+    from ..models.networks import forward_operations
+
+    height, width = dataset.x_train.shape[1:]
+    problems = []
+    for architecture in architectures:
+        try:
+            forward_operations(architecture, (height, width), dataset.n_classes)
+        except ValueError:
+            problems.append(architecture)
+    if problems:
+        raise ConfigError(
+            f"menu.architectures: the images of {dataset.name} are {height}×{width}, "
+            f"too small for the convolutions of {', '.join(problems)}"
+        )

@@ -50,7 +50,7 @@ from .config import Config, ConfigError, fingerprint
 from .datasets import config_dataset
 from .design_targets import Asked, Scan, read_scan, read_targets
 from .sections import format_target, success_probability, target_of_probability
-from .store import Progress, table_bytes, write_atomically
+from .store import Progress, keep, table_bytes
 
 FINALISTS, NEAREST = 10, 5
 UNITS = {
@@ -179,9 +179,9 @@ def design(
 
 def write(result: Design, folder: Path, *, command: str) -> None:
     """Write every table as CSV, and the command that made them."""
-    write_atomically(folder / "command.txt", f"{command}\n".encode())
-    for name, table in result.tables.items():
-        write_atomically(folder / f"{name}.csv", table_bytes(table))
+    files = {f"{name}.csv": table_bytes(table) for name, table in result.tables.items()}
+    files["command.txt"] = f"{command}\n".encode()
+    keep(folder, "design", command, files)
 
 
 def folder_name(config: Config, targets: Sequence[str], over: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ from ..models.pins import seed_key
 from . import evaluation, pictures, runner
 from .config import Config
 from .datasets import config_dataset
-from .store import Progress, table_bytes, write_atomically
+from .store import Progress, keep, table_bytes
 
 POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
@@ -155,12 +155,10 @@ def write(found: Effects, folder: Path, *, command: str) -> None:
         "findings": found.findings,
         "refused": found.refused,
     }
-    for name, table in tables.items():
-        write_atomically(folder / f"{name}.csv", table_bytes(table))
     figures = {k: figure for k, figure in _FIGURES.items() if k in found.tables}
     files = pictures.render(found.tables, command=command, figures=figures)
-    for name, content in files.items():
-        write_atomically(folder / name, content)
+    files |= {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+    keep(folder, "effects", command, files)
 
 
 def _domination(laws: Sequence[Evidence]) -> list[Row]:

@@ -32,7 +32,7 @@ THREADS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-_START_SECONDS, _CONNECT_SECONDS = 300, 30
+_START_SECONDS, _CONNECT_SECONDS, _CLOSE_SECONDS = 300, 30, 10
 
 
 class WorkersError(Exception):
@@ -185,7 +185,7 @@ class DaskPool:
         except ImportError:
             raise WorkersError(
                 "the dask executor needs the package distributed: "
-                "pip install 'dpodl[dask]'"
+                "in dpodl's source folder, pip install -e '.[dask]'"
             ) from None
         self._distributed = distributed
         self._cluster = None
@@ -236,9 +236,11 @@ class DaskPool:
 
     def close(self, *, now: bool) -> None:
         """Leave a cluster that is somebody's; end one that was started here."""
-        if now and getattr(self, "_executor", None) is not None:
-            self._executor.shutdown(wait=False)  # pyright: ignore
-        self._client.close()
+        # A scheduler that has gone cannot be told; that was said already.
+        with suppress(Exception):
+            if now and getattr(self, "_executor", None) is not None:
+                self._executor.shutdown(wait=False)  # pyright: ignore
+            self._client.close(timeout=_CLOSE_SECONDS)
         if self._cluster is not None:
             self._cluster.close()
 

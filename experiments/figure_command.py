@@ -1,22 +1,29 @@
 """The command that draws results: figures."""
 
-from pathlib import Path
-
 import click
 
-from .terminal import clear_errors, progress_bars, quiet_option, set_up_jax
+from .terminal import (
+    UserPath,
+    accept_option,
+    clear_errors,
+    progress_bars,
+    quiet_option,
+    set_up_jax,
+    warn_of,
+)
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", type=UserPath(file_okay=False))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     help="Where the figures are written; TARGET/figures unless given.",
 )
+@accept_option
 @quiet_option
-def figures(target, names, output, quiet) -> None:
+def figures(target, names, output, accept_changed, quiet) -> None:
     """Draw figures and tables of a run folder or a sweep's store.
 
     Each comes as PDF, SVG, PNG and as the CSV of what is drawn, table_2 as LaTeX and
@@ -34,7 +41,10 @@ def figures(target, names, output, quiet) -> None:
 
         folder = target / "figures" if output is None else output
         with progress_bars(quiet) as progress:
-            made = figure_files.write(target, names, folder, progress)
+            made = figure_files.write(
+                target, names, folder, progress, accept_changed=accept_changed
+            )
+        warn_of(made.changed)
         for name, files in made.files.items():
             click.echo(f"{name}: {', '.join(path.name for path in files)}")
         for name, reason in made.left_out.items():

@@ -1,9 +1,12 @@
 """From a run folder or a sweep's store to files of figures and tables."""
 
+import re
 import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -13,12 +16,13 @@ from ..figures.needs import NEEDS, Lacking, lacking
 from ..figures.parameters import few
 from ..figures.style import save
 from ..figures.svg import save_svg
-from ..models.curves import CurveSet, draw_runs
+from ..models.curves import CurveSet
+from ..models.files import write_atomically
 from . import evaluation, report, runner
-from .config import Config, ConfigError, load_config, parse_config
+from .config import Config, ConfigError, parse_config
 from .datasets import config_dataset
 from .sections import format_target
-from .store import Progress, RunFolder, table_bytes, write_atomically
+from .store import Progress, RunFolder, exclusive, table_bytes
 from .threshold_map import P_2, telling_accuracies, threshold_map
 
 # Tables that other commands write; they are shown if they lie in the target.
@@ -34,107 +38,142 @@ class Made(NamedTuple):
     Attributes:
         files: Name → its files.
         left_out: Name → why it has none.
+        changed: What was drawn though it is not as it was computed.
     """
 
     files: dict[str, list[Path]]
     left_out: dict[str, str]
+    changed: list[str]
 
 
-def write(target: Path, names: Sequence[str], folder: Path, progress: Progress) -> Made:
+def write(
+    target: Path,
+    names: Sequence[str],
+    folder: Path,
+    progress: Progress,
+    *,
+    accept_changed: bool = False,
+) -> Made:
     """Draw what the target has the numbers for.
 
     Args:
-        target: A run folder or a sweep's store.
+        target: A run folder, a sweep's store, or the folder of ``dpodl attack`` or
+            ``compare``.
         names: Of figures; none: all. ``security_map`` by name is computed if its table
             is not there, and then kept as ``thresholds.csv`` in the target.
         folder: Where to.
         progress: Told of each figure.
+        accept_changed: Whether what was changed is drawn, with a note on each figure.
 
     Raises:
-        ConfigError: If a name is unknown, the target is neither, or its tables are
-            damaged.
+        ConfigError: If a name is unknown, or the target is none of these.
+        Changed: If a table is not what was written, or holds what cannot be.
     """
     unknown = [name for name in names if name not in NEEDS]
     if unknown:
         raise ConfigError(
             f"no figure is called {', '.join(unknown)}; there are {', '.join(NEEDS)}"
         )
-    tables = read_tables(target)
+    source = RunFolder(target, accept_changed=accept_changed)
+    tables, unlisted = read_tables(source)
     if _MAP in names and "thresholds" not in tables:
-        tables["thresholds"] = _thresholds(target, tables, progress)
+        tables["thresholds"] = _thresholds(source, tables, progress)
     wanted = [name for name in NEEDS if name in names or not names]
     modules = {**FIGURES, **MORE_FIGURES}
     folder.mkdir(parents=True, exist_ok=True)
-    made = Made({}, {})
+    made = Made({}, {}, source.changed)
     for done, name in enumerate(wanted):
         progress("figures", done, len(wanted))
         reason = lacking(name, tables)
-        if not reason:
+        if reason:
+            reason = next(
+                (unlisted[t] for t in NEEDS[name].tables if t in unlisted), reason
+            )
+        else:
             command = shlex.join(["dpodl", "figures", str(target), name])
+            stem = folder / name
             try:
-                made.files[name] = _draw(modules[name], tables, folder / name, command)
-            except Lacking as error:
-                reason = str(error)
-            except ValueError as error:
-                raise ConfigError(f"{name} of {target}: {error}") from error
+                with report.shown(source):
+                    files = _draw(modules[name], tables, stem, command, source.changed)
+                made.files[name] = files
+            except ConfigError as error:
+                if not isinstance(error.__cause__, Lacking):
+                    raise ConfigError(f"{name}: {error}") from error
+                reason = str(error.__cause__)
         if reason:
             made.left_out[name] = reason
     progress("figures", len(wanted), len(wanted))
     return made
 
 
-def read_tables(target: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a run folder or a store, and those that lie beside them.
+def read_tables(
+    folder: RunFolder,
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """The tables of a folder, and those that lie beside them.
 
     A run is a sweep of one point: its ``points`` are its estimates.
 
+    Returns:
+        Tables by name; and why other tables that lie there are not used.
+
     Raises:
-        ConfigError: If the target is neither, or its tables cannot be read.
+        ConfigError: If the folder has no such tables.
+        Changed: If one is not what was written, or holds what cannot be.
     """
-    run = (target / "config.toml").is_file()
-    if not run and not any((target / name).is_file() for name in _STORE):
+    target = folder.path
+    run = (target / "config.toml").is_file() and (target / "curves.npz").is_file()
+    store = any((target / name).is_file() for name in _STORE)
+    if not run and not store and not (target / "manifest.json").is_file():
         raise ConfigError(
             "TARGET must be a run folder (with config.toml) or a sweep's store (with "
             f"{' or '.join(_STORE)}), got {target}"
         )
-    reader = RunFolder(target)
-    names = (*runner.TABLES, *_BESIDE) if run else _BESIDE
-    try:
+    names = [
+        name
+        for name in ((*runner.TABLES, *_BESIDE) if run else _BESIDE)
+        if (target / f"{name}.csv").is_file()
+    ]
+    unlisted = {
+        name: f"{name}.csv is not in the folder's manifest.json: draw it in the folder "
+        "that it was computed in, or --accept-changed draws it here"
+        for name in names
+        if name in _BESIDE
+        and not folder.accept_changed
+        and not folder.lists(f"{name}.csv")
+    }
+    with report.shown(folder):
         tables = {
-            name: reader.table(f"{name}.csv")
-            for name in names
-            if (target / f"{name}.csv").is_file()
+            name: folder.table(f"{name}.csv") for name in names if name not in unlisted
         }
-    except ValueError as error:
-        raise ConfigError(f"a table of {target} cannot be read: {error}") from error
-    if run:
-        config = load_config(str(target / "config.toml"))
-        if "estimates" in tables:
-            tables["points"] = _one_point(config, tables["estimates"])
-    else:
-        points = _results(target)
-        tables["points"] = _with_epsilon(points, target / "sweep.toml")
-    return tables
+        if run:
+            config = _frozen(folder, "config.toml")
+            if "estimates" in tables:
+                tables["points"] = _one_point(config, tables["estimates"])
+        elif store:
+            tables["points"] = _with_epsilon(_results(folder), folder)
+    return tables, unlisted
 
 
-def _results(store: Path) -> pd.DataFrame:
-    if (store / "points.parquet").is_file():
-        from .sweep_store import read_results
+def _results(folder: RunFolder) -> pd.DataFrame:
+    if (folder.path / "points.parquet").is_file():
+        from .sweep_store import SweepStore, results_frame
 
-        return read_results(store)
-    return report.read_store(store)
+        store = SweepStore(folder.path)
+        store.folder = folder
+        return results_frame(store)
+    return report.read_store(folder)
 
 
-def _with_epsilon(points: pd.DataFrame, toml: Path) -> pd.DataFrame:
+def _with_epsilon(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
     """ε is needed to draw the fitted decay; a sweep over it has it already."""
-    if "security.epsilon" in points or not toml.is_file():
+    if "security.epsilon" in points or not (folder.path / "sweep.toml").is_file():
         return points
-    epsilon = _frozen(toml).security.epsilon
+    epsilon = _frozen(folder, "sweep.toml").security.epsilon
     return points.assign(**{"security.epsilon": epsilon})
 
 
-def _frozen(toml: Path) -> Config:
-    return parse_config(toml.read_text("utf-8"), str(toml))
+def _frozen(folder: RunFolder, name: str) -> Config:
+    return parse_config(report.text_of(folder, name), str(folder.path / name))
 
 
 def _one_point(config: Config, estimates: pd.DataFrame) -> pd.DataFrame:
@@ -156,38 +195,58 @@ def _one_point(config: Config, estimates: pd.DataFrame) -> pd.DataFrame:
     return estimates.assign(**head)
 
 
-def _draw(module, tables, stem: Path, command: str) -> list[Path]:
+def _draw(
+    module, tables, stem: Path, command: str, changed: Sequence[str]
+) -> list[Path]:
     df = module.data(tables)
+    note = f"Not as it was computed: {'; '.join(changed)}" if changed else ""
     numbers = stem.with_name(f"{stem.name}.csv")
     if hasattr(module, "latex"):
         paths = [stem.with_name(f"{stem.name}.tex")]
         text = f"% Reproduce with: {command}\n{module.latex(df)}"
+        if note:
+            text = f"% {note}\n{text}\n\\par\\textbf{{{_latex(note)}}}\n"
         write_atomically(paths[0], text.encode())
     else:
         figure = module.draw(df)
+        if note:
+            _write_on(figure, note)
         paths = save(figure, stem, command=command)
         vector = stem.with_name(f"{stem.name}.svg")
         paths.append(save_svg(figure, vector, command=command))
-    write_atomically(numbers, table_bytes(df))
+    write_atomically(numbers, table_bytes(df.assign(changed=note) if note else df))
     return [*paths, numbers]
+
+
+def _write_on(figure, note: str) -> None:
+    """Put a note over a figure, within its width."""
+    width = max(40, int(figure.get_figwidth() * 24))
+    text = textwrap.fill(note, width)
+    style = {"fontsize": 5, "color": "#D55E00", "ha": "center", "va": "top"}
+    figure.text(0.5, 0.999, text, zorder=10, **style, backgroundcolor="#FFFFFFC0")
+
+
+def _latex(text: str) -> str:
+    return re.sub(r"([\\{}$&#%_^~])", lambda found: f"\\char{ord(found[1])}{{}}", text)
 
 
 # ---------------------------------------------------------------- the table thresholds
 
 
-def _thresholds(target: Path, tables, progress: Progress) -> pd.DataFrame:
+def _thresholds(folder: RunFolder, tables, progress: Progress) -> pd.DataFrame:
     """β* over what the sweep has of T_acc and p_2, or over telling values."""
+    target = folder.path
     run = (target / "config.toml").is_file()
-    toml = target / ("config.toml" if run else "sweep.toml")
-    if not toml.is_file():
+    toml = "config.toml" if run else "sweep.toml"
+    if not (target / toml).is_file():
         raise ConfigError(
             f"{_MAP} needs thresholds.csv, or a frozen config to compute it from; "
             f"{target} has neither"
         )
-    config = _frozen(toml)
+    config = _frozen(folder, toml)
     # A sweep's curves lie beside its store; what is missing there is trained.
     curves = (
-        _run_curves(target, config)
+        _run_curves(folder, config)
         if run
         else runner.train(config, target.parent, progress)
     )
@@ -197,7 +256,12 @@ def _thresholds(target: Path, tables, progress: Progress) -> pd.DataFrame:
     table = threshold_map(
         config, curves, _costs(config, curves), progress, t_accs=t_accs, p_2s=p_2s
     )
-    write_atomically(target / "thresholds.csv", table_bytes(table))
+    content = table_bytes(table)
+    if folder.changed:  # nobody shall take it for what this folder computed
+        write_atomically(target / "thresholds.csv", content)
+        return table
+    with exclusive(target):
+        folder.finish("thresholds", config.digest(), {"thresholds.csv": content})
     return table
 
 
@@ -209,19 +273,12 @@ def _swept(points: pd.DataFrame, name: str) -> list[float]:
     return few(values, _MOST_VALUES)
 
 
-def _run_curves(folder: Path, config: Config) -> CurveSet:
+def _run_curves(folder: RunFolder, config: Config) -> CurveSet:
     try:
-        with np.load(folder / "curves.npz", allow_pickle=False) as file:
-            return CurveSet(
-                draw_runs(config.seed, config.training.runs, config.menu.build()),
-                file["steps"],
-                file["correct"],
-                file["loss"],
-                int(file["eval_samples"]),
-                int(file["population"]),
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{folder / 'curves.npz'} cannot be read: {error}") from error
+        return runner.stored_curves(folder, config)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        path = folder.path / "curves.npz"
+        raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
 def _costs(config: Config, curves: CurveSet) -> np.ndarray | None:

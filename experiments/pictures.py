@@ -1,8 +1,6 @@
 """Draw the figures of a run from its tables."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import pandas as pd
@@ -32,16 +30,13 @@ def render(
     """
     # Matplotlib: not for those who only ask what was drawn.
     from ..figures import FIGURES
-    from ..figures.style import save
+    from ..figures.style import rendered
 
     if figures is None:
         figures = {name: FIGURES[name] for name in drawn(tables)}
     files = {}
-    with TemporaryDirectory() as folder:
-        for name, figure in figures.items():
-            base = Path(folder) / name
-            save(figure.draw(figure.data(tables)), base, command=command)
-            for suffix in (".png", ".pdf"):
-                path = base.with_suffix(suffix)
-                files[f"figures/{path.name}"] = path.read_bytes()
+    for name, figure in figures.items():
+        drawing = figure.draw(figure.data(tables))
+        for suffix, content in rendered(drawing, command=command).items():
+            files[f"figures/{name}.{suffix}"] = content
     return files

@@ -21,7 +21,7 @@ from .chain_setting import prover_names
 from .chain_store import ChainError, ChainFolder
 from .config import Config, parse_config
 from .datasets import config_dataset
-from .store import Progress, table_bytes, write_atomically
+from .store import Progress, keep, table_bytes
 
 _RESAMPLES = 24
 _REPLICAS = 1000
@@ -167,9 +167,9 @@ def write(reality: Reality, folder: Path, *, command: str) -> None:
         folder: Where to.
         command: What reproduces it, written into the figure's metadata.
     """
-    for name, table in reality.tables.items():
-        write_atomically(folder / f"{name}.csv", table_bytes(table))
     drawn = {"model_against_reality": model_against_reality}
     files = pictures.render(reality.tables, command=command, figures=drawn)
-    for name, content in files.items():
-        write_atomically(folder / name, content)
+    files |= {
+        f"{name}.csv": table_bytes(table) for name, table in reality.tables.items()
+    }
+    keep(folder, "compare", command, files)

@@ -1,8 +1,9 @@
 """From a finished run or a sweep's store to one HTML page."""
 
+import io
 import json
-import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,44 +11,54 @@ import pandas as pd
 from pydantic import BaseModel
 
 from ..figures.report import page
+from ..models.files import read_regular
 from . import summary
-from .config import Config, ConfigError, load_config
+from .config import Config, ConfigError, parse_config, parse_toml
+from .possible import Changed, check_possible
 from .runner import TABLES
 from .store import RunFolder, write_atomically
 
+# What shows that a folder is a store, and no table that somebody put there.
+_OURS = ("manifest.json", "points.parquet", "shards")
 _STORES = ("results.parquet", "results.csv.gz", "results.csv")
 
 
-def write(target: Path, output: Path | None = None) -> Path:
+def write(
+    target: Path, output: Path | None = None, *, accept_changed: bool = False
+) -> tuple[Path, list[str]]:
     """Write the page of a run folder or of a sweep's store.
 
     Args:
         target: A run folder, or a folder with ``results.parquet`` or ``results.csv``.
         output: Where to; ``report.html`` in the target unless given.
+        accept_changed: Whether what was changed is shown, with a note on the page.
 
     Returns:
-        The page's path.
+        The page's path, and what is in it that no digest vouches for.
 
     Raises:
-        ConfigError: If the target is neither, or is not finished, or is damaged.
+        ConfigError: If the target is neither, or is not finished.
+        Changed: If a file is not what was written, or holds what cannot be.
     """
     path = target / "report.html" if output is None else output
-    write_atomically(path, html(target).encode())
-    return path
+    folder = RunFolder(target, accept_changed=accept_changed)
+    write_atomically(path, html(folder).encode())
+    return path, folder.changed + folder.unvouched
 
 
-def html(target: Path) -> str:
+def html(folder: RunFolder) -> str:
     """The page of a run folder or of a sweep's store.
 
     Raises:
-        ConfigError: If the target is neither, or is not finished, or is damaged.
+        ConfigError: If the target is neither, or is not finished.
+        Changed: If a file is not what was written, or holds what cannot be.
     """
+    target = folder.path
     if any((target / name).is_file() for name in _STORES):
-        points = read_store(target)
-        try:
-            return page({"points": points}, sweep_facts(target, points))
-        except ValueError as error:
-            raise ConfigError(f"{target}: {error}") from error
+        points = read_store(folder)
+        with shown(folder):
+            facts = sweep_facts(folder, points)
+            return page({"points": points}, _with_note(facts, folder))
     if not (target / "config.toml").is_file():
         raise ConfigError(
             "TARGET must be a run folder (with config.toml and estimates.csv) or a "
@@ -59,47 +70,125 @@ def html(target: Path) -> str:
             f"the run in {target} is not finished: {', '.join(missing)} missing; "
             f"dpodl run {target / 'config.toml'} goes on with it"
         )
+    with shown(folder):
+        tables = {name: folder.table(f"{name}.csv") for name in TABLES}
+        return page(tables, _with_note(run_facts(folder, tables), folder))
+
+
+@contextmanager
+def shown(folder: RunFolder) -> Iterator[None]:
+    """One line for what goes wrong with tables that nobody vouches for.
+
+    Raises:
+        ConfigError: If the folder's tables cannot be shown.
+    """
     try:
-        tables = {name: RunFolder(target).table(f"{name}.csv") for name in TABLES}
-        return page(tables, run_facts(target, tables))
-    # A table that lost a column lacks an attribute where the summary reads it.
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ConfigError(f"the tables in {target} cannot be shown: {error}") from error
+        yield
+    except (Changed, ConfigError, OSError):
+        raise
+    except Exception as error:
+        # What is as it was written and cannot be shown is this program's fault.
+        trusted = not folder.changed and not folder.unvouched
+        if trusted and not isinstance(error, ValueError):
+            raise
+        raise ConfigError(
+            f"the tables in {folder.path} cannot be shown: "
+            f"{str(error) or type(error).__name__}"
+        ) from error
 
 
-def read_store(path: Path) -> pd.DataFrame:
+def _with_note(facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """The facts of a page that also says what is not as it was computed."""
+    if not folder.changed:
+        return facts
+    rows = [(sentence,) for sentence in folder.changed]
+    told = f"NOT AS IT WAS COMPUTED: {'; '.join(folder.changed)}. "
+    return facts | {
+        "verdict": told + facts["verdict"],
+        "sections": [
+            ("Not as it was computed", ("accepted by --accept-changed",), rows),
+            *facts["sections"],
+        ],
+    }
+
+
+def read_store(folder: RunFolder) -> pd.DataFrame:
     """A sweep's tidy results: a row for each number of each point.
 
     Raises:
         ConfigError: If there are none, or none that can be read here.
+        Changed: If they are not what was written, or hold what cannot be.
     """
-    found = [path / name for name in _STORES if (path / name).is_file()]
+    path = folder.path
+    found = [name for name in _STORES if (path / name).is_file()]
     if not found:
         raise ConfigError(f"{path} has neither {' nor '.join(_STORES)}")
-    if found[0].suffix == ".parquet":
-        try:
-            return pd.read_parquet(found.pop(0))
-        except ImportError as error:
-            if not found:
-                raise ConfigError(
-                    f"{path / _STORES[0]} needs pyarrow: install it, or export the "
-                    "results as results.csv"
-                ) from error
+    name, *others = found
+    content = _store_content(folder, name)
+    with shown(folder):
+        if name.endswith(".parquet"):
+            try:
+                frame = _parquet(content, path / name)
+            except ImportError as error:
+                if not others:
+                    raise ConfigError(
+                        f"{path / name} needs pyarrow: install it, or export the "
+                        "results as results.csv"
+                    ) from error
+                name = others[0]
+                frame = _csv(_store_content(folder, name), name)
+        else:
+            frame = _csv(content, name)
+    check_possible(frame, str(path / name))
+    return frame
+
+
+def _store_content(folder: RunFolder, name: str) -> bytes:
+    """A store's results; an exported table that lies alone has no digest."""
+    path = folder.path
+    alone = not any((path / each).exists() for each in _OURS)
+    if not alone:
+        return folder.read(name)
+    told = (
+        f"{path / name} is an exported table: no digest vouches that its numbers are "
+        "as they were computed"
+    )
+    if told not in folder.unvouched:
+        folder.unvouched.append(told)
+    return read_regular(path / name)
+
+
+def _parquet(content: bytes, path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except ImportError:
+        raise
+    except Exception as error:  # whatever Arrow meets in a file that is none of its own
+        raise ConfigError(f"{path} is no Parquet table of results: {error}") from None
+
+
+def _csv(content: bytes, name: str) -> pd.DataFrame:
     # An id such as 1e5 is no number, and a column's type must not hang on where its
     # first text stands.
     texts: Any = dict.fromkeys(("point", "status", "error", "quantity", "method"), str)
     return pd.read_csv(
-        found[0], dtype=texts, keep_default_na=False, na_values=[""], low_memory=False
+        io.BytesIO(content),
+        compression="gzip" if name.endswith(".gz") else None,
+        dtype=texts,
+        keep_default_na=False,
+        na_values=[""],
+        low_memory=False,
     )
 
 
-def run_facts(folder: Path, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def run_facts(folder: RunFolder, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """What a run's page says beside its charts.
 
     Raises:
         ConfigError: If the folder's config cannot be read.
+        Changed: If it, or what is known of the run's origin, is not what was written.
     """
-    config = load_config(str(folder / "config.toml"))
+    config = parse_config(text_of(folder, "config.toml"), str(folder.path))
     notes: Any = tables["notes"]
     figures = summary.closing_rows(config, tables)
     laws = (summary.law_columns(tables), summary.law_rows(tables))
@@ -133,18 +222,21 @@ def run_facts(folder: Path, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     }
 
 
-def sweep_facts(store: Path, points: pd.DataFrame) -> dict[str, Any]:
+def sweep_facts(folder: RunFolder, points: pd.DataFrame) -> dict[str, Any]:
     """What a sweep's page says first: how many points, and how many are safe.
 
     Raises:
         ConfigError: If the store's config is no TOML.
+        Changed: If a file of the store is not what was written.
     """
-    config = _toml(store / "sweep.toml")
+    store = folder.path
+    config = _toml(folder, "sweep.toml")
     target = config.get("security", {}).get("target")
     if "security.target" not in points and target is not None:
         points = points.assign(**{"security.target": target})
     settings = [row for row in _flat(config) if not row[0].startswith("mining.")]
-    provenance = list(_provenance(store)) if config else []
+    provenance = list(_sweep_provenance(folder)) if config else []
+    unvouched = [("digest", sentence) for sentence in folder.unvouched]
     heads: Any = points.drop_duplicates("point")
     done = int((heads["status"] == "done").sum())
     failed = len(heads) - done
@@ -157,7 +249,7 @@ def sweep_facts(store: Path, points: pd.DataFrame) -> dict[str, Any]:
         "verdict": f"{line} {_safe_points(points, done)}",
         "sections": [
             ("Settings", ("setting", "value"), settings),
-            ("Provenance", ("fact", "value"), provenance),
+            ("Provenance", ("fact", "value"), provenance + unvouched),
         ],
     }
 
@@ -199,15 +291,24 @@ def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
     yield from (row for row in walk(config, "") if not row[0].startswith("mining."))
 
 
-def _provenance(folder: Path) -> Iterator[tuple[str, str]]:
-    path = folder / "provenance.json"
+def _provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
     try:
-        facts = json.loads(path.read_text())
-    except (OSError, ValueError):
-        yield "provenance.json", "missing or damaged: this run's origin is not known"
+        facts = json.loads(folder.read("provenance.json"))
+    except FileNotFoundError:
+        yield "provenance.json", "missing: this run's origin is not known"
         return
-
+    except (ValueError, RecursionError):  # accepted, and it cannot be read
+        yield "provenance.json", "damaged: this run's origin is not known"
+        return
     yield from _flat(facts)
+
+
+def _sweep_provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
+    from .sweep_store import SweepStore
+
+    store = SweepStore(folder.path)
+    store.folder = folder
+    yield from _flat({"sessions": store.sessions_to_readers()})
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -218,10 +319,20 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield prefix, value if isinstance(value, str) else json.dumps(value)
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
+def text_of(folder: RunFolder, name: str) -> str:
+    """A text file of a folder.
+
+    Raises:
+        ConfigError: If it is no UTF-8 text.
+        Changed: If it is not what was written.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        return folder.read(name).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{folder.path / name} is not UTF-8 text") from None
+
+
+def _toml(folder: RunFolder, name: str) -> dict[str, Any]:
+    if not (folder.path / name).is_file():
+        return {}
+    return parse_toml(text_of(folder, name), str(folder.path / name))

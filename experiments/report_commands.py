@@ -1,17 +1,15 @@
 """The command that shows results: report."""
 
-from pathlib import Path
-
 import click
 
-from .terminal import clear_errors
+from .terminal import UserPath, accept_option, clear_errors, warn_of
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", type=UserPath(file_okay=False))
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="Where the page is written; report.html in the target unless given.",
 )
 @click.option(
@@ -22,7 +20,8 @@ from .terminal import clear_errors
     show_default=True,
     help="Show the page in the browser.",
 )
-def report(target, output, open_it) -> None:
+@accept_option
+def report(target, output, open_it, accept_changed) -> None:
     """Write one HTML page of a run folder or a sweep's store.
 
     The page holds its data and loads nothing: it can be mailed, archived and opened
@@ -36,7 +35,8 @@ def report(target, output, open_it) -> None:
     with clear_errors():
         from . import report as reporting
 
-        path = reporting.write(target, output)
+        path, changed = reporting.write(target, output, accept_changed=accept_changed)
+        warn_of(changed)
         click.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         if open_it == "yes":
             click.launch(path.resolve().as_uri())

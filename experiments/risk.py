@@ -27,7 +27,7 @@ from ..analysis.training_error import UNKNOWN, Basis, few_runs, training_interva
 from ..models.pins import seed_key
 from . import evaluation, runner
 from .config import Config, ConfigError
-from .store import Progress, table_bytes, write_atomically
+from .store import Progress, keep, table_bytes
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
@@ -173,9 +173,9 @@ def risk_tables(
 
 def write(tables: dict[str, pd.DataFrame], folder: Path, config: Config) -> None:
     """Write the tables and the config they belong to."""
-    write_atomically(folder / "config.toml", config.to_toml().encode())
-    for name, table in tables.items():
-        write_atomically(folder / f"{name}.csv", table_bytes(table))
+    files = {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+    files["config.toml"] = config.to_toml().encode()
+    keep(folder, "risk", config.digest(), files)
 
 
 _CELL = [

@@ -35,7 +35,7 @@ from ..models.pins import decisive_flags, library_versions, pinned
 from ..models.training import Curve
 from . import pictures, summary
 from .config import Config, ConfigError, fingerprint, plain
-from .datasets import config_dataset
+from .datasets import check_images, config_dataset
 from .executors import processor, usable_cores
 from .state_store import StateStore
 from .store import (
@@ -45,7 +45,6 @@ from .store import (
     file_digest,
     source_digest,
     table_bytes,
-    write_atomically,
 )
 from .training_shelf import TrainingShelf
 
@@ -94,8 +93,8 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
         job = _Job(config, root, folder, code, progress, command)
         for stage in ("curves", "laws", "estimates", "figures", "summary"):
             job.stage(stage)
-        # Also where the last process was killed just before it.
-        if job.recomputed or not (folder.path / "provenance.json").is_file():
+        # Also where the last process was killed just before it, or it was changed.
+        if job.recomputed or not folder.fresh("provenance", job.key):
             job.write_provenance()
     tables = {name: folder.table(f"{name}.csv") for name in TABLES}
     return RunResult(folder.path, tables, job.recomputed, job.seconds)
@@ -105,8 +104,10 @@ def curve_settings(config: Config, dataset: Dataset) -> CurveSettings:
     """The curve settings of a config, checked against the data.
 
     Raises:
-        ConfigError: If a batch or an evaluation sample is larger than the data set.
+        ConfigError: If a batch or an evaluation sample is larger than the data set, or
+            a network needs larger images.
     """
+    check_images(dataset, config.menu.architectures)
     examples = len(dataset.x_train)
     training = config.training
     samples = examples if training.eval_samples == "all" else training.eval_samples
@@ -177,7 +178,7 @@ class _Job:
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
         }
         text = summary.as_json(facts)
-        write_atomically(self.folder.path / "provenance.json", text.encode())
+        self.folder.finish("provenance", self.key, {"provenance.json": text.encode()})
 
     def _curves_files(self) -> dict[str, bytes]:
         curves = train(self.config, self.root, self.progress)
@@ -229,16 +230,26 @@ class _Job:
 
     def curves(self) -> CurveSet:
         if self._curves is None:
-            with np.load(self.folder.path / "curves.npz", allow_pickle=False) as file:
-                self._curves = CurveSet(
-                    _initializations(self.config),
-                    file["steps"],
-                    file["correct"],
-                    file["loss"],
-                    int(file["eval_samples"]),
-                    int(file["population"]),
-                )
+            self._curves = stored_curves(self.folder, self.config)
         return self._curves
+
+
+def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
+    """The learning curves that a run keeps in its folder.
+
+    Raises:
+        Changed: If they are not what was written.
+    """
+    content = io.BytesIO(folder.read("curves.npz"))
+    with np.load(content, allow_pickle=False) as file:
+        return CurveSet(
+            _initializations(config),
+            file["steps"],
+            file["correct"],
+            file["loss"],
+            int(file["eval_samples"]),
+            int(file["population"]),
+        )
 
 
 @pinned()

@@ -321,16 +321,30 @@ def facts_of(source: bytes | Path) -> ShardFacts:
     """
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
-        footer = json.loads((pq.read_metadata(file).metadata or {})[_META])
+        metadata = pq.read_metadata(file)
+        footer = json.loads((metadata.metadata or {})[_META])
         if footer["format"] != FORMAT:
             raise ValueError(f"format {footer['format']}")
-        return ShardFacts(
+        facts = ShardFacts(
             tuple(footer["keys"]),
             {int(place): error for place, error in footer["errors"].items()},
             frozenset(footer["unexpected"]),
             footer["attempt"],
         )
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        places = {*facts.errors, *facts.unexpected}
+        texts = (*facts.keys, *facts.errors.values())
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or not all(0 <= place < len(facts.keys) for place in places)
+            or not isinstance(facts.attempt, int)
+            or not metadata.schema.to_arrow_schema().equals(_SCHEMA)
+        ):
+            raise ValueError("its footer or its columns are not a shard's")
+        return facts
+    except (
+        *(pa.ArrowException, OSError, KeyError, TypeError, ValueError),
+        *(AttributeError, RecursionError),
+    ) as error:
         raise ValueError(f"not a shard of this version: {error}") from None
 
 

@@ -1,8 +1,10 @@
-"""Files that survive kill -9: written aside, renamed, and checked when read.
+"""Files that survive kill -9: written aside, renamed, and checked whenever read.
 
 A *run folder* holds the results of one config; its ``manifest.json`` lists, stage by
 stage, what the stage was made from (``key``) and the SHA-256 of what it wrote. A stage
 whose key matches and whose files are intact is not done again.
+
+Whose name ends in its digest is *sealed*: curves, and a sweep's shards.
 
 A *curve store* is shared by all runs of one root: training depends on the menu, the
 data and the build, not on thresholds, so configs that differ in the rest share it.
@@ -11,40 +13,76 @@ data and the build, not on thresholds, so configs that differ in the rest share 
 import hashlib
 import io
 import json
-import os
-import secrets
+import logging
+import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..models.files import ASIDE, file_digest, read_regular, write_atomically
 from ..models.training import Curve
+from .possible import Changed, check_possible
 
-_ASIDE = ".tmp"
+_log = logging.getLogger(__name__)
+
+_DIGITS = 32  # hexadecimal digits of a digest in a file's name
+_SEALED = re.compile(rf"(.+)-([0-9a-f]{{{_DIGITS}}})(\.[a-z]+)")
+_MANIFEST = "manifest.json"
+_SEAL = "sha256"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing, after a crash too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's 0600: who may read results is the umask's business.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_ASIDE}")
+class Busy(BlockingIOError):
+    """Another process works on the folder."""
+
+
+def sealed_json(facts: Mapping[str, Any]) -> bytes:
+    """A JSON object with the SHA-256 of the rest of it: a changed byte shows."""
+    return _json({**facts, _SEAL: hashlib.sha256(_json(facts)).hexdigest()})
+
+
+def unsealed_json(content: bytes) -> dict[str, Any]:
+    """What ``sealed_json`` was given.
+
+    Raises:
+        ValueError: If a byte of it is another.
+    """
     try:
-        with aside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+        facts = json.loads(content)
+        seal = facts.pop(_SEAL)
+        intact = sealed_json(facts) == content
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError("it is no JSON with a digest of its own") from None
+    if not intact:
+        raise ValueError(f"its digest is not {seal}")
+    return facts
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _json(facts: Mapping[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
+
+
+def sealed_name(stem: str, content: bytes, suffix: str) -> str:
+    """A file's name that tells its content: ``<stem>-<SHA-256><suffix>``."""
+    return f"{stem}-{hashlib.sha256(content).hexdigest()[:_DIGITS]}{suffix}"
+
+
+def read_sealed(path: Path) -> bytes:
+    """The bytes of a file whose name ``sealed_name`` made.
+
+    Raises:
+        ValueError: If they are not what the name says.
+        OSError: If it cannot be read.
+    """
+    name = _SEALED.fullmatch(path.name)
+    # First the digest, which needs no memory, however large a sparse file is.
+    if name is None or file_digest(path)[:_DIGITS] != name[2]:
+        raise ValueError(f"{path} is damaged")
+    return read_regular(path)
 
 
 def table_bytes(table: pd.DataFrame) -> bytes:
@@ -53,10 +91,21 @@ def table_bytes(table: pd.DataFrame) -> bytes:
 
 
 class RunFolder:
-    """The results of one config, stage by stage."""
+    """The results of one command, stage by stage, each file with its digest.
 
-    def __init__(self, path: Path):
+    Args:
+        path: The folder.
+        accept_changed: Whether what was changed is read all the same, with a note in
+            ``changed``.
+    """
+
+    def __init__(self, path: Path, *, accept_changed: bool = False):
         self.path = path
+        self.accept_changed = accept_changed
+        self.changed: list[str] = []
+        """What is not as it was computed, and was accepted: sentences."""
+        self.unvouched: list[str] = []
+        """What came without a digest and was asked for all the same: sentences."""
 
     def fresh(self, stage: str, key: str) -> bool:
         """Whether the stage was done from this key and its files are intact."""
@@ -66,13 +115,14 @@ class RunFolder:
         files = entry.get("files")
         if not isinstance(files, dict) or not files:
             return False
-        return all(
-            (self.path / name).is_file() and file_digest(self.path / name) == digest
-            for name, digest in files.items()
-        )
+        return all(self._is(name, digest) for name, digest in files.items())
 
     def finish(self, stage: str, key: str, files: Mapping[str, bytes]) -> None:
         """Write a stage's files, then record the stage."""
+        manifest = self._manifest()
+        if manifest.pop(stage, None) is not None:
+            # Killed between two files, nobody takes the new one for a damaged old one.
+            self._write(manifest)
         for name, content in files.items():
             write_atomically(self.path / name, content)
         self.record(stage, key, list(files))
@@ -84,22 +134,125 @@ class RunFolder:
             "key": key,
             "files": {name: file_digest(self.path / name) for name in names},
         }
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        write_atomically(self.path / "manifest.json", text.encode())
+        self._write(manifest)
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes, compared with what was recorded of it.
+
+        Raises:
+            Changed: If it is another, unless that is accepted.
+            FileNotFoundError: If it is not there.
+        """
+        path = self.path / name
+        digest = file_digest(path)
+        reason = self._why_not(name, digest)
+        if reason:
+            if not self.accept_changed:
+                raise Changed(f"{reason}; {self._again(name)}")
+            self.note(reason)
+        return read_regular(path)
+
+    def note(self, reason: str) -> None:
+        """Keep what was accepted though it is not as it was computed."""
+        if reason not in self.changed:
+            self.changed.append(reason)
+
+    def lists(self, name: str) -> bool:
+        """Whether the manifest has the file's digest."""
+        return name in _digests(self._manifest())
 
     def table(self, name: str) -> pd.DataFrame:
-        """Read one of the folder's tables; empty text cells stay empty text."""
+        """Read one of the folder's tables; empty text cells stay empty text.
+
+        Raises:
+            Changed: If it is not what was written, unless that is accepted, or if it
+                holds what cannot be.
+            ValueError: If it is no such table.
+        """
+        content = self.read(name)
         # A comparison may be labelled NA or None: only an empty cell is no value.
-        frame = pd.read_csv(self.path / name, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(
+            io.BytesIO(content), keep_default_na=False, na_values=[""], low_memory=False
+        )
+        check_possible(frame, str(self.path / name))
         texts = frame.select_dtypes(include=["object", "string"]).columns
         return frame.assign(**{c: frame[c].fillna("") for c in texts})
 
-    def _manifest(self) -> dict:
+    def _is(self, name: str, digest: str) -> bool:
         try:
-            found = json.loads((self.path / "manifest.json").read_text())
+            return file_digest(self.path / name) == digest
+        except OSError:
+            return False
+
+    def _why_not(self, name: str, digest: str) -> str:
+        """Why a file is not what was written; empty: it is."""
+        path, manifest = self.path / name, self.path / _MANIFEST
+        try:
+            known = _digests(unsealed_json(read_regular(manifest)))
+        except FileNotFoundError:
+            return f"nothing vouches for {path}: no {_MANIFEST} lies beside it"
+        except (OSError, ValueError):
+            return (
+                f"nothing vouches for {path}: {manifest} is damaged, changed, or "
+                "another version's"
+            )
+        if name not in known:
+            return (
+                f"nothing vouches for {path}: {_MANIFEST} does not list it (it was put "
+                "there later, or its stage is not finished)"
+            )
+        if digest != known[name]:
+            return f"{path} is not what was written: it was changed, or is damaged"
+        return ""
+
+    def _again(self, name: str) -> str:
+        return f"{how_again(self.path, name)}; --accept-changed shows it as it is"
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        write_atomically(self.path / _MANIFEST, sealed_json(manifest))
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            return unsealed_json(read_regular(self.path / _MANIFEST))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+
+
+def keep(folder: Path, stage: str, key: str, files: Mapping[str, bytes]) -> None:
+    """Write a command's results as a folder's stage, one process at a time."""
+    with exclusive(folder, wait=True):
+        RunFolder(folder).finish(stage, key, files)
+
+
+def write_listed(path: Path, content: bytes) -> None:
+    """Write a file where the user wants it; if it is into results, they list it."""
+    if path.parent.joinpath(_MANIFEST).is_file() and not path.is_symlink():
+        keep(path.parent, f"beside: {path.name}", "", {path.name: content})
+    else:
+        write_atomically(path, content)
+
+
+def how_again(folder: Path, name: str) -> str:
+    """What computes a file of a folder again, in words."""
+    for toml, command in (("config.toml", "run"), ("sweep.toml", "sweep")):
+        # Only these folders are named after their config.
+        named = not folder.name.startswith(("risk-", "attack-", "effects-", "design-"))
+        if name != toml and named and (folder / toml).is_file():
+            words = ["dpodl", command, str(folder / toml), "--output"]
+            told = shlex.join([*words, str(folder.parent)])
+            return f"`{told}` computes again what is damaged"
+    if name == "sweep.toml":
+        return "delete it, and the same `dpodl sweep` as before writes it again"
+    return "the command that made the folder, given again, computes it again"
+
+
+def _digests(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """File → digest, over all stages of a manifest."""
+    found: dict[str, str] = {}
+    for entry in manifest.values():
+        if isinstance(entry, dict) and isinstance(entry.get("files"), dict):
+            found |= entry["files"]
+    return found
 
 
 class CurveStore:
@@ -127,6 +280,7 @@ class CurveStore:
         for path in sorted(self.path.glob("runs-*.npz")):
             chunk = self._read(path)
             if chunk is None:
+                _log.warning("%s is damaged: its runs are trained again", path)
                 path.unlink(missing_ok=True)
                 continue
             for run, curve in chunk.items():
@@ -146,13 +300,14 @@ class CurveStore:
         # Two processes that train the same runs write the same bytes. Shorter curves
         # stay where they are: another process may be reading them.
         looks = np.shape(curve.correct)[1]
-        name = f"runs-{runs[0]:06d}-{runs[-1]:06d}-{len(runs)}-{looks}.npz"
+        stem = f"runs-{runs[0]:06d}-{runs[-1]:06d}-{len(runs)}-{looks}"
+        name = sealed_name(stem, buffer.getvalue(), ".npz")
         write_atomically(self.path / name, buffer.getvalue())
 
     def _read(self, path: Path) -> dict[int, Curve] | None:
         try:
-            # Opened here: numpy leaves a file open that is no zip.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as chunk:
+            content = io.BytesIO(read_sealed(path))
+            with np.load(content, allow_pickle=False) as chunk:
                 runs, correct, loss = (chunk[k] for k in ("runs", "correct", "loss"))
         except Exception:  # whatever zipfile and numpy meet in a damaged file
             return None
@@ -160,7 +315,7 @@ class CurveStore:
         kinds = (runs.dtype.kind, correct.dtype.kind, loss.dtype.kind)
         if not (correct.shape == loss.shape == shape and len(shape) == 2):
             return None
-        if kinds != ("i", "i", "f"):
+        if kinds != ("i", "i", "f") or (runs < 0).any() or (correct < 0).any():
             return None
         return {
             int(run): Curve(correct[i], loss[i])  # pyright: ignore
@@ -169,13 +324,17 @@ class CurveStore:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder for one process; another one gets an error instead of a race.
 
     What a killed process left half-written in it is cleared away.
 
+    Args:
+        path: The folder.
+        wait: Whether to wait for another process, which only writes.
+
     Raises:
-        BlockingIOError: If another process holds it.
+        Busy: If another process holds it.
     """
     path.mkdir(parents=True, exist_ok=True)
     try:
@@ -184,9 +343,12 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
         return
     with (path / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in path.rglob(f".*{_ASIDE}"):
-            left.unlink()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy(f"another dpodl is working on {path}") from None
+        for left in path.rglob(f".*{ASIDE}"):
+            left.unlink(missing_ok=True)
         yield
 
 

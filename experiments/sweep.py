@@ -6,6 +6,7 @@ depend on its key alone: its settings, its curves, the code. So it does not matt
 computed it, beside which others, or how often the sweep was cut off in between.
 """
 
+import asyncio
 import logging
 import os
 import platform
@@ -13,7 +14,13 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,9 +30,9 @@ import pandas as pd
 from ..models.pins import pinned
 from . import runner, shards
 from .config import Config, load_config
-from .executors import Pool, workers
+from .executors import Pool, WorkersError, workers
 from .shards import CurveSource, ShardTask
-from .store import Progress, exclusive, write_atomically
+from .store import Progress, exclusive
 from .sweep_design import frozen
 from .sweep_plan import Job, Plan, jobs_of, plan_of, table_of, tasks_of
 from .sweep_store import (
@@ -147,7 +154,7 @@ def run_sweep(
 
     Raises:
         StoreError: If the sweep's folder belongs to something else.
-        BlockingIOError: If another process works on it.
+        Busy: If another process works on it.
         WorkersError: If no worker can be had.
         OtherCode: If a worker has other code.
     """
@@ -227,7 +234,7 @@ def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
         died = []
         for future in futures:
             task = pending.pop(future)
-            error = future.exception()
+            error = _failure(future)
             if error is None:
                 result = future.result()
                 keep(result.content, result.seconds, result.worker)
@@ -276,10 +283,24 @@ def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
                         suspects.append(part)
     except BaseException:
         for future, _ in list(pending.items()):
-            if future.done() and not future.cancelled() and not future.exception():
+            if future.done() and _failure(future) is None:
                 result = future.result()
                 keep(result.content, result.seconds, result.worker)
         raise
+
+
+def _failure(future: Future) -> BaseException | None:
+    """What a future that is done failed by.
+
+    A cluster whose scheduler goes gives up all its futures: nobody here does.
+    """
+    try:
+        return future.exception()
+    except (CancelledError, asyncio.CancelledError):
+        return WorkersError(
+            "the cluster has gone: its scheduler does not answer any more; finished "
+            "shards are kept, and the same command goes on from there"
+        )
 
 
 def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
@@ -296,11 +317,10 @@ def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
 
 
 def _write_results(store: SweepStore) -> None:
-    table = results_table(store.path)
-    for name, kind in (("results.parquet", "parquet"), ("results.csv.gz", "csv.gz")):
-        content, path = results_bytes(table, kind), store.path / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
+    table = results_table(store)
+    kinds = {"results.parquet": "parquet", "results.csv.gz": "csv.gz"}
+    files = {name: results_bytes(table, kind) for name, kind in kinds.items()}
+    store.keep("results", files)
 
 
 def _result(plan, store, computed, reused, seconds) -> SweepResult:

@@ -3,7 +3,6 @@
 import math
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
@@ -11,6 +10,8 @@ from .completion import config_argument
 from .terminal import (
     BAD_INPUT,
     FAILED,
+    UserPath,
+    accept_option,
     clear_errors,
     echo_json,
     fail,
@@ -20,11 +21,10 @@ from .terminal import (
     quiet_option,
     results_option,
     set_up_jax,
+    warn_of,
 )
 
-store_argument = click.argument(
-    "store", type=click.Path(path_type=Path, file_okay=False)
-)
+store_argument = click.argument("store", type=UserPath(file_okay=False))
 
 
 @click.command()
@@ -112,11 +112,13 @@ def sweep(
     reason; 1 points failed by an error; 2 bad input; 130 interrupted.
     """
     with clear_errors():
-        from .config import ConfigError, load_config
+        from .config import ConfigError, bound_text, load_config
 
         settings = load_config(config, overrides)
         from .sweep_design import frozen
 
+        for each in over:
+            bound_text(each, "--over")
         problems = [each for each in over if not all(each.partition("=")[:2])]
         if problems:
             raise ConfigError(f"--over takes a.b=values, got {', '.join(problems)}")
@@ -189,10 +191,11 @@ def sweep(
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=UserPath(dir_okay=False),
     help="A file instead of the standard output; Parquet needs one.",
 )
-def results(store, kind, output) -> None:
+@accept_option
+def results(store, kind, output, accept_changed) -> None:
     """Give everything that a sweep has found as one tidy table.
 
     One row for each point and figure: the point's settings, then the figure with its
@@ -209,7 +212,10 @@ def results(store, kind, output) -> None:
 
         if kind == "parquet" and output is None:
             fail("Parquet is no text: give --output FILE", BAD_INPUT)
-        content = sweep_store.results_bytes(sweep_store.results_table(store), kind)
+        kept = sweep_store.SweepStore(store, accept_changed=accept_changed)
+        table = sweep_store.results_table(kept)
+        content = sweep_store.results_bytes(table, kind)
+        warn_of(kept.folder.changed)
         if output is None:
             click.echo(content, nl=False)
         else:
@@ -219,8 +225,9 @@ def results(store, kind, output) -> None:
 
 @click.command()
 @store_argument
+@accept_option
 @json_option
-def status(store, as_json) -> None:
+def status(store, accept_changed, as_json) -> None:
     """Say how far a sweep is; also while another process works on it.
 
     \b
@@ -230,10 +237,10 @@ def status(store, as_json) -> None:
     with clear_errors():
         from . import sweep_store
 
-        total, groups = sweep_store.count_points(store)
-        kept = sweep_store.SweepStore(store)
+        kept = sweep_store.SweepStore(store, accept_changed=accept_changed)
+        total, groups = sweep_store.count_points(kept)
         working = kept.worked_on()
-        rate = sweep_store.rate(kept.sessions())
+        rate = sweep_store.rate(kept.sessions_to_readers())
         left = total.todo / rate if rate else math.nan
         if as_json:
             echo_json(
@@ -243,10 +250,12 @@ def status(store, as_json) -> None:
                     "working": working,
                     "points_per_second": rate,
                     "seconds_left": left,
+                    "changed": kept.folder.changed,
                     "groups": [{"group": g, **c._asdict()} for g, c in groups],
                 }
             )
             return
+        warn_of(kept.folder.changed)
         for name, counts in (("all", total), *groups):
             click.echo(
                 f"{counts.done:8} done {counts.failed:6} failed {counts.todo:8} to do"

@@ -4,19 +4,23 @@
     points.parquet    every point: parameters, key, group; why it is left out, if it is
     shards/           computed points, ``<shard key>-<SHA-256 of the file>.parquet``
     results.parquet   the tidy table of all points, and the same as results.csv.gz
-    provenance.json   who computed what, when and how long; nothing else depends on it
+    manifest.json     SHA-256 of the files above but the shards, and of itself
+    provenance.json   who computed what, when and how long, and its own SHA-256; nothing
+                      else depends on it
 
 A point is done if an intact shard has its rows: the key in it says of which settings,
-curves and code. Nothing is ever changed, only written aside and renamed.
+curves and code. Nothing is ever changed, only written aside and renamed; what
+was changed by others is refused by who reads it, and computed again by who writes it.
 """
 
 import gzip
 import hashlib
 import io
 import json
+import logging
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,15 +29,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .config import Config, ConfigError, parse_config
+from ..models.files import read_regular, write_atomically
+from .config import Config, ConfigError, fingerprint, parse_config
+from .possible import Changed, check_possible
 from .shards import ROWS, ShardFacts, facts_of, shard_key, table_of
-from .store import write_atomically
+from .store import (
+    RunFolder,
+    how_again,
+    read_sealed,
+    sealed_json,
+    sealed_name,
+    unsealed_json,
+)
 from .sweep_design import Design, sweep_digest, text
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 _META = b"dpodl.sweep"
-_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{32})\.parquet")
-_SHORT = 32  # hexadecimal digits of a digest in a file's name
+_SHORT = 32  # hexadecimal digits of a key in a file's name
 _ALWAYS = (
     "scheme.t_acc",
     "scheme.t_1",
@@ -44,6 +58,8 @@ _ALWAYS = (
     "network.beta",
     "network.delay_steps",
 )
+# What the columns of a plan are, beside the parameters.
+_TOLD = frozenset({"point", "key", "group", "label", "error"})
 # What the columns above say already.
 _SAID = {"scheme.p_1", "scheme.p_2"}
 
@@ -92,12 +108,20 @@ class Counts(NamedTuple):
 
 
 class SweepStore:
-    """The folder of one sweep."""
+    """The folder of one sweep.
 
-    def __init__(self, path: Path):
+    Args:
+        path: The folder.
+        accept_changed: Whether readers are shown what was changed; it is noted in
+            ``folder.changed``.
+    """
+
+    def __init__(self, path: Path, *, accept_changed: bool = False):
         self.path = path
+        self.folder = RunFolder(path, accept_changed=accept_changed)
         self._known: dict[str, Known] = {}
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._damaged: set[Path] = set()
 
     # -------------------------------------------------------------- what is to be done
 
@@ -108,15 +132,19 @@ class SweepStore:
             StoreError: If the folder belongs to something else.
         """
         toml = self.path / "sweep.toml"
+        text = config.to_toml().encode()
         if toml.is_file():
             self.check(config)
-        else:
-            write_atomically(toml, config.to_toml().encode())
+            text = toml.read_bytes()
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        path = self.path / "points.parquet"
-        if not path.is_file() or path.read_bytes() != buffer.getvalue():
-            write_atomically(path, buffer.getvalue())
+        self.keep("plan", {"sweep.toml": text, "points.parquet": buffer.getvalue()})
+
+    def keep(self, stage: str, files: Mapping[str, bytes]) -> None:
+        """Write a stage's files and record them, unless they are there and intact."""
+        key = fingerprint({n: hashlib.sha256(c).hexdigest() for n, c in files.items()})
+        if not self.folder.fresh(stage, key):
+            self.folder.finish(stage, key, files)
 
     def check(self, config: Config) -> None:
         """See that a folder that is there is this sweep's.
@@ -128,7 +156,8 @@ class SweepStore:
         if not toml.is_file():
             return
         try:
-            found = sweep_digest(parse_config(toml.read_text("utf-8"), str(toml)))
+            text = read_regular(toml).decode()
+            found = sweep_digest(parse_config(text, str(toml)))
         except (ConfigError, UnicodeDecodeError, OSError) as error:
             raise StoreError(
                 f"{self.path} is not this version's store, or is damaged: {error}"
@@ -138,18 +167,20 @@ class SweepStore:
                 f"{toml} is not the config that this folder is named after: it was "
                 "changed, or another version wrote it; move the folder away"
             )
-        if (self.path / "points.parquet").is_file():
-            self.points()
+        with suppress(Changed):  # the plan is written again, whatever stands there
+            if (self.path / "points.parquet").is_file():
+                self.points()
 
     def config(self) -> Config:
         """The frozen config.
 
         Raises:
             ConfigError: If there is none, or it cannot be read.
+            Changed: If it is not what was written.
         """
-        path = self.path / "sweep.toml"
         try:
-            return parse_config(path.read_text("utf-8"), str(path))
+            text = self.folder.read("sweep.toml").decode()
+            return parse_config(text, str(self.path / "sweep.toml"))
         except (OSError, UnicodeDecodeError):
             raise StoreError(
                 f"{self.path} is no sweep's folder: no sweep.toml"
@@ -160,16 +191,20 @@ class SweepStore:
 
         Raises:
             StoreError: If the folder is no sweep's, or another version's.
+            Changed: If it is not what was written.
         """
         path = self.path / "points.parquet"
         if not path.is_file():
             raise StoreError(
                 f"{self.path} is no sweep's folder: it has no points.parquet"
             )
+        content = self.folder.read("points.parquet")
         try:
-            table = pq.read_table(io.BytesIO(path.read_bytes()))
+            table = pq.read_table(io.BytesIO(content))
             meta = json.loads((table.schema.metadata or {})[_META])
             version = meta["format"]
+            lacks = {*_TOLD, *meta["parameters"]} - set(table.column_names)
+            kinds = {name: table.schema.field(name).type for name in _TOLD - lacks}
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{path} is damaged or not a sweep's; the same `dpodl sweep` writes "
@@ -180,6 +215,11 @@ class SweepStore:
                 f"{self.path} is a store of format {version}; this dpodl reads "
                 f"{FORMAT}: use the version that wrote it"
             )
+        if lacks or any(
+            kind != (pa.int64() if name == "point" else pa.string())
+            for name, kind in kinds.items()
+        ):
+            raise StoreError(f"{path} is no table of a sweep's points")
         return table
 
     # -------------------------------------------------------------- what is done
@@ -192,12 +232,31 @@ class SweepStore:
                 seen = (stat.st_mtime_ns, stat.st_size)
                 if self._seen.get(path) == seen:
                     continue
-                facts = facts_of(_intact(path))
+                _, facts = intact_shard(path)
+            except FileNotFoundError:
+                continue  # a sweep that goes on has just replaced it
             except (OSError, ValueError):
+                self._damaged.add(path)
                 continue
             self._seen[path] = seen
             self._learn(path, facts)
         return self._known
+
+    def known_to_readers(self) -> Mapping[str, Known]:
+        """As ``known``, for who shows it: a damaged shard's points are not "to do".
+
+        Raises:
+            Changed: If a shard is damaged, unless that is accepted: then its points
+                are left out, and that is noted.
+        """
+        known = self.known()
+        for path in sorted(self._damaged):
+            reason = f"{path} is not what was written: it was changed, or is damaged"
+            if not self.folder.accept_changed:
+                again = how_again(self.path, path.name)
+                raise Changed(f"{reason}; {again}; --accept-changed shows the others")
+            self.folder.note(f"{reason}; its points are left out")
+        return known
 
     def _learn(self, path: Path, facts: ShardFacts) -> None:
         for place, key in enumerate(facts.keys):
@@ -211,9 +270,8 @@ class SweepStore:
     def add(self, content: bytes) -> ShardFacts:
         """Keep a shard."""
         facts = facts_of(content)
-        name = shard_key(facts.keys, facts.attempt)[:_SHORT]
-        digest = hashlib.sha256(content).hexdigest()[:_SHORT]
-        path = self.path / "shards" / f"{name}-{digest}.parquet"
+        stem = shard_key(facts.keys, facts.attempt)[:_SHORT]
+        path = self.path / "shards" / sealed_name(stem, content, ".parquet")
         write_atomically(path, content)
         self._learn(path, facts)
         return facts
@@ -235,42 +293,68 @@ class SweepStore:
 
     def drop_damaged(self) -> int:
         """Delete shards that are not what their names say; returns how many."""
-        dropped = 0
-        for path in sorted((self.path / "shards").glob("*.parquet")):
-            try:
-                facts_of(_intact(path))
-            except ValueError:
-                path.unlink(missing_ok=True)
-                dropped += 1
-        return dropped
+        self.known()
+        damaged, self._damaged = self._damaged, set()
+        for path in sorted(damaged):
+            _log.warning("%s is damaged: its points are computed again", path)
+            path.unlink(missing_ok=True)
+        return len(damaged)
 
     # -------------------------------------------------------------- who did it
 
     def sessions(self) -> list[dict[str, Any]]:
-        """What each process that worked on it noted, oldest first."""
+        """What each process that worked on it noted, oldest first.
+
+        For who goes on with it: notes that are damaged are begun anew.
+        """
         try:
-            found = json.loads((self.path / "provenance.json").read_text("utf-8"))
-            return [s for s in found["sessions"] if isinstance(s, dict)]
-        except (OSError, ValueError, KeyError, TypeError):
+            return self._notes()
+        except (OSError, ValueError):
             return []
+
+    def sessions_to_readers(self) -> list[dict[str, Any]]:
+        """As ``sessions``, for who shows them.
+
+        Raises:
+            Changed: If they are not what was written, unless that is accepted.
+        """
+        path = self.path / "provenance.json"
+        try:
+            return self._notes()
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            reason = f"{path} is not what was written: {error}"
+            if not self.folder.accept_changed:
+                again = how_again(self.path, path.name)
+                raise Changed(f"{reason}; {again}; --accept-changed goes on") from None
+            self.folder.note(reason)
+            return []
+
+    def _notes(self) -> list[dict[str, Any]]:
+        found = unsealed_json(read_regular(self.path / "provenance.json"))
+        sessions = found.get("sessions")
+        if not isinstance(sessions, list):
+            raise ValueError("no sessions are noted in it")
+        return [s for s in sessions if isinstance(s, dict)]
 
     def write_sessions(self, sessions: Sequence[Mapping[str, Any]]) -> None:
         """Keep the notes."""
-        notes = json.dumps({"sessions": list(sessions)}, indent=1) + "\n"
-        write_atomically(self.path / "provenance.json", notes.encode())
+        notes = sealed_json({"sessions": list(sessions)})
+        write_atomically(self.path / "provenance.json", notes)
 
 
-def _intact(path: Path) -> bytes:
-    """A shard's bytes.
+def intact_shard(path: Path) -> tuple[bytes, ShardFacts]:
+    """A shard's bytes, and what its footer tells.
 
     Raises:
         ValueError: If they are not what its name says.
     """
-    name = _NAME.fullmatch(path.name)
-    content = path.read_bytes()
-    if name is None or hashlib.sha256(content).hexdigest()[:_SHORT] != name[2]:
-        raise ValueError(f"{path} is damaged")
-    return content
+    content = read_sealed(path)
+    facts = facts_of(content)
+    if not path.name.startswith(shard_key(facts.keys, facts.attempt)[:_SHORT]):
+        raise ValueError(f"{path} is another shard than its name says")
+    return content, facts
 
 
 def store_path(config: Config, root: Path) -> Path:
@@ -289,19 +373,17 @@ def found_elsewhere(
         if path.parent.parent == beside:
             continue
         try:
-            facts = facts_of(path)
+            content, facts = intact_shard(path)
             places = [
                 place
                 for place, key in enumerate(facts.keys)
                 if key in missing and place not in facts.errors
             ]
-            if places:
-                content = _intact(path)
         except (OSError, ValueError):
             continue
         if places:
             missing -= {facts.keys[place] for place in places}
-            yield content, places  # pyright: ignore[reportPossiblyUnboundVariable]
+            yield content, places
 
 
 # ------------------------------------------------------------------ the points' table
@@ -364,15 +446,17 @@ def _column(values: list[Any]) -> pa.Array:
 # ------------------------------------------------------------------ the results' table
 
 
-def results_table(path: Path) -> pa.Table:
+def results_table(store: SweepStore) -> pa.Table:
     """All that is known of a sweep's points, as ``read_results``.
+
+    If changed files were accepted, every row says so in a column ``changed``.
 
     Raises:
         StoreError: If the folder is no sweep's, or another version's.
+        Changed: If a file of it is not what was written, and that is not accepted.
     """
-    store = SweepStore(path)
     plan = store.points()
-    known = store.known()
+    known = store.known_to_readers()
     facts = json.loads((plan.schema.metadata or {})[_META])
     keys, errors = plan["key"].to_pylist(), plan["error"].to_pylist()
     tables, number = _rows_of(keys, known)
@@ -406,6 +490,9 @@ def results_table(path: Path) -> pa.Table:
         **{name: head[name] for name in facts["parameters"]},
         **{name: body[name] for name in ROWS},
     }
+    if store.folder.changed:
+        note = "; ".join(store.folder.changed)
+        columns["changed"] = pa.array([note] * len(status), pa.string())
     return pa.table(columns).combine_chunks()
 
 
@@ -427,7 +514,7 @@ def _rows_of(
             by_shard.setdefault(what.shard, {})[what.place] = number
     tables, numbers = [], []
     for path, places in by_shard.items():
-        table = table_of(_intact(path))
+        table = table_of(intact_shard(path)[0])
         lookup = np.full(max(places) + 2, -1)
         lookup[list(places)] = list(places.values())
         place = np.minimum(table["place"].to_numpy(), len(lookup) - 1)
@@ -437,8 +524,13 @@ def _rows_of(
     return tables, numbers
 
 
-def read_results(path: Path | str) -> pd.DataFrame:
+def read_results(path: Path | str, *, accept_changed: bool = False) -> pd.DataFrame:
     """Everything that a sweep has found, tidy, in the order of its design.
+
+    Args:
+        path: The sweep's folder.
+        accept_changed: Whether what was changed is shown, with a note in a column
+            ``changed``.
 
     Returns:
         A row for each point and figure, one for a point that failed: point, status
@@ -449,8 +541,16 @@ def read_results(path: Path | str) -> pd.DataFrame:
 
     Raises:
         StoreError: If the folder is no sweep's, or another version's.
+        Changed: If a file of it is not what was written, or holds what cannot be.
     """
-    return _frame(results_table(Path(path)))
+    return results_frame(SweepStore(Path(path), accept_changed=accept_changed))
+
+
+def results_frame(store: SweepStore) -> pd.DataFrame:
+    """As ``read_results``, of a store."""
+    frame = _frame(results_table(store))
+    check_possible(frame, str(store.path))
+    return frame
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -495,10 +595,14 @@ def _plain(value: Any) -> Any:
 # ------------------------------------------------------------------ how far it is
 
 
-def count_points(path: Path) -> tuple[Counts, list[tuple[str, Counts]]]:
-    """How far a sweep is, and how far each group of it: (all, [(label, group's)])."""
-    store = SweepStore(path)
-    plan, known = store.points(), store.known()
+def count_points(store: SweepStore) -> tuple[Counts, list[tuple[str, Counts]]]:
+    """How far a sweep is, and how far each group of it: (all, [(label, group's)]).
+
+    Raises:
+        StoreError: If the folder is no sweep's, or another version's.
+        Changed: If a file of it is not what was written, and that is not accepted.
+    """
+    plan, known = store.points(), store.known_to_readers()
     groups: dict[str, list[int]] = {}
     total = [0, 0, 0]
     columns = (plan[name].to_pylist() for name in ("key", "group", "label", "error"))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from .config import Config, problems_of
+from .config import Config, bound_text, problems_of
 from .sections import (
     LotteryConfig,
     format_target,
@@ -205,6 +205,7 @@ def _split(given: str) -> list[Any]:
         return []
     if "\n" in given:
         raise ValueError(f"must be one line, got {given!r}")
+    bound_text(given, "--over")
     for parse in (
         lambda: tomllib.loads(f"value = [{given}]")["value"],
         lambda: json.loads(f"[{given}]"),

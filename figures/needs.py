@@ -78,12 +78,12 @@ NEEDS = {
     "attacks": Need(
         "confirmations that each attack asks for",
         ("attacks",),
-        source="dpodl attack CONFIG writes attacks.csv; put it into TARGET",
+        source="dpodl attack CONFIG writes a folder that has it: draw that TARGET",
     ),
     "model_against_reality": Need(
         "mined blocks against their law",
         ("mined_intervals", "agreement"),
-        source="dpodl compare writes them beside the mined chain",
+        source="dpodl compare CHAIN writes a folder that has them: draw that TARGET",
     ),
 }
 """Name → what it needs, in the order of the argument."""

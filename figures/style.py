@@ -11,7 +11,6 @@ Reference: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
 import io
 import math
-import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,8 @@ from matplotlib import style
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ..models.files import write_atomically
 
 COLUMN_INCHES = 3.4
 PNG_DPI = 300
@@ -139,6 +140,16 @@ def save(
         The two paths. Equal figures give equal bytes.
     """
     stem = Path(path_without_suffix)
+    paths = []
+    for suffix, content in rendered(figure, command=command).items():
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        write_atomically(path, content)
+        paths.append(path)
+    return paths
+
+
+def rendered(figure: Figure, *, command: str) -> dict[str, bytes]:
+    """A figure as PNG and PDF: suffix → content, as ``save`` writes it."""
     metadata = {
         "png": {"Description": command, "Software": None},
         "pdf": {
@@ -149,23 +160,11 @@ def save(
             "CreationDate": None,
         },
     }
-    paths = []
+    files = {}
     for suffix, fields in metadata.items():
         buffer = io.BytesIO()
         # Ticks and their labels are made when they are drawn, with the settings then.
         with styled():
             figure.savefig(buffer, format=suffix, dpi=PNG_DPI, metadata=fields)
-        path = stem.with_name(f"{stem.name}.{suffix}")
-        write_aside(path, buffer.getvalue())
-        paths.append(path)
-    return paths
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file under another name first: it is whole, or it is not there."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        files[suffix] = buffer.getvalue()
+    return files

@@ -10,7 +10,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .style import styled, write_aside
+from ..models.files import write_atomically
+from .style import styled
 
 
 def save_svg(figure: Figure, path: Path, *, command: str) -> Path:
@@ -29,5 +30,5 @@ def save_svg(figure: Figure, path: Path, *, command: str) -> Path:
     # Without a salt the ids in the file would be random.
     with styled(), rc_context({"svg.hashsalt": "dpodl"}):
         figure.savefig(buffer, format="svg", metadata=fields)
-    write_aside(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
     return path

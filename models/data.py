@@ -19,10 +19,12 @@ from io import BufferedIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from zipfile import BadZipFile, is_zipfile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 from jaxtyping import UInt8
+
+from .files import cache_folder, open_regular, user_path
 
 # SHA-256 of each array's bytes (uint8, C order). Arrays, not files, are pinned: every
 # mirror compresses anew, and only the arrays reach an experiment.
@@ -57,6 +59,9 @@ _IDX = {
 }
 _MNIST_IMAGE = (28, 28)
 _CHUNK = 1 << 20
+# What an array may be, unpacked: a small file can claim, or unpack to, any size.
+_MOST_BYTES = 1 << 30
+_MOST_HEADER = 1 << 16
 
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, BadZipFile, zlib.error)
 
@@ -94,7 +99,8 @@ def load_dataset(
             any other name, which needs a `path` and is not pinned.
         path: a folder with the four idx or idx.gz files under MNIST's usual names, or
             one npz with x_train, y_train, x_test and y_test.
-        cache_dir: where a downloaded MNIST is kept; the user's cache when None.
+        cache_dir: where a downloaded MNIST is kept; ``DPODL_CACHE``, or the user's
+            cache, when None.
 
     Returns:
         The checked dataset.
@@ -112,8 +118,8 @@ def load_dataset(
         with as_file(resource) as embedded:
             return _read(name, embedded)
     if path is not None:
-        with _blame(f"data.path {path}"):  # no shell expands the ~ in data.path=~/mnist
-            path = path.expanduser()
+        with _blame("data.path"):
+            path = user_path(path)
         return _read(name, path)
     if name == "mnist":
         return _cached_mnist(cache_dir)
@@ -164,7 +170,7 @@ def _read(name: str, path: Path) -> Dataset:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         if not is_zipfile(stream):
             raise DataError(
                 "not a whole npz file (to read idx files give their folder)"
@@ -181,12 +187,59 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _npz_array(archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
     try:
+        _bound_npy(archive.zip, key)
         array = archive[key]
+    except DataError:
+        raise
     except Exception as error:  # zlib, ast, tokenize, numpy: whatever a bad header hits
         raise DataError(f"{key}: {type(error).__name__}: {error}") from error
     if not isinstance(array, np.ndarray):  # numpy hands out raw bytes
         raise DataError(f"{key}: not a numpy array")
     return array
+
+
+def _bound_npy(archive: ZipFile | None, key: str) -> None:
+    """See that an entry is no larger than an array may be, before it is unpacked.
+
+    Raises:
+        DataError: If it is, or claims another size than it has.
+    """
+    if archive is None:
+        raise DataError(f"{key}: the archive is closed")
+    name = f"{key}.npy" if f"{key}.npy" in archive.namelist() else key
+    entry = archive.getinfo(name)
+    if entry.file_size > _MOST_BYTES + _MOST_HEADER:
+        raise DataError(_too_large(key, entry.file_size))
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise DataError(f"{key}: neither stored nor deflated, as numpy writes it")
+    with archive.open(name) as stream:
+        head = stream.read(12)
+    if head[:6] != b"\x93NUMPY":
+        raise DataError(f"{key}: not a numpy array")
+    wide = head[6] > 1
+    length = int.from_bytes(head[8:12] if wide else head[8:10], "little")
+    if length > _MOST_HEADER:
+        raise DataError(
+            f"{key}: a header of {length:,} bytes, at most {_MOST_HEADER:,} are read"
+        )
+    with archive.open(name) as stream:
+        np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if wide:
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        size = math.prod(shape) * dtype.itemsize
+        if size > _MOST_BYTES:
+            raise DataError(_too_large(key, size))
+        if not dtype.hasobject and stream.tell() + size != entry.file_size:
+            raise DataError(
+                f"{key}: {dtype} {list(shape)} is {size} bytes, found "
+                f"{entry.file_size - stream.tell()}"
+            )
+
+
+def _too_large(what: str, size: int) -> str:
+    return f"{what}: {size:,} bytes unpacked, at most {_MOST_BYTES:,} are read"
 
 
 def _read_folder(folder: Path) -> dict[str, np.ndarray]:
@@ -200,7 +253,7 @@ def _read_folder(folder: Path) -> dict[str, np.ndarray]:
         raise DataError(f"no file {', '.join(missing)} (nor .gz) in this folder")
     arrays = {}
     for key, (_, ndim) in _IDX.items():
-        with _blame(has[key]), (folder / has[key]).open("rb") as raw:
+        with _blame(has[key]), open_regular(folder / has[key]) as raw:
             # By content: some servers and browsers unpack a .gz and keep its name.
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
@@ -217,6 +270,8 @@ def _parse_idx(stream: BufferedIOBase, ndim: int) -> np.ndarray:
         raise DataError(f"idx header is {4 + 4 * ndim} bytes, found {len(header)}")
     shape = struct.unpack(f">{ndim}I", header[4:])
     size = math.prod(shape)
+    if size > _MOST_BYTES:
+        raise DataError(_too_large(f"idx shape {shape}", size))
     # In chunks and one byte too far: memory follows what is there, not what the header
     # claims, and the end of the stream (with gzip's checksum) is always reached.
     body = bytearray()
@@ -272,9 +327,8 @@ def _checked_array(key: str, array: np.ndarray) -> np.ndarray:
 
 
 def _cached_mnist(cache_dir: Path | None) -> Dataset:
-    import pooch  # here, because only this path needs it
-
-    cached = (cache_dir or Path(pooch.os_cache("dpodl"))) / "mnist.npz"
+    with _blame("the cache folder"):
+        cached = (cache_folder() if cache_dir is None else cache_dir) / "mnist.npz"
     try:
         return _read("mnist", cached)
     except DataError as error:  # absent, or damaged: replaced if a mirror answers

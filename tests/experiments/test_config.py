@@ -16,6 +16,7 @@ from dpodl.experiments.config import (
     ConfigError,
     fingerprint,
     load_config,
+    parse_config,
     shipped_configs,
 )
 from dpodl.experiments.sections import (
@@ -682,3 +683,63 @@ def test_a_clock_over_a_config_whose_clock_is_no_table(tmp_path):
 def test_a_grid_is_even_in_the_logarithm(low, high, count, expected):
     grid = GridConfig(low=low, high=high, count=count)
     assert grid.values() == expected
+
+
+# ------------------------------------------------------------------ bounds
+
+DEEP = 20_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * DEEP) + " = 1",
+        " . ".join(['"a"'] * DEEP) + " = 1",
+        "[" + ".".join("a" * DEEP) + "]",
+        "a = " + "[" * DEEP + "]" * DEEP,
+        "a = " + "{b = " * DEEP + "1" + "}" * DEEP,
+        "a = " + "[{b = " * 9 + "1" + "}]" * 9,
+    ],
+    ids=["dotted", "quoted", "table", "lists", "tables", "mixed"],
+)
+def test_what_is_nested_too_deep_is_refused_before_it_is_parsed(text, tmp_path):
+    path = tmp_path / "deep.toml"
+    path.write_text(f'name = "deep"\n{text}\n')
+    with pytest.raises(ConfigError, match="nested deeper than 16"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    "override", ["a=" + "[" * DEEP + "]" * DEEP, ".".join("a" * DEEP) + "=1"]
+)
+def test_an_override_is_bounded_too(override):
+    with pytest.raises(ConfigError, match="--set is nested deeper"):
+        load_config("smoke", [override])
+
+
+def test_a_config_s_size_is_bounded(tmp_path):
+    path = tmp_path / "endless.toml"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="more than 1,048,576 characters"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'description = "' + "a.b[{" * 100 + '"',
+        "# " + "[" * 100 + "a." * 100,
+        "description = '" + "[" * 100 + "'",
+        'description = """\n' + "[\n" * 100 + '"""',
+        "description = '''\n" + "a." * 100 + "'''",
+        'description = "\\"' + "[" * 100 + '"',
+    ],
+)
+def test_what_a_text_or_a_comment_holds_is_not_nested(text):
+    assert parse_config(f'name = "x"\n{text}\n', "x").name == "x"
+
+
+def test_a_value_of_a_message_is_brief():
+    with pytest.raises(ConfigError) as caught:
+        load_config("smoke", ["seed=[" + "1," * 100_000 + "]"])
+    assert len(str(caught.value)) < 1000

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from dpodl.experiments import figure_files, threshold_map
 from dpodl.experiments.config import ConfigError, load_config
 from dpodl.experiments.figure_command import figures as command
+from dpodl.experiments.store import RunFolder
 from dpodl.experiments.threshold_map import telling_accuracies
 from dpodl.models.architecture import Initialization
 from dpodl.models.curves import CurveSet, draw_runs
@@ -111,6 +112,8 @@ def run(tmp_path):
     columns = ["quantity", "at", "at_unit", "value", "low", "high"]
     columns += ["count", "method", "unit"]
     sweep().loc[:, columns].to_csv(folder / "estimates.csv", index=False)
+    names = [path.name for path in folder.iterdir()]
+    RunFolder(folder).record("all", "", names)
     return folder
 
 
@@ -118,7 +121,7 @@ def test_a_run_is_a_sweep_of_one_point(run):
     made = figure_files.write(run, (), run / "figures", silent)
     assert {"persistence", "good_periods", "decay", "latency"} == set(made.files)
     assert "no parameter is swept" in made.left_out["block_rate"]
-    points = figure_files.read_tables(run)["points"]
+    points = figure_files.read_tables(RunFolder(run))[0]["points"]
     config = load_config(str(run / "config.toml"))
     assert set(points["network.beta"]) == {config.network.beta}
     assert set(points["scheme.t_2"]) == {"2^255"}

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from dpodl.experiments import report, summary
 from dpodl.experiments.config import ConfigError
 from dpodl.experiments.report_commands import report as command
+from dpodl.experiments.store import RunFolder, sealed_json
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def store(tmp_path):
 
 
 def test_a_run_s_page_has_its_verdict_its_settings_and_every_number(smoke):
-    page = report.html(smoke.folder)
+    page = report.html(RunFolder(smoke.folder))
     line = summary.verdict(smoke.config, smoke.result.tables).line
     assert report_text(line) in page
     for name in ("scheme.t_acc", "network.beta", "security.replicas"):
@@ -57,17 +58,20 @@ def report_text(text: str) -> str:
 
 
 def test_a_store_s_page_counts_its_points(store):
-    facts = report.sweep_facts(store, report.read_store(store))
+    facts = report.sweep_facts(RunFolder(store), report.read_store(RunFolder(store)))
     assert facts["title"] == "thresholds"
     assert facts["verdict"].startswith("5 of 6 points done, 1 failed")
     assert "none of them is called safe" in facts["verdict"]
-    assert "Refused: &lt;/script&gt;" in report.html(store)
+    assert "Refused: &lt;/script&gt;" in report.html(RunFolder(store))
 
 
 def test_a_store_with_a_target_says_which_points_are_safe(store):
     # At 3 deep (1/9)^3 = .0014, (1/4)^3 = .0156, (3/7)^3 = .0787, ± 20 %.
-    (store / "sweep.toml").write_text('name = "t"\n[security]\ntarget = 0.017\n')
-    facts = report.sweep_facts(store, report.read_store(store))
+    toml = b'name = "t"\n[security]\ntarget = 0.017\n'
+    RunFolder(store).finish("plan", "", {"sweep.toml": toml})
+    RunFolder(store).record("results", "", ["results.csv"])
+    (store / "provenance.json").write_bytes(sealed_json({"sessions": []}))
+    facts = report.sweep_facts(RunFolder(store), report.read_store(RunFolder(store)))
     assert facts["title"] == "t"
     assert "SAFE at 3 confirmations in 2 of 5 points" in facts["verdict"]
     assert "NOT SAFE in 1, undecided or without a number in 2." in facts["verdict"]
@@ -75,10 +79,10 @@ def test_a_store_with_a_target_says_which_points_are_safe(store):
 
 
 def test_a_compressed_store_reads_as_a_plain_one(store):
-    plain = report.read_store(store)
+    plain = report.read_store(RunFolder(store))
     plain.to_csv(store / "results.csv.gz", index=False)
     (store / "results.csv").unlink()
-    pd.testing.assert_frame_equal(report.read_store(store), plain)
+    pd.testing.assert_frame_equal(report.read_store(RunFolder(store)), plain)
 
 
 def test_parquet_without_its_reader_is_a_clear_error(store, monkeypatch):
@@ -87,17 +91,17 @@ def test_parquet_without_its_reader_is_a_clear_error(store, monkeypatch):
 
     monkeypatch.setattr(pd, "read_parquet", no_reader)
     (store / "results.parquet").write_bytes(b"PAR1")
-    assert len(report.read_store(store)) == 16
+    assert len(report.read_store(RunFolder(store))) == 16
     (store / "results.csv").unlink()
     with pytest.raises(ConfigError, match="needs pyarrow"):
-        report.read_store(store)
+        report.read_store(RunFolder(store))
 
 
 def test_an_id_that_looks_like_a_number_stays_a_text(store):
-    frame = report.read_store(store)
+    frame = report.read_store(RunFolder(store))
     frame["point"] = frame["point"].replace({"1": "1e5", "2": "0001"})
     frame.to_csv(store / "results.csv", index=False)
-    assert {"1e5", "0001"} <= set(report.read_store(store)["point"])
+    assert {"1e5", "0001"} <= set(report.read_store(RunFolder(store))["point"])
 
 
 def test_the_command_writes_the_page_and_says_where(store, tmp_path):
@@ -124,10 +128,11 @@ def test_what_cannot_be_shown_is_bad_input(kind, smoke, store, tmp_path):
             wanted = "not finished: estimates missing"
         else:
             (target / "estimates.csv").write_text("quantity,at\n")
+            RunFolder(target).record("later", "", ["estimates.csv"])
             wanted = "cannot be shown"
     elif kind == "twice":
         target, wanted = store, "is there twice"
-        frame = report.read_store(store)
+        frame = report.read_store(RunFolder(store))
         both = pd.concat([frame, frame.iloc[[0]]])
         both.to_csv(store / "results.csv", index=False)
     result = CliRunner().invoke(command, [str(target)])
@@ -137,4 +142,4 @@ def test_what_cannot_be_shown_is_bad_input(kind, smoke, store, tmp_path):
 
 
 def test_equal_folders_give_equal_pages(store):
-    assert report.html(store) == report.html(store)
+    assert report.html(RunFolder(store)) == report.html(RunFolder(store))

@@ -316,7 +316,7 @@ def test_every_set_of_curves_is_trained_once(cases, root, monkeypatch):
     assert len(list((root / "curves").iterdir())) == 2
     table = read_results(result.folder).drop_duplicates("point")
     assert list(table.seed) == [2023] * 4 + [1] * 4
-    groups = sweep_store.count_points(result.folder)[1]
+    groups = sweep_store.count_points(SweepStore(result.folder))[1]
     assert [counts.done for _, counts in groups] == [2, 2, 2, 2]
     assert "seed=1, security.levels=40" in groups[-1][0]
 
@@ -521,7 +521,7 @@ def test_the_commands_from_the_forecast_to_the_table(command, root, tmp_path):
         assert "a process is working on it" in call("status", folder).stdout
     csv = call("results", folder)
     assert csv.stdout_bytes == (
-        sweep_store.results_bytes(sweep_store.results_table(folder), "csv")
+        sweep_store.results_bytes(sweep_store.results_table(SweepStore(folder)), "csv")
     )
     records = json.loads(call("results", folder, "--format", "json").stdout)
     assert [r["value"] for r in records] == list(read_results(folder).value)

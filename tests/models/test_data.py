@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import io
+import os
+import re
 import socket
 import struct
 import subprocess
@@ -673,11 +675,11 @@ def test_unreadable_file_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Faked: root, as in a container, may read whatever chmod forbids.
-    def forbidden(self: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "own", fashion())
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(data, "open_regular", forbidden)
     message = refusal("own", path)
     assert message.startswith(str(path))
     assert "Permission denied" in message
@@ -969,3 +971,72 @@ def test_a_path_is_never_overruled_by_the_mirrors(
     use_mirrors(monkeypatch, mirror.serve_npz("mnist.npz", tiny_mnist))
     refusal("mnist", tmp_path / "missing.npz", cache_dir=tmp_path)
     assert mirror.asked == []
+
+
+# ------------------------------------------------------------------ bounds
+
+
+def npy_head(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, facts)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x93NUMPY\x02\x00" + (3 << 30).to_bytes(4, "little"), "a header of 3,221"),
+        (npy_head((3 << 20, 32, 32)), "3,221,225,472 bytes unpacked, at most"),
+        (npy_head((2, 4, 4)) + bytes(33), "is 32 bytes, found 33"),
+        (npy_head((2, 4, 4)) + bytes(31), "is 32 bytes, found 31"),
+        (b"no array", "not a numpy array"),
+    ],
+)
+def test_an_npz_claims_no_more_than_it_has(content, told, tmp_path):
+    path = tmp_path / "claims.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{key}.npy", content)
+    with pytest.raises(DataError, match=told):
+        load_dataset("mine", path)
+
+
+def test_what_unpacks_to_too_much_is_not_unpacked(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "_MOST_BYTES", 1 << 20)
+    many = np.zeros((2000, 28, 28), np.uint8)
+    labels = np.zeros(2000, np.uint8)
+    arrays = {"x_train": many, "x_test": many, "y_train": labels, "y_test": labels}
+    np.savez_compressed(tmp_path / "bomb.npz", **arrays)
+    with pytest.raises(DataError, match="bytes unpacked, at most 1,048,576"):
+        load_dataset("mine", tmp_path / "bomb.npz")
+    for stem, n in (("train-images", 3), ("train-labels", 1)):
+        for part in (stem, stem.replace("train", "t10k")):
+            array = many if n == 3 else labels
+            head = bytes([0, 0, 8, n]) + struct.pack(f">{n}I", *array.shape)
+            packed = gzip.compress(head + array.tobytes())
+            (tmp_path / f"{part}-idx{n}-ubyte.gz").write_bytes(packed)
+    with pytest.raises(DataError, match="bytes unpacked, at most 1,048,576"):
+        load_dataset("mine", tmp_path)
+
+
+@pytest.mark.parametrize("where", ["npz", "folder"])
+def test_a_pipe_is_no_data_set(where, tmp_path):
+    if where == "npz":
+        path = tmp_path / "data.npz"
+        os.mkfifo(path)
+    else:
+        path = tmp_path
+        for name in ("train-images", "t10k-images"):
+            os.mkfifo(path / f"{name}-idx3-ubyte")
+        for name in ("train-labels", "t10k-labels"):
+            os.mkfifo(path / f"{name}-idx1-ubyte")
+    with pytest.raises(DataError, match="not a regular file"):
+        load_dataset("mine", path)
+
+
+def test_mnist_is_kept_where_the_user_keeps_downloads(monkeypatch, tmp_path):
+    monkeypatch.setenv("DPODL_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(data, "MNIST_MIRRORS", ())
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path}/kept/mnist.npz")):
+        load_dataset("mnist")

@@ -1,0 +1,581 @@
+"""What survives which fault: kills, full disks, rivals, clusters that go, wrong clocks.
+
+    python -m dpodl.benchmarks.faults --quick            a few attempts of each
+    python -m dpodl.benchmarks.faults --output docs/faults.md    all, half an hour
+
+Every attempt works on a copy of the same tiny experiment and is judged by bytes:
+
+    lost         a finished file that was there before the fault and is not any more
+    wrong        a file, or a printed result, that differs from the undisturbed one's
+    unexplained  a traceback, an exit code of no meaning, or more than one line of why
+
+Commands are forked off a process that has imported them, as ``dpodl`` would run them:
+the work of a kill is then the command's, not the import's.
+"""
+
+import argparse
+import ctypes
+import importlib.util
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ..models.files import write_atomically
+
+TINY = """name = "tiny"
+[menu]
+architectures = ["softmax"]
+batch_sizes = [32]
+init_scales = [1.0]
+optimizers = [{name = "sgd", learning_rates = [0.1, 0.3]}]
+[training]
+runs = 12
+horizon_steps = 240
+check_every = 12
+eval_samples = 200
+[scheme]
+t_acc = 0.7
+t_1 = "2^248"
+t_2 = "2^255"
+[network]
+provers = 4
+beta = 0.25
+delay_steps = 12
+[security]
+depths = 4
+confirmations = 2
+windows = [2]
+levels = 32
+replicas = 100
+good_period_replicas = 100
+bootstraps = 2
+bootstrap_replicas = 100
+target = 0.05
+"""
+CHAIN = """name = "chain"
+[menu]
+architectures = ["softmax"]
+batch_sizes = [32]
+init_scales = [1.0]
+optimizers = [{name = "sgd", learning_rates = [0.1, 0.3]}]
+[training]
+horizon_steps = 240
+check_every = 12
+eval_samples = 200
+[scheme]
+t_acc = 0.7
+t_1 = "2^255"
+t_2 = "2^256"
+[network]
+provers = 2
+beta = 0
+delay_steps = 4
+[mining]
+blocks = 3
+"""
+COMMANDS = {
+    "run": ("run", "tiny.toml"),
+    "sweep": (
+        *("sweep", "tiny.toml", "--over", "network.beta=0,0.25"),
+        *("--over", "scheme.t_acc=0.6,0.7", "--set", "sweep.shard=1"),
+        *("--executor", "serial"),
+    ),
+    "mine": ("mine", "chain.toml"),
+    "threshold": ("threshold", "tiny.toml", "--depth", "2", "--json"),
+    "attack": (
+        *("attack", "tiny.toml", "--branches", "10", "--resamples", "0", "--json"),
+    ),
+}
+# Notes of when and where; a manifest lists their digest.
+_NOTES = ("provenance.json", "manifest.json", ".lock")
+_FINISHED = ("runs-*.npz", "shards/*.parquet", "states/*", "leaves/*")
+_LONGEST = 600.0
+
+
+class Row(NamedTuple):
+    """What became of the attempts of one fault.
+
+    Attributes:
+        fault: Which.
+        attempts: How many.
+        struck: Of these, those that the fault met before the command had ended.
+        lost: See the module.
+        wrong: See the module.
+        unexplained: See the module.
+        told: What was said, or why nothing was tried.
+    """
+
+    fault: str
+    attempts: int
+    struck: int
+    lost: int
+    wrong: int
+    unexplained: int
+    told: str
+
+
+class Ended(NamedTuple):
+    """How a command ended: exit code (negative: the signal), and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Job:
+    """A command that works in a process of its own."""
+
+    def __init__(
+        self, words: Sequence[str], home: Path, output: Path, prepare: Callable = int
+    ):
+        self.paths = [home / f"{name}-{time.monotonic_ns()}" for name in ("out", "err")]
+        self.code: int | None = None
+        full = [*words, "--output", str(output), "--quiet"]
+        self.pid = os.fork()
+        if self.pid == 0:
+            _be_the_command(full, home, self.paths, prepare)
+
+    def wait(self, seconds: float = _LONGEST) -> bool:
+        """Wait so long for its end; returns whether it has ended."""
+        until = time.monotonic() + seconds
+        while self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > until:
+                return False
+            else:
+                time.sleep(0.005)
+        return True
+
+    def kill(self) -> None:
+        """kill -9, with its children."""
+        if self.code is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def ended(self) -> Ended:
+        """Its end, waited for."""
+        if not self.wait():
+            self.kill()
+        out, err = (path.read_text(errors="replace") for path in self.paths)
+        for path in self.paths:
+            path.unlink()
+        return Ended(self.code or 0, out, err)
+
+
+def _be_the_command(words, home: Path, paths: Sequence[Path], prepare) -> None:
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(home)
+        null = os.open(os.devnull, os.O_RDONLY)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        outs = [os.open(path, flags, 0o644) for path in paths]
+        for place, descriptor in enumerate((null, *outs)):
+            os.dup2(descriptor, place)
+        sys.stdout, sys.stderr = (
+            os.fdopen(place, "w", closefd=False) for place in (1, 2)
+        )
+        prepare()
+        from ..experiments.cli import main
+
+        main(words, prog_name="dpodl")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+class Bench:
+    """Undisturbed results, and attempts that are compared with them."""
+
+    def __init__(self, home: Path, seed: int):
+        self.home, self.rng = home, random.Random(seed)
+        (home / "tiny.toml").write_text(TINY)
+        (home / "chain.toml").write_text(CHAIN)
+        self.reference: dict[str, tuple[Ended, dict[str, bytes], float]] = {}
+        self.number = 0
+
+    def undisturbed(self, name: str) -> None:
+        """The results to compare with; the second time, programs are compiled."""
+        self.job(name, self.fresh()).ended()
+        folder, start = self.fresh(), time.monotonic()
+        ended = self.job(name, folder).ended()
+        seconds = time.monotonic() - start
+        if ended.code:
+            raise SystemExit(f"{name} does not work here: {ended.err}")
+        self.reference[name] = self.plain(ended, folder), contents(folder), seconds
+
+    def fresh(self) -> Path:
+        """A folder that is not there yet."""
+        self.number += 1
+        return self.home / f"results-{self.number}"
+
+    def job(self, name: str, folder: Path, *more: str, prepare: Callable = int) -> Job:
+        """A command on a folder."""
+        return Job((*COMMANDS[name], *more), self.home, folder, prepare)
+
+    def plain(self, ended: Ended, folder: Path) -> Ended:
+        """What was printed, but where and how long."""
+        lines = ended.out.replace(str(folder), "FOLDER").splitlines()
+        kept = [line for line in lines if not line.startswith(("computed", "mined"))]
+        return ended._replace(out="\n".join(kept))
+
+    def wrong(self, name: str, ended: Ended, folder: Path) -> int:
+        """Whether a finished command's results differ from the undisturbed ones."""
+        told, files, _ = self.reference[name]
+        different = contents(folder) != files
+        if name in ("threshold", "attack"):
+            different |= self.plain(ended, folder).out != told.out
+        return int(different)
+
+    def judged(self, name: str, folder: Path, *more: str) -> tuple[int, int]:
+        """Finish it in peace: (wrong, unexplained)."""
+        ended = self.job(name, folder, *more).ended()
+        if ended.code:
+            return 0, 1
+        return self.wrong(name, ended, folder), 0
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file that two runs must have in common."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in _NOTES and path.suffix != ".tmp"
+    }
+
+
+def finished(folder: Path) -> dict[Path, bytes]:
+    """What is finished and must never be lost: curves, shards, states, stages."""
+    found = {
+        path: path.read_bytes()
+        for pattern in _FINISHED
+        for path in folder.glob(f"**/{pattern}")
+        if path.is_file() and not path.name.startswith(".")
+    }
+    for manifest in folder.glob("*/manifest.json"):
+        for stage in json.loads(manifest.read_text()).values():
+            if isinstance(stage, dict):
+                for name in stage["files"]:
+                    path = manifest.parent / name
+                    # Notes are written anew by whoever goes on.
+                    if path.name not in _NOTES and path.is_file():
+                        found[path] = path.read_bytes()
+    return found
+
+
+def unexplained(ended: Ended, codes: Sequence[int]) -> int:
+    """Whether a command that could not go on did not say so in one line."""
+    if ended.code == 0:
+        return 0
+    lines = [line for line in ended.err.splitlines() if line.startswith("dpodl: ")]
+    clear = ended.code in codes and "Traceback" not in ended.err
+    return int(not (clear and len(lines) >= 1))
+
+
+# ------------------------------------------------------------------ the faults
+
+
+def kills(bench: Bench, name: str, count: int) -> Row:
+    """kill -9 at moments spread over the command's undisturbed time."""
+    seconds = bench.reference[name][2]
+    struck = lost = wrong = odd = 0
+    folder, before = bench.fresh(), {}
+    for _ in range(count):
+        job = bench.job(name, folder)
+        if job.wait(bench.rng.uniform(0, seconds)):
+            ended = job.ended()
+            odd += int(ended.code != 0)
+            wrong += bench.wrong(name, ended, folder) if not ended.code else 0
+            shutil.rmtree(folder, ignore_errors=True)
+            folder, before = bench.fresh(), {}
+            continue
+        job.kill()
+        job.ended()
+        struck += 1
+        now = finished(folder)
+        lost += sum(now.get(path) != content for path, content in before.items())
+        before = now
+    last = bench.judged(name, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    told = "the same command goes on to the same bytes"
+    return Row(
+        f"kill -9: {name}", count, struck, lost, wrong + last[0], odd + last[1], told
+    )
+
+
+def full_disk(bench: Bench, name: str, count: int) -> Row:
+    """A disk that fills at another byte each time, then has room again."""
+    need = sum(map(len, bench.reference[name][1].values()))
+    struck = wrong = odd = 0
+    told: set[str] = set()
+    how = "tmpfs of limited size"
+    for _ in range(count):
+        room = int(bench.rng.uniform(0.02, 1.0) * need)
+        folder = bench.fresh()
+        folder.mkdir()
+        with _small_disk(folder, room) as grow:
+            if grow is None:
+                how = "limited file size"
+            limit = partial(_limit_files, max(1, room // 4)) if grow is None else int
+            ended = bench.job(name, folder, prepare=limit).ended()
+            struck += ended.code != 0
+            odd += unexplained(ended, [1])
+            told |= {line for line in ended.err.splitlines() if ended.code}
+            if grow is not None:
+                grow()
+            more = bench.judged(name, folder)
+            wrong, odd = wrong + more[0], odd + more[1]
+        shutil.rmtree(folder, ignore_errors=True)
+    first = min(told, default="")
+    return Row(f"disk full ({how}): {name}", count, struck, 0, wrong, odd, first)
+
+
+def _limit_files(room: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+
+def read_only(bench: Bench, name: str) -> Row:
+    """A folder that cannot be written to."""
+    folder = bench.fresh()
+    folder.mkdir()
+    with _small_disk(folder, 1 << 24) as grow:
+        if grow is None:
+            folder.chmod(0o555)
+        else:
+            _mount("remount,ro", folder)
+        ended = bench.job(name, folder).ended()
+        struck = int(ended.code != 0)
+    odd = unexplained(ended, [1])
+    return Row(f"read-only folder: {name}", 1, struck, 0, 0, odd, ended.err.strip())
+
+
+def rivals(bench: Bench, name: str, count: int) -> Row:
+    """Three processes of one command on one folder."""
+    struck = wrong = odd = 0
+    told = ""
+    for _ in range(count):
+        folder = bench.fresh()
+        jobs = [bench.job(name, folder) for _ in range(3)]
+        for job in jobs:
+            ended = job.ended()
+            struck += ended.code != 0
+            odd += unexplained(ended, [1])
+            told = ended.err.strip().replace(str(bench.home), "…") or told
+        more = bench.judged(name, folder)
+        wrong, odd = wrong + more[0], odd + more[1]
+        shutil.rmtree(folder, ignore_errors=True)
+    return Row(f"three at once: {name}", 3 * count, struck, 0, wrong, odd, told)
+
+
+def clock(bench: Bench, name: str, count: int) -> Row:
+    """A clock that jumps back by an hour, again and again, while it works."""
+
+    def jump() -> None:
+        true, start = time.time, time.monotonic()
+
+        def wrong_time() -> float:
+            return true() - 3600 * int((time.monotonic() - start) / 0.5)
+
+        time.time = wrong_time
+
+    wrong = odd = 0
+    for _ in range(count):
+        folder = bench.fresh()
+        ended = bench.job(name, folder, prepare=jump).ended()
+        odd += int(ended.code != 0)
+        wrong += bench.wrong(name, ended, folder) if not ended.code else 0
+        shutil.rmtree(folder, ignore_errors=True)
+    return Row(f"clock jumps back: {name}", count, count, 0, wrong, odd, "no notice")
+
+
+def cluster(bench: Bench, *, scheduler: bool) -> Row:
+    """A worker, or the scheduler, of a Dask cluster is killed in the middle."""
+    what = "scheduler goes" if scheduler else "worker dies"
+    if importlib.util.find_spec("distributed") is None:
+        told = "not tried: distributed is not installed"
+        return Row(f"Dask {what}: sweep", 0, 0, 0, 0, 0, told)
+    folder = bench.fresh()
+    file = bench.home / f"scheduler-{bench.number}.json"
+    null = subprocess.DEVNULL
+    base = {"stdout": null, "stderr": null, "cwd": bench.home}
+
+    def start(what: str, *words: str) -> subprocess.Popen:
+        module = f"distributed.cli.dask_{what}"
+        return subprocess.Popen(
+            [sys.executable, "-m", module, "--no-dashboard", *words], **base
+        )
+
+    head = start("scheduler", "--port", "0", "--scheduler-file", str(file))
+    hands: list[subprocess.Popen] = []
+    try:
+        while not file.is_file():
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        words = ("--nthreads", "1", "--no-nanny", "--local-directory", str(bench.home))
+        hands = [start("worker", address, *words) for _ in range(2)]
+        time.sleep(8)
+        words = ("--executor", "dask", "--scheduler", address)
+        job = bench.job("sweep", folder, *words)
+        # In the middle: a first shard is kept, others are not.
+        while not job.wait(0.05) and not list(folder.glob("sweep-*/shards/*.parquet")):
+            pass
+        before = finished(folder)
+        struck = int(not job.wait(0))
+        (head if scheduler else hands[0]).kill()
+        ended = job.ended()
+    finally:
+        for process in (*hands, head):
+            process.kill()
+            process.wait()
+    odd = unexplained(ended, [1])
+    now = finished(folder)
+    lost = sum(now.get(path) != content for path, content in before.items())
+    more = bench.judged("sweep", folder)
+    lines = [line for line in ended.err.splitlines() if line.startswith("dpodl: ")]
+    told = lines[-1] if lines else "the sweep goes on without it"
+    return Row(f"Dask {what}: sweep", 1, struck, lost, more[0], odd + more[1], told)
+
+
+@contextmanager
+def _small_disk(folder: Path, room: int) -> Iterator[Callable[[], None] | None]:
+    """A file system of so many bytes; yields what makes it larger, None: no root."""
+    pages = max(8, room // 4096)
+    try:
+        _mount(f"size={pages * 4096}", folder)
+    except (OSError, AttributeError):
+        yield None
+        return
+    try:
+        yield lambda: _mount("remount,size=256m", folder)
+    finally:
+        ctypes.CDLL(None).umount2(str(folder).encode(), 2)
+
+
+def _mount(options: str, folder: Path) -> None:
+    flags = 0
+    words = [word for word in options.split(",") if word not in ("remount", "ro")]
+    flags |= 32 if "remount" in options else 0
+    flags |= 1 if options.endswith(",ro") else 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = ",".join(words).encode()
+    if libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", flags, data):
+        raise OSError(ctypes.get_errno(), "mount")
+
+
+# ------------------------------------------------------------------ the table
+
+
+def table(rows: Sequence[Row], seconds: float, about: str) -> str:
+    """The rows as a page of Markdown."""
+    head = "| fault | attempts | struck | lost | wrong | unexplained | what was said |"
+    lines = [head, "|---|---:|---:|---:|---:|---:|---|"]
+    for row in rows:
+        told = row.told.replace("|", "\\|").replace("\n", " ")
+        lines.append("| " + " | ".join(map(str, (*row[:6], told))) + " |")
+    total = [sum(column) for column in zip(*(row[1:6] for row in rows), strict=True)]
+    lines.append("| **all** | " + " | ".join(f"**{each}**" for each in total) + " | |")
+    return (
+        "# Faults survived\n\n"
+        "Made by `python -m dpodl.benchmarks.faults`: "
+        f"{about}, {seconds / 60:.0f} min.\n\n"
+        "*struck*: attempts that the fault met before the command had ended. *lost*: "
+        "finished files that were there before the fault and were not after it. "
+        "*wrong*: results whose bytes are not those of an undisturbed run. "
+        "*unexplained*: tracebacks, and ends without a line that says why.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def measure(
+    bench: Bench, counts: dict[str, int], few: int, names: Sequence[str]
+) -> Iterator[Row]:
+    """All faults, one after the other.
+
+    Args:
+        bench: Where.
+        counts: Command → kills.
+        few: Attempts of the other faults.
+        names: Commands.
+    """
+    for name in names:
+        bench.undisturbed(name)
+        yield kills(bench, name, counts[name])
+    stored = [name for name in ("run", "sweep", "mine") if name in names]
+    for name in stored:
+        yield full_disk(bench, name, few)
+        yield read_only(bench, name)
+        yield rivals(bench, name, max(1, few // 4))
+        yield clock(bench, name, max(1, few // 4))
+    if "sweep" in names:
+        yield cluster(bench, scheduler=False)
+        yield cluster(bench, scheduler=True)
+
+
+def main() -> int:
+    """Measure and write the table; 1 if anything was lost, wrong or unexplained."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a few attempts of each")
+    parser.add_argument("--kills", type=int, help="of each command; 64, quick 3")
+    parser.add_argument("--only", choices=list(COMMANDS), action="append")
+    parser.add_argument("--seed", type=int, default=2023)
+    parser.add_argument("--output", type=Path, help="a Markdown file for the table")
+    chosen = parser.parse_args()
+    each = chosen.kills or (3 if chosen.quick else 64)
+    names = chosen.only or list(COMMANDS)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dpodl-faults-") as folder:
+        os.environ["DPODL_CACHE"] = str(Path(folder) / "cache")
+        _load()
+        bench = Bench(Path(folder).resolve(), chosen.seed)
+        rows = []
+        few = 1 if chosen.quick else 8
+        for row in measure(bench, dict.fromkeys(names, each), few, names):
+            rows.append(row)
+            print(*row, sep=" | ", flush=True)
+    about = f"seed {chosen.seed}, {each} kills of each command"
+    page = table(rows, time.monotonic() - start, about)
+    if chosen.output is not None:
+        write_atomically(chosen.output, page.encode())
+    return int(any(row.lost or row.wrong or row.unexplained for row in rows))
+
+
+def _load() -> None:
+    """Import what commands need, but start no device: a fork would not survive it."""
+    from ..experiments import (  # noqa: F401
+        attack,
+        cli,
+        mining,
+        runner,
+        sweep_forecast,
+        threshold,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
