@@ -61,8 +61,11 @@ class Deferred:
     def __len__(self) -> int:
         return len(self.load())
 
-    def __or__(self, other: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return self.load() | other
+    def __or__(self, other: "dict[str, np.ndarray] | Deferred") -> dict[str, Any]:
+        return self.load() | dict(other.items())
+
+    def __ror__(self, other: dict[str, np.ndarray]) -> dict[str, Any]:
+        return other | self.load()
 
     def __contains__(self, name: object) -> bool:
         return name in self.load()

@@ -103,6 +103,8 @@ def test_deferred_tensors_are_what_their_digests_say(instance):
     nudged = last | {name: real[name] + 1}
     assert type(nudged) is dict
     assert tensors_digest(nudged) != last.digest
+    assert tensors_digest({name: real[name] + 1} | last) == last.digest
+    assert tensors_digest(last | last) == last.digest
 
 
 def test_a_name_is_of_everything_the_looks_depend_on(instance):
