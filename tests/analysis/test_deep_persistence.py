@@ -14,6 +14,7 @@ from dpodl.analysis.estimate import Refused
 from dpodl.analysis.lattice_race import persistence
 from dpodl.analysis.race import race
 from dpodl.analysis.simulation import network
+from scipy import stats
 
 LAW = exponential(0.001)
 TARGETS = (1e-3, 1e-9, 2.0**-40)
@@ -52,8 +53,10 @@ def test_the_interval_is_the_spread_of_the_resampled_laws():
     dead = exponential(0.001, dead_time=800.0)
     wide = safe_depths(LAW, [LAW, dead], networks, targets=(1e-3,))[0].estimate
     other = safe_depths(dead, [], networks, targets=(1e-3,))[0].estimate.value
-    spread = abs(other - wide.value) / math.sqrt(2)
-    assert wide.high == math.ceil(wide.value + 1.96 * spread)
+    # Two resamples have one degree of freedom; depths are spread on the log scale.
+    spread = abs(math.log(other / wide.value)) / math.sqrt(2)
+    high = wide.value * math.exp(stats.t.ppf(0.975, 1) * spread)
+    assert wide.high == math.ceil(high)
     assert 1 <= wide.low < wide.value
 
 

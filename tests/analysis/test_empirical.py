@@ -619,6 +619,17 @@ def test_censored_runs_are_mass_that_never_ends():
     assert stats.binomtest(never, len(drawn), 0.25).pvalue > FALSE_ALARM
 
 
+def test_mass_that_never_ends_does_not_bring_the_rest_forward():
+    """Half a cell too early was 5 % of F at its .001 quantile."""
+    first, p_1 = [3] * 9 + [99], 2e-5
+    found = empirical_law(_steps_up(first, 12), Lottery(0.9, p_1, 1.0, 1000.0)).law
+    assert not found.lattice
+    # X = 30 + a thousandth of a step a hash, for nine runs in ten.
+    times = np.array([0.4, 1.0, 5.0, 50.0])
+    exact = 0.9 * -np.expm1(1000 * times * math.log1p(-p_1))
+    assert 1 - bt.survival(found, 30 + times) == pytest.approx(exact, rel=0.01)
+
+
 def test_a_new_nonce_saves_a_censored_run():
     first = [3] * 30 + [99] * 10
     lottery = Lottery(0.9, 1.0, 1.0, FAST, abandon_steps=80)
