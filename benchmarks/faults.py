@@ -98,8 +98,8 @@ COMMANDS = {
         *("attack", "tiny.toml", "--branches", "10", "--resamples", "0", "--json"),
     ),
 }
-# Notes of when and where; a manifest lists their digest.
-_NOTES = ("provenance.json", "manifest.json", ".lock")
+# Notes of when and where.
+_NOTES = ("provenance.json", ".lock")
 _FINISHED = ("runs-*.npz", "shards/*.parquet", "states/*", "leaves/*")
 _LONGEST = 600.0
 
@@ -255,6 +255,7 @@ class Bench:
         """Finish it in peace: (wrong, unexplained)."""
         ended = self.job(name, folder, *more).ended()
         if ended.code:
+            print(f"exit {ended.code}:\n{ended.err}", file=sys.stderr)
             return 0, 1
         return self.wrong(name, ended, folder), 0
 
@@ -293,6 +294,8 @@ def unexplained(ended: Ended, codes: Sequence[int]) -> int:
         return 0
     lines = [line for line in ended.err.splitlines() if line.startswith("dpodl: ")]
     clear = ended.code in codes and "Traceback" not in ended.err
+    if not clear or not lines:
+        print(f"exit {ended.code}:\n{ended.err}", file=sys.stderr)
     return int(not (clear and len(lines) >= 1))
 
 
@@ -385,7 +388,7 @@ def rivals(bench: Bench, name: str, count: int) -> Row:
             ended = job.ended()
             struck += ended.code != 0
             odd += unexplained(ended, [1])
-            told = ended.err.strip().replace(str(bench.home), "…") or told
+            told = ended.err.strip() or told
         more = bench.judged(name, folder)
         wrong, odd = wrong + more[0], odd + more[1]
         shutil.rmtree(folder, ignore_errors=True)
@@ -556,6 +559,7 @@ def main() -> int:
         rows = []
         few = 1 if chosen.quick else 8
         for row in measure(bench, dict.fromkeys(names, each), few, names):
+            row = row._replace(told=row.told.replace(str(bench.home), "…"))
             rows.append(row)
             print(*row, sep=" | ", flush=True)
     about = f"seed {chosen.seed}, {each} kills of each command"

@@ -188,6 +188,8 @@ class DaskPool:
                 "in dpodl's source folder, pip install -e '.[dask]'"
             ) from None
         self._distributed = distributed
+        # It logs with tracebacks what is said here in a sentence.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self._cluster = None
         if scheduler is None:
             self._cluster = distributed.LocalCluster(

@@ -293,11 +293,11 @@ def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def _provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
     try:
-        facts = json.loads(folder.read("provenance.json"))
+        facts = folder.notes("summary")
     except FileNotFoundError:
         yield "provenance.json", "missing: this run's origin is not known"
         return
-    except (ValueError, RecursionError):  # accepted, and it cannot be read
+    if not facts:  # accepted, and it cannot be read
         yield "provenance.json", "damaged: this run's origin is not known"
         return
     yield from _flat(facts)

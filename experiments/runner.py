@@ -94,7 +94,7 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
         for stage in ("curves", "laws", "estimates", "figures", "summary"):
             job.stage(stage)
         # Also where the last process was killed just before it, or it was changed.
-        if job.recomputed or not folder.fresh("provenance", job.key):
+        if job.recomputed or not folder.has_notes(job.key):
             job.write_provenance()
     tables = {name: folder.table(f"{name}.csv") for name in TABLES}
     return RunResult(folder.path, tables, job.recomputed, job.seconds)
@@ -177,8 +177,7 @@ class _Job:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
         }
-        text = summary.as_json(facts)
-        self.folder.finish("provenance", self.key, {"provenance.json": text.encode()})
+        self.folder.write_notes(self.key, facts)
 
     def _curves_files(self) -> dict[str, bytes]:
         curves = train(self.config, self.root, self.progress)

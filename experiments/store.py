@@ -17,7 +17,7 @@ import logging
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _DIGITS = 32  # hexadecimal digits of a digest in a file's name
 _SEALED = re.compile(rf"(.+)-([0-9a-f]{{{_DIGITS}}})(\.[a-z]+)")
 _MANIFEST = "manifest.json"
+_NOTES = "provenance.json"
 _SEAL = "sha256"
 
 
@@ -151,6 +152,41 @@ class RunFolder:
                 raise Changed(f"{reason}; {self._again(name)}")
             self.note(reason)
         return read_regular(path)
+
+    def write_notes(self, key: str, facts: Mapping[str, Any]) -> None:
+        """Keep who made the last stage, of that key, when and how: no result."""
+        # Sealed, and not in the manifest: that is the same whenever it is made.
+        content = sealed_json({**facts, "stage": key})
+        write_atomically(self.path / _NOTES, content)
+
+    def has_notes(self, key: str) -> bool:
+        """Whether the notes of the last stage, of that key, are there and intact."""
+        try:
+            found = unsealed_json(read_regular(self.path / _NOTES))
+        except (OSError, ValueError):
+            return False
+        return found.get("stage") == key
+
+    def notes(self, stage: str) -> dict[str, Any]:
+        """What ``write_notes`` kept of a stage.
+
+        Raises:
+            Changed: If it is another, or of another folder; if that is accepted,
+                nothing is known.
+            FileNotFoundError: If there are none.
+        """
+        content = read_regular(self.path / _NOTES)
+        entry = self._manifest().get(stage, {})
+        with suppress(ValueError):
+            found = unsealed_json(content)
+            if found.get("stage") == entry.get("key"):
+                return found
+        path = self.path / _NOTES
+        reason = f"{path} is not what was written: it was changed, or is damaged"
+        if not self.accept_changed:
+            raise Changed(f"{reason}; {self._again(_NOTES)}")
+        self.note(reason)
+        return {}
 
     def note(self, reason: str) -> None:
         """Keep what was accepted though it is not as it was computed."""
@@ -346,7 +382,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise Busy(f"another dpodl is working on {path}") from None
+            raise Busy(f"another dpodl is working on this run folder: {path}") from None
         for left in path.rglob(f".*{ASIDE}"):
             left.unlink(missing_ok=True)
         yield

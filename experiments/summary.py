@@ -1,6 +1,5 @@
 """What a run says, in words: the verdict, the summary page, the closing table."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -320,11 +319,6 @@ def _details(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
             "",
         ]
     return lines if line is None else [*lines, line, ""]
-
-
-def as_json(facts: object) -> str:
-    """Readable JSON with a final newline."""
-    return json.dumps(facts, indent=1, default=str) + "\n"
 
 
 def number(value: float) -> str:
