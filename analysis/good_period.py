@@ -333,9 +333,16 @@ def measurements_of(sums: RoundSums, rates: RoundRates) -> list[Measurement]:
     """``rate_measurements`` of counts in the rates' rounds."""
     length = rates.end - rates.begin
     return [
-        Measurement(name, None, "", estimate_mean(total / length, name), "per round")
-        for name, total in zip(
-            ("round_success", "round_single_success", "round_adversarial"),
+        Measurement(
+            name, None, "", estimate_mean(total / length, name), "per round", spread
+        )
+        # A round succeeds or not; of the adversary's blocks it may hold several.
+        for (name, spread), total in zip(
+            (
+                ("round_success", "angle"),
+                ("round_single_success", "angle"),
+                ("round_adversarial", "log"),
+            ),
             sums,
             strict=True,
         )

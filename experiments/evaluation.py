@@ -329,12 +329,13 @@ def _deep_measurements(
 
 def race_basis(net: Network, counted: RunLaws, known_until: float) -> Basis:
     """What the private race rests on; what the network does where it has no tilt."""
-    plain = network_basis(counted, net.honest, net.adversarial)
+    honest, adversarial = float(net.honest), float(net.adversarial)
+    plain = network_basis(counted, honest, adversarial)
     try:
         theta = tilts(race(net, known_until=known_until)).theta_0
     except Refused:
         return plain
-    tilt = tilted(counted, net.honest, net.adversarial, theta)
+    tilt = tilted(counted, honest, adversarial, float(theta))
     return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
 
 
