@@ -40,6 +40,7 @@ from dpodl.analysis.effects import Evidence
 from dpodl.analysis.estimate import Estimate, Refused
 from dpodl.analysis.race import Race
 from dpodl.analysis.simulation import network
+from dpodl.analysis.training_error import UNKNOWN
 
 from .attack_settings import curves_of, setting_of
 
@@ -72,7 +73,7 @@ def net(law: BlockTimeLaw, **options):
 def job(beta: float, provers: int = 10) -> attack_table._Job:
     at = setting_of(provers=provers, beta=beta)
     effort = Effort()
-    return attack_table._Job(KEY, at, [], (1e-3,), effort, {}, {})
+    return attack_table._Job(KEY, at, [], (1e-3,), effort, {}, {}, {}, UNKNOWN)
 
 
 def row(found):

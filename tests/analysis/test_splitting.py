@@ -128,7 +128,7 @@ def test_an_adversary_that_outgrows_is_refused():
 def test_a_public_chain_that_may_stop_is_refused():
     stops = BlockTimeLaw(np.linspace(0, 3, 8192), 1.0, 0.0, 0.0, False)
     net = network(stops, provers=10, beta=0.2, delay_steps=1.0)
-    with pytest.raises(Refused, match="may stop is overtaken at every depth"):
+    with pytest.raises(Refused, match="overtakes it at every depth"):
         split(net, 5)
 
 

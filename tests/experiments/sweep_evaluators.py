@@ -60,7 +60,8 @@ def _outcome(config, curves):
             "high": float("inf") if k == 3 else 1.0,
             "count": 100 + k,
             "method": "of a test",
-            "unit": "probability",
+            # An interval may lack an upper end, but not that of a probability.
+            "unit": "" if k == 3 else "probability",
         }
         for k in range(4)
     )

@@ -53,6 +53,7 @@ PUBLISHED = '{mean_seconds = 1.0, variance = 2.0, source = "a paper"}'
 # What a chain is mined by, and no experiment depends on.
 MINING_CHANGES = (
     "mining.blocks=3",
+    "mining.keys=secret",
     "mining.tasks=[{name='digits', t_acc=0.5}]",
     "mining.s_min=1",
     "mining.checkpoint_every=24",

@@ -94,6 +94,9 @@ def test_a_shard_holds_what_was_put_in():
     assert math.isnan(rows[0].pop("at"))
     expected = dict(outcomes[0].rows[0])
     del expected["at"]
+    # What a row does not say is said to be unknown.
+    assert math.isnan(rows[0].pop("runs_effective"))
+    assert rows[0].pop("warning") == ""
     assert rows[0] == expected
     assert shards.encode(KEYS[:4], outcomes, unexpected=[1], attempt=3) == content
 
