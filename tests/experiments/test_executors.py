@@ -140,7 +140,7 @@ def test_without_distributed_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
         pytest.raises(
-            WorkersError, match=r"source folder, pip install -e '\.\[dask\]'"
+            WorkersError, match=r"pip install -e '\.\[dask\]'"
         ),
         workers("dask"),
     ):
