@@ -267,7 +267,11 @@ def tilts(race: Race) -> Tilt:
     _require_seen(race, theta_0)
     spread = _spread(race, theta_0, 1e-4 * min(theta_0, above - theta_0))
     cut = race.until < math.inf
-    scale = min(spread, _spread(race, 0.0, 1e-3 * theta_0)) if cut else spread
+    # Before 0 the tilt lengthens the adversary's intervals, whose tail sets a limit.
+    slow = float(race.adversary.tail_hazard) or math.inf
+    scale = spread
+    if cut:
+        scale = min(spread, _spread(race, 0.0, 1e-3 * min(theta_0, slow)))
     star_rate, drift = cumulant(race, theta_star)
     return Tilt(
         theta_0=theta_0,

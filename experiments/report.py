@@ -89,7 +89,9 @@ def shown(folder: RunFolder) -> Iterator[None]:
     except Exception as error:
         # What is as it was written and cannot be shown is this program's fault.
         trusted = not folder.changed and not folder.unvouched
-        if trusted and not isinstance(error, ValueError):
+        # A table without its columns is none of them, whoever has recorded it.
+        lacking = isinstance(error, ValueError | KeyError | AttributeError)
+        if trusted and not lacking:
             raise
         raise ConfigError(
             f"the tables in {folder.path} cannot be shown: "

@@ -139,9 +139,7 @@ def test_cores_are_those_this_process_may_use():
 def test_without_distributed_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(
-            WorkersError, match=r"pip install -e '\.\[dask\]'"
-        ),
+        pytest.raises(WorkersError, match=r"pip install -e '\.\[dask\]'"),
         workers("dask"),
     ):
         pass
