@@ -7,9 +7,10 @@ import jax
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.analysis import bounds
+from dpodl.analysis import bounds, share_table
 from dpodl.analysis.any_block import any_block
 from dpodl.analysis.empirical import empirical_law
+from dpodl.analysis.estimate import Refused
 from dpodl.analysis.lattice_race import persistence, smallest_depths
 from dpodl.analysis.race import TARGETS, race
 from dpodl.analysis.time_rule import time_risk
@@ -179,11 +180,14 @@ def test_the_command_writes_prints_and_explains_its_cells(copy, tables):
     assert told["confirmations"][-1]["value"] is None  # ∞ is no JSON
 
 
-def test_cells_that_cannot_be_known_keep_the_reason(copy):
+def test_cells_that_cannot_be_known_keep_the_reason(copy, monkeypatch):
+    def refuse(*_, **__):
+        raise Refused("persistence: not for this race")
+
+    monkeypatch.setattr(share_table, "log_persistence", refuse)
     words = ["risk", "smoke", "--output", str(copy.root), "--quiet"]
     words += [w for setting in SETTINGS for w in ("--set", setting)]
-    # A share so small that its fastest block is behind every public one.
-    words += ["--beta", "0.001", "--depth", "3"]
+    words += ["--beta", "0.2", "--depth", "3"]
     words += ["--set", "network.beta=0"]
     shown = CliRunner().invoke(main, words)
     assert shown.exit_code == 0, shown.output
