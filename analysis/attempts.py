@@ -137,7 +137,7 @@ def shown_by(
         tickets = tickets & passed[:, None]
     draw = ending(lottery) * tickets
     alive = np.concatenate([np.ones((runs, 1)), np.cumprod(1.0 - draw, axis=1)], axis=1)
-    given_up = ~passed if lottery.abandon_steps is not None else np.zeros(runs, bool)
+    given_up = np.logical_and(~passed, lottery.abandon_steps is not None)
     alive[given_up, last:] = 0.0
     left, goes_on = alive[:, -1], passed & (alive[:, -1] > _NOTHING)
     rates = None

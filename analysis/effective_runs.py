@@ -206,7 +206,7 @@ def _ends(curves: CurveSet, lottery: Lottery) -> tuple[np.ndarray, np.ndarray]:
     given_up = looks
     if lottery.abandon_steps is not None:
         given_up = int(lottery.abandon_steps // int(curves.steps[0]))
-    late = ~tickets[:, :given_up].any(axis=1)
+    late = np.logical_not(tickets[:, :given_up].any(axis=1))
     tickets = tickets & ~late[:, None]
     restart = lottery.retry == "restart"
     ending, winning = (1.0, lottery.p_2) if restart else (lottery.p_2, 1.0)

@@ -39,7 +39,7 @@ from scipy import special
 
 from .block_time import BlockTimeLaw, fastest_of, mean_and_cv
 from .estimate import Estimate, Refused, estimate_mean, estimate_share
-from .measurement import Measurement
+from .measurement import Measurement, Spread
 from .shares import estimate_mean_share
 from .simulation import Levels, Network, batch_of
 from .window_search import BATCH, ROUND_LIMIT, Question, Rounds, judge, marks
@@ -47,6 +47,12 @@ from .window_search import BATCH, ROUND_LIMIT, Question, Rounds, judge, marks
 # Probability that a replica ends before the horizon, as the gamma law has it: so
 # small that hardly ever one must be simulated on.
 _EARLY_END = 1e-9
+# A round succeeds or not; of the adversary's blocks it may hold several.
+_RATES: tuple[tuple[str, Spread], ...] = (
+    ("round_success", "angle"),
+    ("round_single_success", "angle"),
+    ("round_adversarial", "log"),
+)
 
 
 class RoundRates(NamedTuple):
@@ -336,16 +342,7 @@ def measurements_of(sums: RoundSums, rates: RoundRates) -> list[Measurement]:
         Measurement(
             name, None, "", estimate_mean(total / length, name), "per round", spread
         )
-        # A round succeeds or not; of the adversary's blocks it may hold several.
-        for (name, spread), total in zip(
-            (
-                ("round_success", "angle"),
-                ("round_single_success", "angle"),
-                ("round_adversarial", "log"),
-            ),
-            sums,
-            strict=True,
-        )
+        for (name, spread), total in zip(_RATES, sums, strict=True)
     ]
 
 

@@ -35,7 +35,7 @@ from ..models.curves import CurveSet
 
 NEAR = 0.12
 RESAMPLES = 24
-HASHING = {"p_1": 2.0**-15, "hashes_per_step": 150.0}
+P_1, HASHES = 2.0**-15, 150.0
 PROVERS = (1, 15)
 LOTTERIES = (1 / 8, 1 / 64, 1 / 512)
 
@@ -92,7 +92,11 @@ POPULATIONS = {
 QUICK = {
     "mixed": Population(
         "quickstart",
-        ("training.runs=48", "training.horizon_steps=1600"),
+        (
+            "training.runs=48",
+            "training.horizon_steps=1600",
+            "scheme.abandon_steps=never",
+        ),
         1,
         (0.85, 0.9),
         (400, 800),
@@ -114,7 +118,7 @@ def cases(name: str, population: Population, curves: CurveSet) -> pd.DataFrame:
         short = _until(curves, horizon, population.every)
         for t_acc in population.t_acc:
             for p_2 in LOTTERIES:
-                lottery = Lottery(t_acc, p_2=p_2, abandon_steps=horizon, **HASHING)
+                lottery = Lottery(t_acc, P_1, p_2, HASHES, abandon_steps=horizon)
                 where = {
                     "menu": name,
                     "t_acc": t_acc,
@@ -218,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     refused = table[table["off"].isna()]
     print(f"{len(table) - len(refused)} figures judged, {len(refused)} cases refused")
     total = summary(table).tail(2)
-    return int(not (total[["inside", "near"]] >= 0.9).all(axis=None))
+    return int(not (total[["inside", "near"]].to_numpy(float) >= 0.9).all())
 
 
 def _progress(name: str, what: str, done: int, total: int) -> None:

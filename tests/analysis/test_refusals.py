@@ -268,7 +268,9 @@ def test_the_sentence_is_reached(name):
 
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.way_out])
 def test_the_way_out_helps(name):
-    CASES[name].way_out()
+    way_out = CASES[name].way_out
+    assert way_out is not None
+    way_out()
 
 
 @pytest.mark.parametrize(

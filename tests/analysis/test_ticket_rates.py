@@ -57,7 +57,9 @@ def test_the_fit_is_where_brute_force_has_its_maximum():
 @pytest.mark.parametrize("seed", range(4))
 def test_rates_of_the_model_are_found_again(seed):
     true = {"a": -2.0, "b": 1.7, "sigma": 1.2}
-    tickets, first = _drawn(10 + seed, runs=600, **true)
+    tickets, first = _drawn(
+        10 + seed, runs=600, a=true["a"], b=true["b"], sigma=true["sigma"]
+    )
     fitted = tr.ticket_rates(tickets, first)
     since = np.array([3.0, 20.0, 200.0])
     shares = np.exp(tr._LOG_SHARES)

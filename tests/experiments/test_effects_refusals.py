@@ -1,6 +1,7 @@
 """What ``dpodl effects`` refuses before any training: each sentence reached."""
 
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_saving_needs_somebody_and_a_model():
     alone = [evidence(exponential(0.1))]
     nobody = load_config("smoke", ["network.beta=0"])
     with pytest.raises(Refused, match="saving: no prover is corrupted"):
-        effects._saving(nobody, low(), alone, 4, 2, quiet)
+        effects._saving(nobody, cast(Any, low()), alone, 4, 2, quiet)
     some = load_config("smoke", ["network.beta=0.5"])
     with pytest.raises(Refused, match="saving: none of the 4 runs asked for showed"):
-        effects._saving(some, low(), alone, 4, 2, quiet)
+        effects._saving(some, cast(Any, low()), alone, 4, 2, quiet)

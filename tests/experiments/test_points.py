@@ -155,7 +155,7 @@ def law_after_law(config, curves) -> list[tuple]:
         extremes=[slowest, fastest],
         centre=centre,
         basis=network_basis(
-            run_laws(curves, lottery, law), net.honest, net.adversarial
+            run_laws(curves, lottery, law), float(net.honest), float(net.adversarial)
         ),
     )
     return [(*m.estimate, m.basis.runs, m.warning) for m in wide]

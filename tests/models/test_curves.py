@@ -333,9 +333,8 @@ def extended(chosen, looks, *, lanes=1, stops=(), data=None) -> list[bytes]:
             for s in found.states or ()
         ]
         first = stop
-    whole: Any = Curve(
-        *(np.concatenate(part, axis=1) for part in zip(*curve, strict=True))
-    )
+    parts: Any = (np.concatenate(part, axis=1) for part in zip(*curve, strict=True))
+    whole: Any = Curve(*parts)
     assert np.shape(whole.correct) == (len(chosen), looks)
     return [
         whole.correct[i].tobytes()
