@@ -424,14 +424,16 @@ def cluster(bench: Bench, *, scheduler: bool) -> Row:
         return Row(f"Dask {what}: sweep", 0, 0, 0, 0, 0, told)
     folder = bench.fresh()
     file = bench.home / f"scheduler-{bench.number}.json"
-    null = subprocess.DEVNULL
-    base = {"stdout": null, "stderr": null, "cwd": bench.home}
 
     def start(what: str, *words: str) -> subprocess.Popen:
         module = f"distributed.cli.dask_{what}"
-        return subprocess.Popen(
-            [sys.executable, "-m", module, "--no-dashboard", *words], **base
-        )
+        with (bench.home / f"{what}-{bench.number}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, "--no-dashboard", *words],
+                stdout=log,
+                stderr=log,
+                cwd=bench.home,
+            )
 
     head = start("scheduler", "--port", "0", "--scheduler-file", str(file))
     hands: list[subprocess.Popen] = []
@@ -441,7 +443,9 @@ def cluster(bench: Bench, *, scheduler: bool) -> Row:
         address = json.loads(file.read_text())["address"]
         words = ("--nthreads", "1", "--no-nanny", "--local-directory", str(bench.home))
         hands = [start("worker", address, *words) for _ in range(2)]
-        time.sleep(8)
+        log, until = bench.home / f"worker-{bench.number}.log", time.monotonic() + 120
+        while log.read_text().count("Registered to") < 2 and time.monotonic() < until:
+            time.sleep(0.1)
         words = ("--executor", "dask", "--scheduler", address)
         job = bench.job("sweep", folder, *words)
         # In the middle: a first shard is kept, others are not.
