@@ -59,6 +59,8 @@ def check(law: BlockTimeLaw, known: float, beta: float, delay: float, p_2: float
         if "outgrows" in reason:
             gain, error = drawn_gain(one, 1)
             assert gain > -4 * error, reason
+        elif "numerical error" in reason:
+            pass  # of the grid's own making, and true of it: counted below
         else:
             assert "heavy tail" in reason, reason
             tilt = tilts(bounded(one)._replace(known_until=math.inf))
@@ -98,6 +100,7 @@ def grid(betas, delays, p_2s, menus, seeds) -> list[str]:
 def test_no_refusal_is_contradicted():
     said = grid([0.1, 0.25, 0.45], [0.0, 20.0], [0.3, 1 / 64], [(0.5, 0.2)], 1)
     assert said.count("") >= len(said) // 2
+    assert not any("numerical error" in each for each in said)
 
 
 @pytest.mark.slow
@@ -111,3 +114,4 @@ def test_no_refusal_is_contradicted_over_a_larger_grid():
     )
     assert not any("never gains" in each for each in said)
     assert said.count("") >= len(said) // 2
+    assert sum("numerical error" in each for each in said) < 0.02 * len(said)
