@@ -61,6 +61,9 @@ def check(law: BlockTimeLaw, known: float, beta: float, delay: float, p_2: float
             assert gain > -4 * error, reason
         elif "numerical error" in reason:
             pass  # of the grid's own making, and true of it: counted below
+        elif "near its threshold" in reason:
+            # A level lowers the risk by so little that depths run into the millions.
+            assert -tilts(bounded(one)).log_rate < 1e-4, reason
         else:
             assert "heavy tail" in reason, reason
             tilt = tilts(bounded(one)._replace(known_until=math.inf))
