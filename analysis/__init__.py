@@ -1,57 +1,16 @@
-"""What it means: block-time laws, simulated races, estimates, closed forms.
+"""What it means: laws of block times, races, attacks, answers with an error bar.
 
-The names below are the stable ones, each loaded on first use: importing this package
-loads no jax. No public name is also a module's, which an import would put in its place.
+Chapters, each resting on those before it:
+
+I.   numbers and laws: ``estimation``, ``block_time``
+II.  the chain: ``simulation``, ``good_periods``, ``event_network``
+III. the race: ``bounds``, ``race``, ``confirmations``
+IV.  questions: ``attacks``, ``effects``, ``calibration``
+V.   the whole, tried: ``assessment``, ``agreement``, ``validation``
+
+The names below are the stable ones, loaded on first use: importing this loads no jax.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from .assessment import Plan, assess
-    from .block_time import BlockTimeLaw, exponential, fastest_of
-    from .empirical import Lottery, bootstrap_laws, empirical_law
-    from .estimate import Estimate, Refused
-    from .simulation import network, simulate
-
-_MODULES = {
-    "BlockTimeLaw": "block_time",
-    "exponential": "block_time",
-    "fastest_of": "block_time",
-    "Lottery": "empirical",
-    "bootstrap_laws": "empirical",
-    "empirical_law": "empirical",
-    "network": "simulation",
-    "simulate": "simulation",
-    "Plan": "assessment",
-    "assess": "assessment",
-    "Estimate": "estimate",
-    "Refused": "estimate",
-}
-
-__all__ = [
-    "BlockTimeLaw",
-    "Estimate",
-    "Lottery",
-    "Plan",
-    "Refused",
-    "assess",
-    "bootstrap_laws",
-    "empirical_law",
-    "exponential",
-    "fastest_of",
-    "network",
-    "simulate",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

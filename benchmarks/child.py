@@ -62,7 +62,7 @@ class Jobs:
         return {"platform": device.platform, "device": device.device_kind}
 
     def _count_programs(self) -> None:
-        from ..experiments.terminal import set_up_jax
+        from ..experiments.pipeline.machine import set_up_jax
 
         set_up_jax()
         import jax

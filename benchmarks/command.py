@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..experiments.terminal import (
+from ..experiments.commands.terminal import (
     BAD_INPUT,
     FAILED,
     UserPath,

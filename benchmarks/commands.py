@@ -38,8 +38,8 @@ def cached_run(config: str) -> Callable[[], float]:
 
 def compiled(config: str) -> Callable[[], tuple[float, dict[str, float]]]:
     """A whole run into an empty folder, and the share of its time in compiled code."""
-    from ..experiments import runner
-    from ..experiments.config import load_config
+    from ..experiments.config.loading import load_config
+    from ..experiments.pipeline import stages
     from .profiles import compiled_share
 
     settings = load_config(config)
@@ -48,7 +48,7 @@ def compiled(config: str) -> Callable[[], tuple[float, dict[str, float]]]:
         root = scratch()
 
         def whole() -> None:
-            runner.run(settings, root, lambda *_: None, command=f"dpodl run {config}")
+            stages.run(settings, root, lambda *_: None, command=f"dpodl run {config}")
 
         share = compiled_share(whole)
         return 1.0, {"share": share}

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from ..models.curves import CurveSet
+from ..models.learning.curves import CurveSet
 
 EVERY, LOOKS = 25, 80
 HONEST, CORRUPTED, DELAY = 15, 5, 25.0
@@ -120,7 +120,7 @@ TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def curves_of(passage: np.ndarray) -> CurveSet:
     """Runs that are at 97 % from their passage on, and at 90 % before."""
-    from ..models.architecture import HyperParameters, Initialization
+    from ..models.learning.architecture import HyperParameters, Initialization
 
     steps = EVERY * np.arange(1, LOOKS + 1)
     above = steps >= np.asarray(passage)[:, None]
@@ -139,11 +139,11 @@ def curves_of(passage: np.ndarray) -> CurveSet:
 
 def population(count: int, folder: Path) -> CurveSet:
     """Models trained by the library, as ``quickstart``'s."""
-    from ..experiments import runner
-    from ..experiments.config import load_config
+    from ..experiments.config.loading import load_config
+    from ..experiments.pipeline import training
 
     config = load_config("quickstart", ["seed=7", f"training.runs={count}"])
-    return runner.train(config, folder, lambda *_: None)
+    return training.train(config, folder, lambda *_: None)
 
 
 class Truth(NamedTuple):
@@ -177,16 +177,16 @@ def truth_of(name: str, trained: int, folder: Path) -> Truth:
 
 
 def _lottery():
-    from ..analysis.empirical import Lottery
+    from ..analysis.block_time.empirical import Lottery
 
     return Lottery(0.95, 2.0**-15, 2.0**-3, 150.0, "continue", EVERY * LOOKS)
 
 
 def _depth(law) -> float:
-    from ..analysis.block_time import fastest_of
-    from ..analysis.design import depth_estimate
-    from ..analysis.estimate import Refused
-    from ..analysis.race import Race
+    from ..analysis.block_time.law import fastest_of
+    from ..analysis.calibration.quantities import depth_estimate
+    from ..analysis.estimation.estimate import Refused
+    from ..analysis.race.walk import Race
 
     try:
         return depth_estimate(
@@ -198,12 +198,11 @@ def _depth(law) -> float:
 
 def law_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
     """Mean, CV and confirmations of samples of one truth."""
-    from ..analysis import block_time as bt
-    from ..analysis import effective_runs as er
-    from ..analysis.empirical import bootstrap_laws, empirical_law
-    from ..analysis.estimate import Refused
-    from ..analysis.race import Race, tilts
-    from ..analysis.training_error import few_runs, law_figure
+    from ..analysis.block_time import effective_runs as er, law as bt
+    from ..analysis.block_time.empirical import bootstrap_laws, empirical_law
+    from ..analysis.estimation.estimate import Refused
+    from ..analysis.estimation.training_error import few_runs, law_figure
+    from ..analysis.race.walk import Race, tilts
 
     def group(figure):
         return lambda law: figure(bt.fastest_of(law, HONEST))
@@ -272,9 +271,9 @@ def _seen(place, found, true: float, old: bool, warned: bool) -> Seen:
 
 def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
     """As ``law_cell``, with laws that are mixtures of the runs' own."""
-    from ..analysis import effective_runs as er
-    from ..analysis.empirical import empirical_law
-    from ..analysis.training_error import few_runs, law_figure
+    from ..analysis.block_time import effective_runs as er
+    from ..analysis.block_time.empirical import empirical_law
+    from ..analysis.estimation.training_error import few_runs, law_figure
 
     lottery = _lottery()
     whole = er.run_laws(truth.whole, lottery, empirical_law(truth.whole, lottery).law)
@@ -331,28 +330,28 @@ def _mixtures(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
     """A sweep's point for samples of one truth."""
-    from ..experiments import points
-    from ..experiments.config import load_config
+    from ..experiments.config.loading import load_config
+    from ..experiments.sweep import evaluation
 
     config = _point()
     right = load_config("quickstart", [*SETTINGS, "security.bootstraps=0"])
-    (outcome,) = points.evaluate([right], truth.whole, None)
+    (outcome,) = evaluation.evaluate([right], truth.whole, None)
     true = {(r["quantity"], _at(r)): r["value"] for r in outcome.rows}
     generator = np.random.default_rng(seed)
-    joining = points.with_training_error
+    joining = evaluation.with_training_error
     older: dict[tuple, tuple[float, float]] = {}
 
     def both(measured, resampled, **others):
         older.update(_old_intervals(measured, resampled))
         return joining(measured, resampled, **others)
 
-    points.with_training_error = both  # pyright: ignore
+    evaluation.with_training_error = both  # pyright: ignore
     seen = []
     try:
         for _ in range(effort.simulated):
             curves = truth.sample(generator, runs)
             older.clear()
-            (outcome,) = points.evaluate([config], curves, None)
+            (outcome,) = evaluation.evaluate([config], curves, None)
             for row in outcome.rows:
                 place = row["quantity"], _at(row)
                 value = true.get(place, math.nan)
@@ -369,7 +368,7 @@ def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[S
                     )
                 )
     finally:
-        points.with_training_error = joining
+        evaluation.with_training_error = joining
     return seen
 
 
@@ -380,7 +379,7 @@ class _Row(NamedTuple):
 
 def _point():
     """A sweep's point: its effort is that of the sweep."""
-    from ..experiments.config import load_config
+    from ..experiments.config.loading import load_config
 
     effort = load_config("sweep").sweep
     names = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
@@ -449,10 +448,10 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
     """``attack``'s rows that need no branches, for samples of one truth."""
     import jax
 
-    from ..analysis import attack_table as table
-    from ..analysis.attack_rows import Effort as RowEffort
-    from ..analysis.attack_setting import setting
-    from ..analysis.training_error import few_runs
+    from ..analysis.attacks import table
+    from ..analysis.attacks.rows import Effort as RowEffort
+    from ..analysis.attacks.situation import setting
+    from ..analysis.estimation.training_error import few_runs
 
     key = jax.random.key(1)
     network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}

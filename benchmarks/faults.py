@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ..models.files import write_atomically
+from ..models.learning.files import write_atomically
 
 TINY = """name = "tiny"
 [menu]
@@ -575,14 +575,11 @@ def main() -> int:
 
 def _load() -> None:
     """Import what commands need, but start no device: a fork would not survive it."""
-    from ..experiments import (  # noqa: F401
-        attack,
-        cli,
-        mining,
-        runner,
-        sweep_forecast,
-        threshold,
-    )
+    from ..experiments import cli  # noqa: F401
+    from ..experiments.mining import miner  # noqa: F401
+    from ..experiments.pipeline import stages  # noqa: F401
+    from ..experiments.questions import attack, threshold  # noqa: F401
+    from ..experiments.sweep import forecast  # noqa: F401
 
 
 if __name__ == "__main__":

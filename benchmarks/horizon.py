@@ -25,13 +25,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ..analysis.block_time import BlockTimeLaw, cv, fastest_of, mean
-from ..analysis.empirical import Lottery, bootstrap_laws, empirical_law
-from ..analysis.estimate import Refused
-from ..analysis.training_error import law_figure
-from ..experiments.config import load_config
-from ..experiments.runner import train
-from ..models.curves import CurveSet
+from ..analysis.block_time.empirical import Lottery, bootstrap_laws, empirical_law
+from ..analysis.block_time.law import BlockTimeLaw, cv, fastest_of, mean
+from ..analysis.estimation.estimate import Refused
+from ..analysis.estimation.training_error import law_figure
+from ..experiments.config.loading import load_config
+from ..experiments.pipeline.training import train
+from ..models.learning.curves import CurveSet
 
 NEAR = 0.12
 RESAMPLES = 24

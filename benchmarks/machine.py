@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..experiments.executors import processor, usable_cores
+from ..experiments.pipeline.machine import processor, usable_cores
 from .measure import CONTROL, Claim, Job, Workload
 
 Repeated = Callable[[], float]
@@ -90,7 +90,7 @@ def unrolled_bits(words: int) -> Repeated:
     import jax
     import jax.numpy as jnp
 
-    from ..analysis.counter_draws import two_words, words_of
+    from ..analysis.block_time.counter_draws import two_words, words_of
 
     lanes = 4096
     place = jnp.arange(lanes)

@@ -20,8 +20,9 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
     """One kind of figure of levels that are there: windows, persistence or liveness."""
     import jax
 
-    from ..analysis import good_period, security
-    from ..analysis.simulation import simulate
+    from ..analysis.good_periods import windows as good_period
+    from ..analysis.simulation import properties
+    from ..analysis.simulation.levels import simulate
 
     net = network_of(20, _SHARE)
     found = simulate(jax.random.key(0), net, levels=levels, replicas=replicas)
@@ -35,13 +36,13 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
         good_period.window_shares(key, rounds, rates, lengths, epsilon=_EPSILON)
 
     def persistence() -> None:
-        paths = security.follow(key, found, delay_steps=delay, confirmations=size)
+        paths = properties.follow(key, found, delay_steps=delay, confirmations=size)
         depths = range(1, 1 + size)
-        security.persistence_measurements(paths, depths, levels=levels)
+        properties.persistence_measurements(paths, depths, levels=levels)
 
     def liveness() -> None:
-        paths = security.follow(key, found, delay_steps=delay, confirmations=size)
-        security.liveness_measurements(paths)
+        paths = properties.follow(key, found, delay_steps=delay, confirmations=size)
+        properties.liveness_measurements(paths)
 
     chosen = {"windows": windows, "persistence": persistence, "liveness": liveness}
 
@@ -56,7 +57,7 @@ def assessed(replicas: int) -> Callable[[], float]:
     """All figures of a network, as ``dpodl run`` asks for them."""
     import jax
 
-    from ..analysis.assessment import Plan, assess
+    from ..analysis.assessment.one_law import Plan, assess
 
     plan = Plan(
         levels=128,
@@ -79,8 +80,8 @@ def assessed(replicas: int) -> Callable[[], float]:
 
 def race_depth(depth: int) -> Callable[[], float]:
     """The tilted persistence at one depth, on the grid."""
-    from ..analysis.lattice_race import log_persistence
-    from ..analysis.race import race
+    from ..analysis.race.fourier import log_persistence
+    from ..analysis.race.walk import race
 
     one = race(network_of(100, _SHARE))
 

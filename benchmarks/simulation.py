@@ -5,7 +5,7 @@ D = 1, so that the mean interval is about 2, and Δ = 10 % of it. A *block* of t
 network is an honest one, forks included, and everyone counts those they found. The
 adversary's private blocks, one a level, which only ours draws too, are not counted.
 
-The private race is walked as it is (``analysis/lattice_walk.py``). A level is a block
+The private race is walked as it is (``analysis/race/walking.py``). A level is a block
 of the public chain and a block of the adversary's, and there a *block* is one of the
 two: a level counts as 2. What is drawn is their difference, by one random word. The
 levels by themselves are told beside, and those of the walk under two tilts: of a long
@@ -30,8 +30,8 @@ Done = tuple[float, dict[str, float]]
 
 def network_of(provers: int, share: float) -> Any:
     """The setting with n provers and Δ = share of the mean interval, 2."""
-    from ..analysis.block_time import exponential
-    from ..analysis.simulation import network
+    from ..analysis.block_time.law import exponential
+    from ..analysis.simulation.levels import network
 
     honest = provers - round(_BETA * provers)
     law = exponential(1 / honest, dead_time=_LAW["dead_time"])
@@ -50,7 +50,7 @@ def ours(
     """Calls of ``simulation.simulate``, so many at a time, each with its replicas."""
     import jax
 
-    from ..analysis.simulation import simulate
+    from ..analysis.simulation.levels import simulate
 
     net = network_of(provers, share)
     seeds = iter(range(2**30))
@@ -71,8 +71,8 @@ def race_walk(levels: int, walks: int) -> Callable[[], Done]:
     """Direct walks of the private race in one call; blocks, two a level."""
     import jax
 
-    from ..analysis.lattice_walk import last_levels, walk_of
-    from ..analysis.race import race
+    from ..analysis.race.walk import race
+    from ..analysis.race.walking import last_levels, walk_of
 
     walk = walk_of(race(network_of(100, _SHARE)))
     seeds = iter(range(2**30))
@@ -91,8 +91,7 @@ def tilted_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
     import jax
     import jax.numpy as jnp
 
-    from ..analysis.race import race, tilts
-    from ..analysis.tilted_paths import (
+    from ..analysis.race.tilted_paths import (
         BATCHES,
         DEPTHS,
         LANES,
@@ -100,6 +99,7 @@ def tilted_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
         sample_paths,
         stages_of,
     )
+    from ..analysis.race.walk import race, tilts
 
     one = race(network_of(100, _SHARE))
     stages = stages_of(one, tilts(one))
@@ -126,8 +126,8 @@ def deep(method: str, paths: int) -> Callable[[], Done]:
     """The smallest depth for 2^-128 and its risk, all programs loaded anew."""
     import jax
 
-    from ..analysis import lattice_race, tilting
-    from ..analysis.race import race
+    from ..analysis.race import fourier, tilting
+    from ..analysis.race.walk import race
 
     one = race(network_of(100, _SHARE))
 
@@ -135,7 +135,7 @@ def deep(method: str, paths: int) -> Callable[[], Done]:
         # The next call traces again and reads its programs from the cache on disk.
         jax.clear_caches()
         if method == "grid":
-            (found,) = lattice_race.smallest_depths(one, [_TARGET])
+            (found,) = fourier.smallest_depths(one, [_TARGET])
         else:
             key = jax.random.key(0)
             (found,) = tilting.smallest_depths(key, one, [_TARGET], paths=paths)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..experiments.store import write_atomically
+from ..models.learning.files import write_atomically
 from . import (
     commands,
     machine,

@@ -27,7 +27,7 @@ _OVER: dict[str, tuple[Any, ...]] = {
 
 def curves_of(config: Any) -> Any:
     """The formula's curves for a config's runs and looks."""
-    from ..models.curves import CurveSet, draw_runs
+    from ..models.learning.curves import CurveSet, draw_runs
 
     training = config.training
     looks = training.horizon_steps // training.check_every
@@ -49,8 +49,8 @@ def curves_of(config: Any) -> Any:
 
 def points_of(first: int, count: int) -> list[Any]:
     """Some of the design's points, one after the other as a shard has them."""
-    from ..experiments.config import load_config
-    from ..experiments.sweep_design import frozen
+    from ..experiments.config.loading import load_config
+    from ..experiments.sweep.design import frozen
 
     base = frozen(load_config("quickstart"), over={"scheme.t_acc": (0.9,)})
     effort = [
@@ -81,12 +81,12 @@ def evaluate(
         places: Shards.
         moving: Whether each time other places are taken.
     """
-    from ..experiments import points
+    from ..experiments.sweep import evaluation
 
     curves = curves_of(points_of(0, 1)[0])
     if moving:
         # Every static shape once: points with few forks and with many.
-        points.evaluate(
+        evaluation.evaluate(
             points_of(0, len(_OVER["network.delay_steps"]) * 5), curves, None
         )
     shifts = iter(range(0, POINTS, 97)) if moving else repeat(0)
@@ -95,7 +95,7 @@ def evaluate(
         shift, refused = next(shifts), 0
         for place in range(places):
             first = (POINTS // 7 + shift + place * (POINTS // places)) % POINTS
-            outcomes = points.evaluate(points_of(first, count), curves, None)
+            outcomes = evaluation.evaluate(points_of(first, count), curves, None)
             refused += sum(bool(each.error) for each in outcomes)
         return float(count * places), {"refused": float(refused)}
 
@@ -104,20 +104,21 @@ def evaluate(
 
 def whole() -> Callable[[], tuple[float, dict[str, float]]]:
     """All points through ``dpodl sweep``'s machinery, a process a core."""
-    from ..experiments import runner, sweep
-    from ..experiments.config import load_config
-    from ..experiments.executors import workers
-    from ..experiments.sweep_design import frozen
+    from ..experiments.config.loading import load_config
+    from ..experiments.pipeline import training
+    from ..experiments.sweep import driver
+    from ..experiments.sweep.design import frozen
+    from ..experiments.sweep.executors import workers
 
     config = frozen(load_config("quickstart"), over=_OVER)
     root = scratch()
     # The one curve set is there before the clock starts.
-    runner.train(config, root, lambda *_: None)
+    training.train(config, root, lambda *_: None)
 
     def once() -> tuple[float, dict[str, float]]:
-        plan = sweep.plan_of(config, root)
+        plan = driver.plan_of(config, root)
         with workers("local") as pool:
-            found = sweep.run_sweep(plan, root, pool, lambda *_: None)
+            found = driver.run_sweep(plan, root, pool, lambda *_: None)
         return float(found.computed), {"failed": float(found.failed)}
 
     return once

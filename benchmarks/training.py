@@ -53,7 +53,7 @@ class Task(NamedTuple):
 
 def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
     """The embedded training set: pixels in [0, 1], classes."""
-    from ..models.data import load_dataset
+    from ..models.learning.data import load_dataset
 
     dataset = load_dataset()
     return dataset.x_train.astype(np.float32) / np.float32(255), dataset.y_train
@@ -63,15 +63,15 @@ def ours(
     architecture: str, batch: int, steps: int, runs: int, lanes: int, threads: int
 ) -> Callable[[], float]:
     """The library's trainer without looks: one at the end, on one example."""
-    from ..models.architecture import HyperParameters, Initialization
-    from ..models.curves import (
+    from ..models.learning.architecture import HyperParameters, Initialization
+    from ..models.learning.curves import (
         Bucket,
         CurveSettings,
         chunk_size,
         train_chunk,
         training_set,
     )
-    from ..models.data import load_dataset
+    from ..models.learning.data import load_dataset
 
     task = Task(architecture, batch, steps, runs)
     dataset = load_dataset()
@@ -126,7 +126,7 @@ def step_products(architecture: str, batch: int) -> list[tuple[np.ndarray, np.nd
     import jax
     import optax
 
-    from ..models.networks import build_network, initial_parameters
+    from ..models.learning.networks import build_network, initial_parameters
 
     network = build_network(architecture, _CLASSES)
     images = jax.numpy.zeros((batch, _SIDE, _SIDE))
@@ -164,9 +164,9 @@ def step_products(architecture: str, batch: int) -> list[tuple[np.ndarray, np.nd
 
 def curve_job(runs: int, horizon: int, looks: bool) -> Callable[[], float]:
     """The first runs of the config quickstart, with its looks or with none."""
-    from ..experiments.config import load_config
-    from ..experiments.datasets import config_dataset
-    from ..models.curves import (
+    from ..experiments.config.loading import load_config
+    from ..experiments.pipeline.dataset import config_dataset
+    from ..models.learning.curves import (
         CurveSettings,
         chunk_runs,
         draw_runs,
@@ -205,7 +205,7 @@ def workloads(full: bool) -> list[Workload]:
 
 
 def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
-    from ..models.networks import step_operations
+    from ..models.learning.networks import step_operations
 
     operations = batch * step_operations(architecture, (_SIDE, _SIDE), _CLASSES)
     steps = 2000 if full else 1000

@@ -176,16 +176,15 @@ def digest(content: bytes | str) -> str:
 
 def build() -> dict[str, str]:
     """What bits depend on beside the code."""
-    from dpodl.experiments import runner
+    from dpodl.experiments.pipeline import versions
 
-    return runner.build()
+    return versions.build()
 
 
 def place_for_this_code(scratch: Path) -> Path:
     """A folder of its own for each code: what other code printed is not read again."""
-    from dpodl.experiments import runner
 
-    folder = scratch / runner._code_digests()["figures"][:16]
+    folder = scratch / sources.stage_digest("figures")[:16]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

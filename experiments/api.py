@@ -16,16 +16,18 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.empirical import EmpiricalLaw, empirical_law
-from ..analysis.estimate import Refused
-from ..analysis.simulation import Levels, simulate
+from ..analysis.block_time.empirical import EmpiricalLaw, empirical_law
+from ..analysis.estimation.estimate import Refused
+from ..analysis.simulation.levels import Levels, simulate
 from ..figures import FIGURES, MORE_FIGURES
-from ..models.curves import CurveSet
-from ..models.pins import pinned, seed_key
-from . import evaluation, points, runner
-from .config import Config
-from .store import Progress
-from .sweep import sweep as sweep_table
+from ..models.learning.curves import CurveSet
+from ..models.learning.pins import pinned, seed_key
+from .config.experiment import Config
+from .pipeline import estimates, training, translation
+from .pipeline.laws import curve_table, law_tables
+from .store.files import Progress
+from .sweep import evaluation as points
+from .sweep.driver import sweep as sweep_table
 
 __all__ = [
     "block_time_law",
@@ -56,7 +58,7 @@ def train(
         ConfigError: If config and data do not go together.
         DataError: If the data set cannot be read.
     """
-    return runner.train(config, Path(root), progress)
+    return training.train(config, Path(root), progress)
 
 
 @pinned()
@@ -72,8 +74,8 @@ def block_time_law(config: Config, curves: CurveSet) -> EmpiricalLaw:
     Raises:
         Refused: If fewer than 5 runs reached ``scheme.t_acc``.
     """
-    lottery = evaluation.lottery_of(config, config.scheme)
-    costs = evaluation.costs_of(config, curves)
+    lottery = translation.lottery_of(config, config.scheme)
+    costs = translation.costs_of(config, curves)
     return empirical_law(curves, lottery, step_costs=costs)
 
 
@@ -99,7 +101,7 @@ def simulate_chain(
         raise ValueError(f"replicas must be ≥ 1, got {replicas}")
     return simulate(
         seed_key(config.seed),
-        evaluation.network_of(config, law.law),
+        translation.network_of(config, law.law),
         levels=config.security.levels,
         replicas=replicas,
     )
@@ -123,7 +125,7 @@ def security_table(config: Config, curves: CurveSet) -> pd.DataFrame:
     Raises:
         Refused: If the runs cannot support a law, or the chain cannot be simulated.
     """
-    costs = evaluation.costs_of(config, curves)
+    costs = translation.costs_of(config, curves)
     (outcome,) = points.evaluate([config], curves, costs)
     if outcome.error:
         raise Refused(outcome.error)
@@ -149,12 +151,12 @@ def result_tables(
     Raises:
         Refused: If the runs cannot support a law.
     """
-    costs = evaluation.costs_of(config, curves)
-    laws, law_summary = evaluation.law_tables(config, curves, costs)
-    found = evaluation.estimate_tables(config, curves, costs, progress)
+    costs = translation.costs_of(config, curves)
+    lawful, law_summary = law_tables(config, curves, costs)
+    found = estimates.estimate_tables(config, curves, costs, progress)
     return {
-        "curves": evaluation.curve_table(curves),
-        "laws": laws,
+        "curves": curve_table(curves),
+        "laws": lawful,
         "law_summary": law_summary,
         **found,
     }

@@ -3,34 +3,20 @@
 Nothing heavy is imported until a command needs it, so that ``--help`` answers at once.
 """
 
-import json
-import shlex
-from pathlib import Path
-
 import click
 
 from ..benchmarks.command import bench
-from .chain_commands import compare, mine, show, verification_cost, verify
-from .completion import config_argument
-from .design_commands import design
-from .effects_commands import effects
-from .figure_command import figures
-from .logs import set_up_logging
-from .question_commands import attack, threshold, validate
-from .report_commands import report
-from .risk_commands import risk
-from .sweep_commands import results, status, sweep
-from .terminal import (
-    Program,
-    UserPath,
-    clear_errors,
-    json_option,
-    overrides_option,
-    progress_bars,
-    quiet_option,
-    results_option,
-    set_up_jax,
-)
+from .commands.chain import compare, mine, show, verification_cost, verify
+from .commands.design import design
+from .commands.effects import effects
+from .commands.logs import set_up_logging
+from .commands.questions import attack, threshold, validate
+from .commands.report import report
+from .commands.results import figures
+from .commands.risk import risk
+from .commands.run import calibrate_clock, configs, run
+from .commands.sweep import results, status, sweep
+from .commands.terminal import Program
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,178 +45,10 @@ def main(verbose: int) -> None:
     set_up_logging(verbose)
 
 
-@main.command()
-@config_argument()
-@overrides_option
-@click.option(
-    "--clock",
-    type=UserPath(),
-    help="A file that `dpodl calibrate-clock` wrote: this machine's times.",
-)
-@click.option(
-    "--rel-error",
-    type=float,
-    metavar="R",
-    help="Simulate until the figures are known to ± this share "
-    "(--set security.rel_error=R).",
-)
-@click.option(
-    "--max-replicas",
-    type=int,
-    metavar="N",
-    help="Where --rel-error gives up; 2,000,000 unless given "
-    "(--set security.max_replicas=N).",
-)
-@results_option
-@json_option
-@quiet_option
-def run(
-    config, overrides, clock, rel_error, max_replicas, output, as_json, quiet
-) -> None:
-    """Run an experiment: a TOML file or a shipped config's name.
-
-    What is already there and intact is not computed again; after an interruption the
-    same command goes on where it stopped.
-    """
-    with clear_errors():
-        from .config import load_config
-
-        for setting, value in (
-            ("rel_error", rel_error),
-            ("max_replicas", max_replicas),
-        ):
-            if value is not None:
-                overrides = (*overrides, f"security.{setting}={value}")
-        settings = load_config(config, overrides, clock)
-        set_up_jax()
-        from . import runner, summary
-
-        words = ["dpodl", "run", config]
-        words += [word for override in overrides for word in ("--set", override)]
-        words += ["--clock", str(clock)] if clock else []
-        command = shlex.join(words)
-        with progress_bars(quiet or as_json) as progress:
-            result = runner.run(settings, output, progress, command=command)
-        judged = summary.verdict(settings, result.tables)
-        if as_json:
-            click.echo(
-                json.dumps(
-                    {
-                        "folder": str(result.folder),
-                        "verdict": judged._asdict(),
-                        "recomputed": result.recomputed,
-                        "estimates": json.loads(
-                            result.tables["estimates"].to_json(orient="records") or "[]"
-                        ),
-                    },
-                    indent=1,
-                )
-            )
-        else:
-            _print_result(settings, result, judged)
-            if settings.training.keep_states:
-                size, where = runner.kept_states(settings, output)
-                click.echo(f"states for a longer horizon: {size / 1e6:.1f} MB, {where}")
-
-
-@main.command()
-@json_option
-def configs(as_json) -> None:
-    """List the configs that come with the package."""
-    with clear_errors():
-        from .config import load_config, shipped_configs
-
-        described = {name: load_config(name).description for name in shipped_configs()}
-        if as_json:
-            click.echo(json.dumps(described, indent=1))
-            return
-        for name, description in described.items():
-            click.echo(f"{name:12} {description}")
-
-
-@main.command("calibrate-clock")
-@config_argument("quickstart")
-@overrides_option
-@click.option(
-    "--output",
-    type=UserPath(dir_okay=False),
-    default=Path("clock.toml"),
-    show_default=True,
-    help="Where the measured [clock] is written.",
-)
-@quiet_option
-def calibrate_clock(config, overrides, output, quiet) -> None:
-    """Measure seconds a step and hashes a step on this machine.
-
-    Times every architecture and batch size of the CONFIG's menu, and SHA-256 on one
-    core. Use the file with `dpodl run CONFIG --clock clock.toml`.
-    """
-    with clear_errors():
-        from .config import load_config
-
-        settings = load_config(config, overrides)
-        set_up_jax()
-        import tomli_w
-
-        from ..models.curves import training_set
-        from .clock import measure_clock
-        from .datasets import config_dataset
-        from .store import write_atomically
-
-        dataset = config_dataset(settings)
-        data = training_set(dataset.x_train, dataset.y_train)
-        with progress_bars(quiet) as progress:
-            clock = measure_clock(settings, data, progress)
-        table = {
-            "clock": {
-                "hashes_per_step": float(f"{clock.hashes_per_step:.4g}"),
-                "seconds_per_step": float(f"{clock.seconds_per_step:.4g}"),
-                "step_seconds": {
-                    name: float(f"{seconds:.4g}")
-                    for name, seconds in clock.step_seconds.items()
-                },
-            }
-        }
-        write_atomically(output, tomli_w.dumps(table).encode())
-        click.echo(f"{clock.hashes_per_second:,.0f} hashes a second on one core")
-        for name, seconds in clock.step_seconds.items():
-            click.echo(f"{name:16} {seconds * 1e6:10,.1f} µs a step")
-        click.echo(f"mean of the menu {clock.seconds_per_step * 1e6:10,.1f} µs a step")
-        click.echo(f"written to {output}")
-
-
-def _print_result(settings, result, judged) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from . import summary
-
-    console = Console()
-    laws = Table(title="Block time of one prover", title_justify="left")
-    for column in summary.law_columns(result.tables):
-        laws.add_column(column)
-    for row in summary.law_rows(result.tables):
-        laws.add_row(*map(escape, row))
-    figures = Table(title="Security (95 % intervals)", title_justify="left")
-    for column in ("figure", "value", "interval"):
-        figures.add_column(column)
-    for row in summary.closing_rows(settings, result.tables):
-        figures.add_row(*map(escape, row))
-    console.print(laws)
-    console.print(figures)
-    for text in summary.footnotes(result.tables):
-        console.print(text, markup=False, highlight=False)
-    for note in result.tables["notes"].itertuples():
-        if note.kind != "assumption":
-            console.print(f"{note.kind}: {note.text}", style="yellow", markup=False)
-    console.print(judged.line, style="bold", markup=False, highlight=False)
-    done = ", ".join(result.recomputed) or "nothing, all of it was there"
-    console.print(f"computed: {done}", highlight=False)
-    click.echo(f"results: {result.folder}")
-
-
 for _command in (
+    run,
+    configs,
+    calibrate_clock,
     sweep,
     results,
     status,

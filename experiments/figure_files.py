@@ -12,18 +12,23 @@ import numpy as np
 import pandas as pd
 
 from ..figures import FIGURES, MORE_FIGURES
-from ..figures.needs import NEEDS, Lacking, lacking
-from ..figures.parameters import few
+from ..figures.parts.needs import NEEDS, Lacking, lacking
+from ..figures.parts.parameters import few
+from ..figures.parts.svg import save_svg
 from ..figures.style import save
-from ..figures.svg import save_svg
-from ..models.curves import CurveSet
-from ..models.files import write_atomically
-from . import evaluation, report, runner
-from .config import Config, ConfigError, parse_config
-from .datasets import config_dataset
-from .sections import format_target
-from .store import Progress, RunFolder, exclusive, table_bytes
-from .threshold_map import P_2, telling_accuracies, threshold_map
+from ..models.learning.curves import CurveSet
+from ..models.learning.files import write_atomically
+from . import report
+from .config.experiment import Config
+from .config.hash_targets import format_target
+from .config.loading import parse_config
+from .config.section import ConfigError
+from .pipeline import stages, training, translation
+from .pipeline.dataset import config_dataset
+from .questions.threshold_map import P_2, telling_accuracies, threshold_map
+from .store.files import Progress, table_bytes
+from .store.locks import exclusive
+from .store.run_folder import RunFolder
 
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")
@@ -130,7 +135,7 @@ def read_tables(
         )
     names = [
         name
-        for name in ((*runner.TABLES, *_BESIDE) if run else _BESIDE)
+        for name in ((*stages.TABLES, *_BESIDE) if run else _BESIDE)
         if (target / f"{name}.csv").is_file()
     ]
     unlisted = {
@@ -156,7 +161,8 @@ def read_tables(
 
 def _results(folder: RunFolder) -> pd.DataFrame:
     if (folder.path / "points.parquet").is_file():
-        from .sweep_store import SweepStore, results_frame
+        from .sweep.results import results_frame
+        from .sweep.store import SweepStore
 
         store = SweepStore(folder.path)
         store.folder = folder
@@ -248,7 +254,7 @@ def _thresholds(folder: RunFolder, tables, progress: Progress) -> pd.DataFrame:
     curves = (
         _run_curves(folder, config)
         if run
-        else runner.train(config, target.parent, progress)
+        else training.train(config, target.parent, progress)
     )
     points = tables["points"]
     t_accs = _swept(points, "scheme.t_acc") or telling_accuracies(curves)
@@ -275,7 +281,7 @@ def _swept(points: pd.DataFrame, name: str) -> list[float]:
 
 def _run_curves(folder: RunFolder, config: Config) -> CurveSet:
     try:
-        return runner.stored_curves(folder, config)
+        return training.stored_curves(folder, config)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         path = folder.path / "curves.npz"
         raise ConfigError(f"{path} cannot be read: {error}") from error
@@ -286,4 +292,4 @@ def _costs(config: Config, curves: CurveSet) -> np.ndarray | None:
         return None
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
-    return evaluation.step_costs(config, curves, (height, width), dataset.n_classes)
+    return translation.step_costs(config, curves, (height, width), dataset.n_classes)

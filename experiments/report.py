@@ -10,13 +10,16 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from ..figures.report import page
-from ..models.files import read_regular
-from . import summary
-from .config import Config, ConfigError, parse_config, parse_toml
-from .possible import Changed, check_possible
-from .runner import TABLES
-from .store import RunFolder, write_atomically
+from ..figures.page.report import page
+from ..models.learning.files import read_regular, write_atomically
+from .config.experiment import Config
+from .config.loading import parse_config
+from .config.section import ConfigError
+from .config.toml_text import parse_toml
+from .pipeline import summary
+from .pipeline.stages import TABLES
+from .store.possible import Changed, check_possible
+from .store.run_folder import RunFolder
 
 # What shows that a folder is a store, and no table that somebody put there.
 _OURS = ("manifest.json", "points.parquet", "shards")
@@ -306,7 +309,7 @@ def _provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
 
 
 def _sweep_provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
-    from .sweep_store import SweepStore
+    from .sweep.store import SweepStore
 
     store = SweepStore(folder.path)
     store.folder = folder

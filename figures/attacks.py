@@ -1,6 +1,6 @@
 """Figure: confirmations that each attack asks for, its mitigation off and on.
 
-Table ``attacks`` (analysis/attack_rows.py, ``tidy``): attack, mitigation, on, verdict,
+Table ``attacks`` (analysis/attacks/rows.py, ``tidy``): attack, mitigation, on, verdict,
 target, and for the target ε the columns depth_ε, depth_ε_low, depth_ε_high (blocks;
 infinite where no depth is safe, empty where refused).
 """
@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.tables import Tables, table
 from .style import BASELINE, legend_above, look, new_figure, styled
-from .tables import Tables, table
 
 _COLUMNS = ("attack", "mitigation", "on", "verdict", "target")
 _NAMES = {

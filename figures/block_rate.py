@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .needs import Lacking
-from .parameters import (
+from .parts.needs import Lacking
+from .parts.parameters import (
     few,
     first_of,
     parameter,
@@ -24,7 +24,7 @@ from .parameters import (
     slice_of,
     swept,
 )
-from .series import (
+from .parts.series import (
     REFUSED,
     SERIES,
     draw_refused,
@@ -34,8 +34,8 @@ from .series import (
     set_parameter_axis,
     with_fixed,
 )
+from .parts.tables import Tables, where
 from .style import BASELINE, legend_above, look, new_figure, styled
-from .tables import Tables, where
 
 _QUANTITIES = ("block_interval_mean", "block_interval_cv")
 _ACROSS = ("scheme.t_acc", "scheme.t_2", "scheme.t_1", "network.delay_steps")

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .parts.tables import Tables, table, where
 from .style import BASELINE, Look, look, new_figure, styled
-from .tables import Tables, table, where
 
 _KINDS = ("pow", "dpodl", "dl")
 _MOMENTS = ("mean", "mean_low", "mean_high", "cv", "cv_low", "cv_high")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
-from .needs import Lacking
-from .parameters import (
+from .parts.needs import Lacking
+from .parts.parameters import (
     few,
     first_of,
     parameter,
@@ -22,7 +22,7 @@ from .parameters import (
     slice_of,
     swept,
 )
-from .series import (
+from .parts.series import (
     REFUSED,
     SERIES,
     UNSEEN,
@@ -34,8 +34,8 @@ from .series import (
     set_parameter_axis,
     with_fixed,
 )
+from .parts.tables import Tables, where
 from .style import legend_above, look, new_figure, styled
-from .tables import Tables, where
 
 _BETA, _DELAY = "network.beta", "network.delay_steps"
 _RISK, _WAIT = "persistence_violation", "liveness_quantile"

@@ -5,7 +5,7 @@ the real chain's windows, and independent rounds with the same E[X], E[Y], E[Z] 
 exactly; a fitted exponential only where its own test leaves room for one. Below, the
 slope c between neighbouring lengths, for both; and where a sweep has constants, these.
 
-Notation (security.md §2; analysis/decay.py)
+Notation (security.md §2; analysis/good_periods/decay.py)
     kp      expected honest blocks of a window of k rounds
     c       slope of −ln Pr[bad] over ε² kp
     p       E[X_r], rounds with an honest success; k = kp / p rounds
@@ -23,12 +23,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
-from ..analysis.bounds import good_window
-from .needs import Lacking
-from .parameters import first_of, parameter_of, read_sweep, slice_of, swept
-from .series import draw_series, number_axis, set_parameter_axis, with_fixed
+from ..analysis.bounds.rounds import good_window
+from .parts.needs import Lacking
+from .parts.parameters import first_of, parameter_of, read_sweep, slice_of, swept
+from .parts.series import draw_series, number_axis, set_parameter_axis, with_fixed
+from .parts.tables import Tables, where
 from .style import BASELINE, Look, legend_above, look, new_figure, styled
-from .tables import Tables, where
 
 _RATES = ("round_success", "round_single_success", "round_adversarial")
 _FIT = ("decay_constant", "decay_constant_iid", "decay_fit_p_value")

@@ -1,7 +1,7 @@
 """Figure: blocks of one fast machine against its compute, by post-hash and speed.
 
-Table ``domination`` (analysis/effects.py, ``fast_machine``): quantity, speed, at
-(p_2), value, low, high.
+Table ``domination`` (``analysis.effects.fast_machine``): quantity, speed, at (p_2),
+value, low, high.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.tables import Tables, table, where
 from .style import legend_above, look, new_figure, styled
-from .tables import Tables, table, where
 
 
 def data(tables: Tables) -> pd.DataFrame:

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .maps import Scale, add_keys, draw_map, half_width
-from .needs import Lacking
-from .parameters import first_of, parameter_of, read_sweep, slice_of, swept
-from .series import with_fixed
+from .parts.maps import Scale, add_keys, draw_map, half_width
+from .parts.needs import Lacking
+from .parts.parameters import first_of, parameter_of, read_sweep, slice_of, swept
+from .parts.series import with_fixed
+from .parts.tables import Tables, where
 from .style import new_figure, styled
-from .tables import Tables, where
 
 _PANELS = {
     "good_period": "Pr[window good]",

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 from scipy import special
 
-from .points import draw_points
+from .parts.probabilities import draw_points
+from .parts.tables import Tables, read_points
 from .style import new_figure, spaced, styled
-from .tables import Tables, read_points
 
 _LABELS = {
     "good_period": "single window",

@@ -1,6 +1,6 @@
 """Figure: what waiting buys, the risk left after k confirmations against their time.
 
-Notation (analysis/latency.py)
+Notation (analysis/bounds/latency.py)
     k           confirmations; they take k·B steps on average
     B           mean block interval under the delay Δ, steps
     q = β       the adversary's share of the provers, whole ones
@@ -30,9 +30,10 @@ from matplotlib.ticker import (
     MaxNLocator,
 )
 
-from ..analysis.bounds import growth_under_delay, nakamoto_approximation
-from ..analysis.latency import guo_ren
-from .parameters import (
+from ..analysis.bounds.delays import growth_under_delay
+from ..analysis.bounds.latency import guo_ren
+from ..analysis.bounds.races import nakamoto_approximation
+from .parts.parameters import (
     few,
     first_of,
     parameter,
@@ -41,9 +42,9 @@ from .parameters import (
     slice_of,
     swept,
 )
-from .series import UNSEEN, sample, with_fixed
+from .parts.series import UNSEEN, sample, with_fixed
+from .parts.tables import Tables, where
 from .style import BASELINE, legend_above, look, new_figure, styled
-from .tables import Tables, where
 
 _RISK, _INTERVAL = "persistence_violation", "block_interval_mean"
 _SERIES = ("network.beta", "network.delay_steps", "scheme.t_2", "scheme.t_acc")

@@ -15,8 +15,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from .parts.tables import Tables, table, where
 from .style import legend_above, look, new_figure, spaced, styled
-from .tables import Tables, table, where
 
 _COLUMNS = ("layer", "architecture", "run", "step", "accuracy", "low", "high")
 # The preferred first.

@@ -1,6 +1,6 @@
 """Figure: how far from memoryless one prover and the network are, and the price.
 
-Table ``memorylessness`` (analysis/effects.py, ``memorylessness``): quantity, at (p_2),
+Table ``memorylessness`` (``analysis.effects.memorylessness``): quantity, at (p_2),
 value, low, high. Above the coefficients of variation, below β*.
 """
 
@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.tables import Tables, table, where
 from .style import BASELINE, legend_above, look, new_figure, styled
-from .tables import Tables, table, where
 
 _LABELS = {
     "cv_prover": "CV, one prover",

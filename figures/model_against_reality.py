@@ -7,7 +7,7 @@ error of the training runs behind the law). Below, mined over predicted for each
 number, which is 1 where they agree. Shares of wins are shown where provers differ, all
 but the last one's, which follows from the others; of equal provers the χ² test says it.
 
-Tables (analysis/agreement.py makes their rows):
+Tables (analysis/agreement/comparison.py makes their rows):
     ``mined_intervals``   run, time (steps), mined, predicted, low, high: what
                           ``interval_curves`` returns; Pr[interval > time]
     ``agreement``         run, quantity, mined, mined_se, predicted, predicted_se, z,
@@ -24,8 +24,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from .parts.tables import Tables, table, where
 from .style import BASELINE, Look, legend_above, look, new_figure, styled
-from .tables import Tables, table, where
 
 _CURVES = ("run", "time", "mined", "predicted", "low", "high")
 _NUMBERS = ("run", "quantity", "mined", "mined_se", "predicted", "predicted_se")

@@ -16,9 +16,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
-from .points import draw_points
+from .parts.probabilities import draw_points
+from .parts.tables import Tables, read_points
 from .style import new_figure, styled
-from .tables import Tables, read_points
 
 _TABLE_ONLY = ("memoryless, same share", ": lower bound")
 _LABELS = {

@@ -1,25 +1,25 @@
 """Figure: the largest adversary that the chain is safe from, over T_acc and p_2.
 
-Notation (analysis/thresholds.py)
+Notation (analysis/race/threshold.py)
     β*      share at which the private race has no drift: the withheld chain of more
             provers than that overtakes for good
     T_acc   accuracy that a block's model must reach
     p_2     chance that a look at such a model passes the post-hash
 
-Table ``thresholds`` (experiments/threshold_map.py): t_acc, p_2, beta, low, high; NaN
-where the training runs support no law. Its provers and delay_steps are said if it has
-them.
+Table ``thresholds`` (``threshold_map``): t_acc, p_2, beta, low, high;
+NaN where the training runs support no law. Its provers and delay_steps are said if it
+has them.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .maps import Scale, add_keys, draw_map
-from .needs import Lacking
-from .parameters import parameter
-from .series import with_fixed
+from .parts.maps import Scale, add_keys, draw_map
+from .parts.needs import Lacking
+from .parts.parameters import parameter
+from .parts.series import with_fixed
+from .parts.tables import Tables, table
 from .style import new_figure, styled
-from .tables import Tables, table
 
 _COLUMNS = ("t_acc", "p_2", "beta", "low", "high")
 _NAMES = {"t_acc": "scheme.t_acc", "p_2": "p_2"}

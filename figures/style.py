@@ -22,7 +22,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..models.files import write_atomically
+from ..models.learning.files import write_atomically
 
 COLUMN_INCHES = 3.4
 PNG_DPI = 300

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from .tables import Tables, optional_table, table
+from .parts.tables import Tables, optional_table, table
 
 _KINDS = {"pow": "PoW", "dl": "DL", "dpodl": "D-PoDL"}
 _OWN = ("setting", "kind", "t_acc", "t_1", "t_2", "mean", "cv", "mean_seconds")

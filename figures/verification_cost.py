@@ -1,6 +1,6 @@
 """Figure: what it costs to check a proof, and to forge one, by its checkpoints.
 
-Notation (scheme.md §3; experiments/verification_cost.py)
+Notation (scheme.md §3; experiments/mining/verification_cost.py)
     q           segments that are drawn and trained again; the last one always is
     n           segments of the proof
     tries       1/(1 − detection), expected re-rolls of the checkpoints' root until a
@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from .series import number_axis, sample
+from .parts.series import number_axis, sample
+from .parts.tables import Tables, table, where
 from .style import BASELINE, Look, legend_above, look, new_figure, styled
-from .tables import Tables, table, where
 
 _TIMES = ("training_seconds", "verification_seconds")
 _ENDS = ("verification_low", "verification_high")

@@ -1,63 +1,11 @@
-"""What happens: data, networks, hash-to-architecture, training, learning curves.
+"""What happens: learning, the scheme, and a chain of models.
 
-The names below are the stable ones, each loaded on first use: importing this package
-loads no jax. No public name is also a module's, which an import would put in its place.
+Chapters: ``learning`` (how a small network learns), ``scheme`` (D-PoDL's Construction
+1), ``chain`` (ledger, provers, strategies); each knows only those before it.
+
+The names below are the stable ones, loaded on first use: importing this loads no jax.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from .architecture import Menu, hash_to_architecture
-    from .curves import (
-        CurveSet,
-        CurveSettings,
-        draw_runs,
-        train_chunk,
-        training_set,
-    )
-    from .data import Dataset, load_dataset
-    from .instances import setup
-    from .scheme import solve, verify
-
-_MODULES = {
-    "Menu": "architecture",
-    "hash_to_architecture": "architecture",
-    "CurveSet": "curves",
-    "CurveSettings": "curves",
-    "draw_runs": "curves",
-    "train_chunk": "curves",
-    "training_set": "curves",
-    "Dataset": "data",
-    "load_dataset": "data",
-    "setup": "instances",
-    "solve": "scheme",
-    "verify": "scheme",
-}
-
-__all__ = [
-    "CurveSet",
-    "CurveSettings",
-    "Dataset",
-    "Menu",
-    "draw_runs",
-    "hash_to_architecture",
-    "load_dataset",
-    "setup",
-    "solve",
-    "train_chunk",
-    "training_set",
-    "verify",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

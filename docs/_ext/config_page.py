@@ -175,7 +175,7 @@ class Reference(SphinxDirective):
     """A section a table of the config."""
 
     def run(self) -> list[nodes.Node]:
-        from dpodl.experiments.config import Config
+        from dpodl.experiments.config.experiment import Config
 
         found: list[nodes.Node] = []
         for table in tables(Config):

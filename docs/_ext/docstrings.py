@@ -148,7 +148,7 @@ def module_docstring(module: str) -> str:
 
 
 class Quoted(SphinxDirective):
-    """``quoted-docstring:: dpodl.analysis.race``: a module's docstring, whole.
+    """``quoted-docstring:: dpodl.analysis.race.walk``: a module's docstring, whole.
 
     In Markdown it stands within ``{eval-rst}``.
     """

@@ -1,12 +1,12 @@
 """Settings of attacks with laws that are known: curves that step up at a given look."""
 
 import numpy as np
-from dpodl.analysis.attack_setting import Setting, setting
-from dpodl.analysis.empirical import Lottery
-from dpodl.models.architecture import HyperParameters, Initialization
-from dpodl.models.branching import Branches
-from dpodl.models.curves import CurveSet
-from dpodl.models.records import Way
+from dpodl.analysis.attacks.situation import Setting, setting
+from dpodl.analysis.block_time.empirical import Lottery
+from dpodl.models.learning.architecture import HyperParameters, Initialization
+from dpodl.models.learning.curves import CurveSet
+from dpodl.models.scheme.branching import Branches
+from dpodl.models.scheme.records import Way
 
 EVERY = 10
 LOOKS = 40

@@ -1,7 +1,7 @@
 """A slow, plain event simulator of the network, written without the engine.
 
 Every prover is a renewal process on an event queue. It shares nothing with
-``dpodl.analysis.simulation`` but the definition of the network.
+``dpodl.analysis.simulation.levels`` but the definition of the network.
 """
 
 import heapq

@@ -6,19 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.agreement import (
-    Chains,
+from dpodl.analysis.agreement.chains import Chains, observed_chain, simulated_chains
+from dpodl.analysis.agreement.comparison import (
     compare_chains,
     compare_domination,
     compare_winners,
     compare_with_law,
-    domination,
     interval_curves,
-    observed_chain,
-    race,
-    simulated_chains,
 )
-from dpodl.analysis.block_time import (
+from dpodl.analysis.agreement.named_race import domination, race
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     exponential,
     fastest_of,
@@ -26,8 +23,8 @@ from dpodl.analysis.block_time import (
     geometric,
     mean,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.simulation import network, simulate
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.simulation.levels import network, simulate
 from scipy import stats
 
 LEVELS = 300

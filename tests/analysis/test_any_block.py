@@ -4,19 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.any_block import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import races
+from dpodl.analysis.confirmations.any_block import (
     any_block,
     any_block_bound,
     any_block_measurements,
     follow_all,
     memoryless_any_block,
 )
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.race import Race, race
-from dpodl.analysis.security import LOWER_BOUND
-from dpodl.analysis.simulation import Levels, network, simulate
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.walk import Race, race
+from dpodl.analysis.simulation.levels import Levels, network, simulate
+from dpodl.analysis.simulation.properties import LOWER_BOUND
 
 LEVELS, HORIZON, REPLICAS = 96, 40, 16_384
 
@@ -102,7 +102,7 @@ def test_of_one_block_it_is_the_chance_to_stay_ahead():
     assert memoryless_any_block(0.2, 1, 1) == pytest.approx(0.2)
     # A strategy that gives up does no better than one that does not.
     for depth in (1, 5, 20):
-        assert memoryless_any_block(0.2, depth, 1) < bounds.private_race(0.2, depth)
+        assert memoryless_any_block(0.2, depth, 1) < races.private_race(0.2, depth)
 
 
 def test_long_horizons_and_rare_depths():
@@ -214,7 +214,7 @@ def test_best_restarts_lie_between_the_strategy_and_the_union_bound():
     bound = any_block_bound(race(net), [4, 8], horizon=HORIZON)
     for m in bound:
         assert m.estimate.value == pytest.approx(
-            min(1.0, HORIZON * bounds.premined_race(0.1, int(m.at or 0))), rel=1e-5
+            min(1.0, HORIZON * races.premined_race(0.1, int(m.at or 0))), rel=1e-5
         )
         assert found["any_block_best", m.at].low < m.estimate.value
         assert "union bound" in m.estimate.method

@@ -3,12 +3,13 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import assessment, simulation
-from dpodl.analysis.assessment import Plan, assess
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.lattice_race import log_persistence
-from dpodl.analysis.race import race
-from dpodl.analysis.simulation import network
+from dpodl.analysis.assessment import one_law
+from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.race.fourier import log_persistence
+from dpodl.analysis.race.walk import race
+from dpodl.analysis.simulation import levels
+from dpodl.analysis.simulation.levels import network
 
 PLAN = Plan(
     levels=64,
@@ -78,7 +79,7 @@ def test_the_same_key_gives_the_same_numbers():
 
 def test_blocks_of_replicas_add_up(monkeypatch):
     # Memory is bounded by the block; the count is the plan's, whole blocks or not.
-    monkeypatch.setattr(assessment, "BLOCK", 200)
+    monkeypatch.setattr(one_law, "BLOCK", 200)
     found = assess(KEY, NETWORK, PLAN._replace(replicas=500))
     counts = {
         m.estimate.count for m in found.measurements if m.quantity == "stale_rate"
@@ -90,11 +91,11 @@ def test_blocks_of_replicas_add_up(monkeypatch):
 
 def test_a_sweep_over_law_share_and_delay_compiles_nothing_again():
     assess(KEY, NETWORK, PLAN)
-    before = simulation.compilations()
+    before = levels.compilations()
     for beta, delay, dead in ((0.1, 0.0, 5.0), (0.4, 2.0, 0.0)):
         law = exponential(0.03, dead_time=dead)
         assess(KEY, network(law, provers=10, beta=beta, delay_steps=delay), PLAN)
-    assert simulation.compilations() == before
+    assert levels.compilations() == before
 
 
 def test_refused_figures_leave_the_others():

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.attack_rows import Effort, interval, judge, tidy, whole
-from dpodl.analysis.attack_table import attack_table, depths_of
-from dpodl.analysis.attacks import Attack
-from dpodl.analysis.block_time import BlockTimeLaw, exponential
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.training_error import law_figure
+from dpodl.analysis.attacks.attack import Attack
+from dpodl.analysis.attacks.rows import Effort, interval, judge, tidy, whole
+from dpodl.analysis.attacks.table import attack_table, depths_of
+from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
+from dpodl.analysis.bounds import races
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.estimation.training_error import law_figure
 
 from .attack_settings import LOTTERY, curves_of, setting_of, spread_runs
 from .test_attacks import MEASURED
@@ -36,7 +36,7 @@ class TestDepths:
     def test_exponential_laws(self, beta, premined):
         at = setting_of(beta=beta, delay_steps=0.0)
         attack = attack_of(exponential(0.01), premined=premined)
-        race = bounds.premined_race if premined else bounds.private_race
+        race = races.premined_race if premined else races.private_race
         exact = [smallest(lambda k: float(race(beta, k)), t) for t in TARGETS]
         assert list(depths_of(attack, at, TARGETS)) == exact
 
@@ -45,8 +45,7 @@ class TestDepths:
         at = setting_of(delay_steps=0.0)
         attack = attack_of(exponential(0.01), exponential(0.015))
         exact = [
-            smallest(lambda k: float(bounds.private_race(3 / 11, k)), t)
-            for t in TARGETS
+            smallest(lambda k: float(races.private_race(3 / 11, k)), t) for t in TARGETS
         ]
         assert list(depths_of(attack, at, TARGETS)) == exact
 

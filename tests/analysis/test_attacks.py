@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dpodl.analysis import attacks, warm_attacks
-from dpodl.analysis.attack_setting import plain, resampled, selected, setting
-from dpodl.analysis.block_time import (
+from dpodl.analysis.attacks import attack as attacks, grinding, warm as warm_attacks
+from dpodl.analysis.attacks.passage_scores import predicted_passage
+from dpodl.analysis.attacks.situation import plain, resampled, selected, setting
+from dpodl.analysis.block_time.empirical import bootstrap_laws, empirical_law
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     fastest_of,
     geometric,
     mean,
     survival,
 )
-from dpodl.analysis.empirical import bootstrap_laws, empirical_law
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.setting_scores import predicted_passage
-from dpodl.models.checkpoints import detection_probability
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.models.scheme.checkpoints import detection_probability
 
 from .attack_settings import (
     EVERY,
@@ -93,7 +93,7 @@ class TestResampled:
 
 class TestPreHashGrinding:
     def test_one_setting_leaves_nothing_to_grind(self):
-        attack = attacks.grind_prehash(setting_of())
+        attack = grinding.grind_prehash(setting_of())
         same(attack.adversary, attack.honest)
         assert attack.figure("share_kept") == 1.0
         assert attack.figure("speed_up") == 1.0
@@ -103,7 +103,7 @@ class TestPreHashGrinding:
         first, rates = two_settings()
         lottery = LOTTERY._replace(p_2=1.0)
         at = setting_of(first, rates, lottery=lottery, beta=0.1)
-        attack = attacks.grind_prehash(at)
+        attack = grinding.grind_prehash(at)
         assert attack.figure("share_kept") == 0.5
         fast = selected(at.curves, np.flatnonzero(rates == 2.0))
         alone = lottery._replace(p_1=lottery.p_1 / 2)
@@ -116,7 +116,7 @@ class TestPreHashGrinding:
     def test_more_hashes_hurt(self):
         first, rates = two_settings()
         at = setting_of(first, rates)
-        found = attacks.grinding_curve(at, [1.0, 0.3, 0.1, 0.03, 0.01, 1e-4])
+        found = grinding.grinding_curve(at, [1.0, 0.3, 0.1, 0.03, 0.01, 1e-4])
         gains = [each.figure("speed_up") for each in found]
         assert gains == sorted(gains, reverse=True)
         assert gains[0] > 1.5
@@ -133,7 +133,7 @@ class TestPreHashGrinding:
             np.tile(np.arange(1.0, 41.0), 4),
             lottery=LOTTERY._replace(p_2=0.5),
         )
-        attack = attacks.grind_prehash(at)
+        attack = grinding.grind_prehash(at)
         assert attack.figure("speed_up") < 1.15
         lucky = np.flatnonzero(first <= np.median(first))
         chosen = empirical_law(selected(at.curves, lucky), at.lottery).law
@@ -155,20 +155,20 @@ class TestPostHashGrinding:
     def test_without_a_lottery_there_is_nothing_to_grind(self):
         at = setting_of(lottery=LOTTERY._replace(p_2=1.0))
         for on in (False, True):
-            attack = attacks.grind_posthash(at, on)
+            attack = grinding.grind_posthash(at, on)
             same(attack.adversary, attack.honest)
 
     def test_a_ticket_costs_a_hash(self):
         at = setting_of(np.full(20, 5))
-        attack = attacks.grind_posthash(at, False)
+        attack = grinding.grind_posthash(at, False)
         exact = HASHES + 50 + 1 / (LOTTERY.p_2 * LOTTERY.hashes_per_step)
         assert mean(attack.adversary) == pytest.approx(exact, rel=1e-4)
-        same(attacks.grind_posthash(at, True).adversary, attack.honest)
+        same(grinding.grind_posthash(at, True).adversary, attack.honest)
 
     def test_nobody_grinds_at_a_loss(self):
         # A hash takes three steps and a look one step in ten: plain is faster.
         slow = LOTTERY._replace(hashes_per_step=0.01, p_1=1.0)
-        attack = attacks.grind_posthash(setting_of(lottery=slow), False)
+        attack = grinding.grind_posthash(setting_of(lottery=slow), False)
         same(attack.adversary, attack.honest)
 
 
@@ -288,7 +288,7 @@ MEASURED: dict[str, Any] = {
     "mtx": branches_of(np.array([3, 4, 2, 6, 3, 5, 4, 2]), steps=60, correct=80),
 }
 SWITCHED = [
-    attacks.grind_posthash,
+    grinding.grind_posthash,
     warm_attacks.cross_slot_new,
     warm_attacks.withheld_mtx,
     warm_attacks.cross_slot_old,

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.balance import Balance, balance
-from dpodl.analysis.block_time import exponential, geometric
+from dpodl.analysis.attacks.balancing import Balance, balance
+from dpodl.analysis.block_time.law import exponential, geometric
 
 
 def lives(draw_late, draw_early, delay, levels, count=200_000, seed=1):

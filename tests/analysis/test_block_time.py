@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import block_time as bt
-from dpodl.analysis.block_time import KNOTS, BlockTimeLaw
+from dpodl.analysis.block_time import law as bt
+from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw
 from scipy import integrate, stats
 
 FALSE_ALARM = 1e-3

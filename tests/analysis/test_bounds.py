@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
+from dpodl.analysis.bounds import delays, intervals, races, rounds, selfish
 from scipy import integrate, stats
 from scipy.special import betainc
 
@@ -46,7 +46,7 @@ def test_the_tables_are_whole():
 @pytest.mark.parametrize(("q", "z", "risk"), PRIVATE_RACE)
 def test_private_race_is_rosenfelds_table(q, z, risk):
     # The table has eleven digits.
-    assert bounds.private_race(q, z) == pytest.approx(risk, rel=1e-10)
+    assert races.private_race(q, z) == pytest.approx(risk, rel=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_private_race_is_rosenfelds_table(q, z, risk):
     [(0.1, 6, 1.1032e-4, 5e-9), (0.3, 6, 0.0891074, 6e-8), (0.3, 10, 0.0376999, 6e-8)],
 )
 def test_strict_lead_anchors(q, z, risk, half_digit):
-    strict = bounds.private_race(q, z, ties_win=False)
+    strict = races.private_race(q, z, ties_win=False)
     assert strict == pytest.approx(risk, rel=0, abs=half_digit)
 
 
@@ -90,7 +90,7 @@ def test_private_race_is_the_event_over_interval_sums(weight_a, weight_h, z, tie
     # What is left after n blocks is below (4pq)^{n/2}: .8^150 = 3e-15 at q = 1/5.
     exact = _race_by_enumeration(weight_a, weight_h, z, not ties_win, blocks=300)
     q = weight_a / (weight_a + weight_h)
-    closed = bounds.private_race(q, z, ties_win=ties_win)
+    closed = races.private_race(q, z, ties_win=ties_win)
     assert closed == pytest.approx(float(exact), rel=1e-11)
 
 
@@ -108,12 +108,12 @@ def _race_by_gamblers_ruin(q, z, s):
 @pytest.mark.parametrize("ties_win", [True, False])
 def test_private_race_keeps_its_digits_down_to_1e_40(q, z, ties_win):
     exact = _race_by_gamblers_ruin(q, z, 0 if ties_win else 1)
-    assert _error(bounds.private_race(q, z, ties_win=ties_win), exact) < 1e-12
+    assert _error(races.private_race(q, z, ties_win=ties_win), exact) < 1e-12
 
 
 def test_the_deep_cases_are_deep():
     # Precondition of the test above: 1 − cdf would be pure noise there.
-    deep = [bounds.private_race(q, z) for q, z in [(0.1, 88), (0.01, 29)]]
+    deep = [races.private_race(q, z) for q, z in [(0.1, 88), (0.01, 29)]]
     assert all(1e-43 < risk < 1e-39 for risk in deep)
 
 
@@ -121,7 +121,7 @@ def test_the_deep_cases_are_deep():
 def test_private_race_is_the_incomplete_beta_of_4pq(q):
     z = np.arange(1, 40)
     literature = betainc(z, 0.5, 4 * q * (1 - q))
-    np.testing.assert_allclose(bounds.private_race(q, z), literature, rtol=1e-12)
+    np.testing.assert_allclose(races.private_race(q, z), literature, rtol=1e-12)
 
 
 def test_private_race_near_one_half_beats_the_rounding_of_4pq():
@@ -129,14 +129,14 @@ def test_private_race_near_one_half_beats_the_rounding_of_4pq():
     exact = _race_by_gamblers_ruin(q, z, 0)
     assert 4 * q * (1 - q) == 1 - 2.0**-54 or 4 * q * (1 - q) == 1.0  # the trap is set
     assert _error(betainc(z, 0.5, 4 * q * (1 - q)), exact) > 1e-9
-    assert _error(bounds.private_race(q, z), exact) < 1e-14
+    assert _error(races.private_race(q, z), exact) < 1e-14
 
 
 RACES = [
-    bounds.private_race,
-    lambda q, z: bounds.private_race(q, z, ties_win=False),
-    bounds.premined_race,
-    bounds.nakamoto_approximation,
+    races.private_race,
+    lambda q, z: races.private_race(q, z, ties_win=False),
+    races.premined_race,
+    races.nakamoto_approximation,
 ]
 
 
@@ -163,7 +163,7 @@ def test_the_uncapped_race_does_pass_one():
     assert np.any(2 * betainc(z, z, q) > 1)
 
 
-@pytest.mark.parametrize("race", [*RACES, bounds.first_to])
+@pytest.mark.parametrize("race", [*RACES, races.first_to])
 def test_every_race_is_won_without_an_adversary(race):
     assert race(0.0, 1) == 0
     assert race(0, 6) == 0
@@ -171,7 +171,7 @@ def test_every_race_is_won_without_an_adversary(race):
     assert 0 < race(1e-6, 3) < 1e-15
 
 
-@pytest.mark.parametrize("race", [*RACES, bounds.first_to])
+@pytest.mark.parametrize("race", [*RACES, races.first_to])
 def test_every_race_maps_over_depth(race):
     depths = np.array([[1, 2, 3], [6, 10, 40]])
     risk = race(0.3, depths)
@@ -187,8 +187,8 @@ def test_every_race_maps_over_depth(race):
 def test_a_strict_lead_costs_the_adversary_one_block_more():
     # s = 1 multiplies each term with a positive deficit by ρ; the others are untouched.
     z = np.arange(1, 60)
-    ties = bounds.private_race(0.3, z)
-    strict = bounds.private_race(0.3, z, ties_win=False)
+    ties = races.private_race(0.3, z)
+    strict = races.private_race(0.3, z, ties_win=False)
     assert np.all(strict < ties)
     assert np.all(strict > 3 / 7 * ties)
 
@@ -204,18 +204,18 @@ def test_first_to_is_the_problem_of_points():
         for order in product((0, 1), repeat=2 * z - 1):
             if sum(order) >= z:
                 exact += q ** sum(order) * (1 - q) ** (2 * z - 1 - sum(order))
-        assert _error(bounds.first_to(0.3, z), exact) < 1e-14
+        assert _error(races.first_to(0.3, z), exact) < 1e-14
 
 
 def test_first_to_does_not_saturate():
-    assert bounds.first_to(0.5, 7) == pytest.approx(0.5, rel=1e-14)
-    assert bounds.first_to(0.6, 7) == pytest.approx(1 - bounds.first_to(0.4, 7))
-    assert bounds.first_to(1.0, 7) == 1
+    assert races.first_to(0.5, 7) == pytest.approx(0.5, rel=1e-14)
+    assert races.first_to(0.6, 7) == pytest.approx(1 - races.first_to(0.4, 7))
+    assert races.first_to(1.0, 7) == 1
 
 
 @pytest.mark.parametrize(("q", "k", "risk"), PREMINED_RACE)
 def test_premined_race_is_the_table(q, k, risk):
-    assert bounds.premined_race(q, k) == pytest.approx(risk, rel=1e-10)
+    assert races.premined_race(q, k) == pytest.approx(risk, rel=1e-10)
 
 
 def _premined_by_convolution(q, k):
@@ -234,12 +234,12 @@ def _premined_by_convolution(q, k):
 @pytest.mark.parametrize(("q", "k"), [(0.4, 1), (0.2, 5), (0.499, 12), (0.01, 22)])
 def test_premined_race_is_the_convolution_of_its_three_parts(q, k):
     exact = _premined_by_convolution(q, k)
-    assert _error(bounds.premined_race(q, k), exact) < 1e-13
+    assert _error(races.premined_race(q, k), exact) < 1e-13
 
 
 def test_premining_helps_the_adversary():
     z = np.arange(1, 80)
-    assert np.all(bounds.premined_race(0.25, z) > bounds.private_race(0.25, z))
+    assert np.all(races.premined_race(0.25, z) > races.private_race(0.25, z))
 
 
 # The table of the white paper, section 11: seven decimals.
@@ -258,13 +258,13 @@ NAKAMOTO_DEPTHS = [
 def test_nakamoto_approximation_is_his_table(q):
     z = np.array(list(NAKAMOTO[q]))
     printed = list(NAKAMOTO[q].values())
-    risk = bounds.nakamoto_approximation(q, z)
+    risk = races.nakamoto_approximation(q, z)
     np.testing.assert_allclose(risk, printed, rtol=0, atol=5.1e-8)
 
 
 @pytest.mark.parametrize(("q", "z"), NAKAMOTO_DEPTHS)
 def test_nakamoto_approximation_gives_his_depths(q, z):
-    risk = bounds.nakamoto_approximation(q, np.array([z - 1, z]))
+    risk = races.nakamoto_approximation(q, np.array([z - 1, z]))
     assert risk[0] > 1e-3 > risk[1]
 
 
@@ -273,13 +273,13 @@ def test_nakamoto_approximation_is_his_sum():
     rho = q / (1 - q)
     poisson = [exp(-z * rho) * (z * rho) ** m / factorial(m) for m in range(z + 1)]
     printed = 1 - sum(t * (1 - rho ** (z - m)) for m, t in enumerate(poisson))
-    assert bounds.nakamoto_approximation(q, z) == pytest.approx(printed, rel=1e-10)
+    assert races.nakamoto_approximation(q, z) == pytest.approx(printed, rel=1e-10)
 
 
 def test_nakamoto_approximation_is_not_the_race():
     # It crosses the race: above it at z = 1, far below where it matters.
     z = np.array([1, 6, 20])
-    ratio = bounds.nakamoto_approximation(0.1, z) / bounds.private_race(0.1, z)
+    ratio = races.nakamoto_approximation(0.1, z) / races.private_race(0.1, z)
     assert ratio[0] > 1.02
     assert ratio[1] < 0.42
     assert ratio[2] < 0.02
@@ -289,23 +289,23 @@ def test_nakamoto_approximation_is_not_the_race():
 
 
 def test_growth_without_delay_is_the_rate():
-    assert bounds.growth_under_delay(0.25, 0) == 0.25
-    assert bounds.growth_under_delay(0, 3.0) == 0
-    assert bounds.nontailgater_rate(0.25, 0) == bounds.loner_rate(0.25, 0) == 0.25
+    assert delays.growth_under_delay(0.25, 0) == 0.25
+    assert delays.growth_under_delay(0, 3.0) == 0
+    assert delays.nontailgater_rate(0.25, 0) == delays.loner_rate(0.25, 0) == 0.25
 
 
 def test_growth_under_delay_waits_delay_and_interval():
     # λ = 1/600 s, Δ = 10 s: one level every 610 s.
-    assert bounds.growth_under_delay(1 / 600, 10) == pytest.approx(1 / 610, rel=1e-14)
+    assert delays.growth_under_delay(1 / 600, 10) == pytest.approx(1 / 610, rel=1e-14)
     # However fast the provers, not more than one level each Δ.
-    assert bounds.growth_under_delay(1e12, 10) == pytest.approx(0.1, rel=1e-12)
+    assert delays.growth_under_delay(1e12, 10) == pytest.approx(0.1, rel=1e-12)
 
 
 def test_dead_time_growth_is_the_renewal_rate():
-    growth = bounds.dead_time_growth(0.5, 3, 7)
+    growth = delays.dead_time_growth(0.5, 3, 7)
     assert growth == pytest.approx(1 / (3 + 7 + 2), rel=1e-14)
-    mean = bounds.dead_time_mean_cv(7, 0.5).mean
-    assert bounds.dead_time_growth(0.5, 0, 7) == pytest.approx(1 / mean, rel=1e-14)
+    mean = intervals.dead_time_mean_cv(7, 0.5).mean
+    assert delays.dead_time_growth(0.5, 0, 7) == pytest.approx(1 / mean, rel=1e-14)
 
 
 def test_isolated_blocks_of_a_poisson_process():
@@ -315,8 +315,8 @@ def test_isolated_blocks_of_a_poisson_process():
     gaps = np.random.default_rng(20230823).exponential(1 / rate, n + 1)
     clear = gaps > delay
     for share, expected, spread in [
-        (clear.mean(), bounds.nontailgater_rate(rate, delay) / rate, 1),
-        ((clear[1:] & clear[:-1]).mean(), bounds.loner_rate(rate, delay) / rate, 3),
+        (clear.mean(), delays.nontailgater_rate(rate, delay) / rate, 1),
+        ((clear[1:] & clear[:-1]).mean(), delays.loner_rate(rate, delay) / rate, 3),
     ]:
         error = np.sqrt(spread * expected * (1 - expected) / n)
         assert abs(share - expected) < 4 * error
@@ -324,8 +324,8 @@ def test_isolated_blocks_of_a_poisson_process():
 
 @pytest.mark.parametrize("x", [1e-3, 0.1, 1.0, 7.0, 1e4])
 def test_security_threshold_is_where_the_two_chains_grow_alike(x):
-    beta = bounds.security_threshold(x)
-    honest = bounds.growth_under_delay(1 - beta, x)
+    beta = delays.security_threshold(x)
+    honest = delays.growth_under_delay(1 - beta, x)
     assert beta == pytest.approx(honest, rel=1e-13)
     printed = (2 + x - np.sqrt(x**2 + 4)) / (2 * x)
     assert beta == pytest.approx(printed, rel=1e-9)
@@ -336,26 +336,26 @@ def test_security_threshold_has_no_zero_over_zero():
     # β* = ½ − x/8 + O(x³); as printed, cancellation leaves nothing but noise.
     printed = (2 + x - np.sqrt(x**2 + 4)) / (2 * x)
     assert abs(printed - (0.5 - x / 8)) > 1e-9
-    assert bounds.security_threshold(x) == pytest.approx(0.5 - x / 8, rel=1e-15)
-    assert bounds.security_threshold(0) == 0.5
-    assert bounds.security_threshold(1e300) == pytest.approx(1e-300, rel=1e-12)
+    assert delays.security_threshold(x) == pytest.approx(0.5 - x / 8, rel=1e-15)
+    assert delays.security_threshold(0) == 0.5
+    assert delays.security_threshold(1e300) == pytest.approx(1e-300, rel=1e-12)
 
 
 def test_security_threshold_maps_over_x():
     x = np.array([0.0, 0.5, 2.0])
-    assert bounds.security_threshold(x).tolist() == [
-        bounds.security_threshold(float(one)) for one in x
+    assert delays.security_threshold(x).tolist() == [
+        delays.security_threshold(float(one)) for one in x
     ]
 
 
 def test_dead_time_cancels_in_the_race_but_eats_the_margin():
     interval, delay, dead_time = 10.0, 1.5, 6.0
-    beta = bounds.security_threshold(delay / (interval - dead_time))
+    beta = delays.security_threshold(delay / (interval - dead_time))
     rate = 1 / (interval - dead_time)
-    adversary = bounds.dead_time_growth(beta * rate, 0, dead_time)
-    honest = bounds.dead_time_growth((1 - beta) * rate, delay, dead_time)
+    adversary = delays.dead_time_growth(beta * rate, 0, dead_time)
+    honest = delays.dead_time_growth((1 - beta) * rate, delay, dead_time)
     assert adversary == pytest.approx(honest, rel=1e-13)
-    assert beta < bounds.security_threshold(delay / interval)
+    assert beta < delays.security_threshold(delay / interval)
 
 
 # ------------------------------------------------------------------- typical windows
@@ -366,7 +366,7 @@ def test_dead_time_cancels_in_the_race_but_eats_the_margin():
     [(0.2, 0.04517, 5e-6), (0.3, 2.532e-3, 5e-7), (0.5, 9.731e-7, 5e-11)],
 )
 def test_typicality_anchors(epsilon, failure, half_digit):
-    tails = bounds.typicality(2000, 0.05, epsilon)
+    tails = rounds.typicality(2000, 0.05, epsilon)
     assert tails == pytest.approx(failure, rel=0, abs=half_digit)
 
 
@@ -395,38 +395,38 @@ def _atypical_by_summation(k, p, epsilon):
 )
 def test_typicality_is_the_sum_outside(k, p, epsilon):
     outside = _atypical_by_summation(k, p, epsilon)
-    assert _error(bounds.typicality(k, p, epsilon), outside) < 1e-12
+    assert _error(rounds.typicality(k, p, epsilon), outside) < 1e-12
 
 
 def test_typicality_keeps_its_digits_in_the_deep_tail():
     k, p, epsilon = 1200, 0.25, 0.75
     outside = _atypical_by_summation(k, p, epsilon)
     assert outside < Fraction(1, 2**128)
-    assert _error(bounds.typicality(k, p, epsilon), outside) < 1e-11
+    assert _error(rounds.typicality(k, p, epsilon), outside) < 1e-11
 
 
 def test_float_trap_a_whole_upper_bound_is_not_inside():
     k, p, epsilon = 200, 0.25, 0.1
     assert (1 + epsilon) * k * p > 55  # a hair above: 55 would be admitted
     outside = _atypical_by_summation(k, p, epsilon)
-    assert _error(bounds.typicality(k, p, epsilon), outside) < 1e-12
+    assert _error(rounds.typicality(k, p, epsilon), outside) < 1e-12
 
 
 def test_float_trap_a_whole_lower_bound_is_not_inside():
     k, p, epsilon = 50, 0.1, 0.8
     assert (1 - epsilon) * k * p < 1  # a hair below: 1 would be admitted
     outside = _atypical_by_summation(k, p, epsilon)
-    assert _error(bounds.typicality(k, p, epsilon), outside) < 1e-12
+    assert _error(rounds.typicality(k, p, epsilon), outside) < 1e-12
 
 
 def test_float_trap_one_whole_number_between_snapped_bounds():
     # Both bounds are 100 to 1e-9, so nothing lies strictly between them.
-    assert bounds.typicality(2000, 0.05, 1e-12) == 1
+    assert rounds.typicality(2000, 0.05, 1e-12) == 1
 
 
 def test_typicality_of_a_sure_success():
-    assert bounds.typicality(50, 1.0, 0.1) == 0
-    assert bounds.good_window(50, 1.0, 1.0, 0.0, 0.1) == 1
+    assert rounds.typicality(50, 1.0, 0.1) == 0
+    assert rounds.good_window(50, 1.0, 1.0, 0.0, 0.1) == 1
 
 
 def _good_by_counting(k, p_x, p_y, p_z, epsilon):
@@ -468,50 +468,50 @@ def _good_by_counting(k, p_x, p_y, p_z, epsilon):
 )
 def test_good_window_is_the_definition(k, p_x, p_y, p_z, epsilon):
     exact = _good_by_counting(k, p_x, p_y, p_z, epsilon)
-    good = bounds.good_window(k, p_x, p_y, p_z, epsilon)
+    good = rounds.good_window(k, p_x, p_y, p_z, epsilon)
     assert good == pytest.approx(float(exact), rel=1e-12, abs=0)
 
 
 def test_the_counted_windows_are_neither_sure_nor_impossible():
     # Else the test above would compare zeros and ones.
-    assert 0.05 < bounds.good_window(5, 0.6, 0.4, 0.3, 0.4) < 0.95
-    assert 0.05 < bounds.good_window(8, 0.75, 0.25, 0.5, 0.5) < 0.95
+    assert 0.05 < rounds.good_window(5, 0.6, 0.4, 0.3, 0.4) < 0.95
+    assert 0.05 < rounds.good_window(8, 0.75, 0.25, 0.5, 0.5) < 0.95
 
 
 def test_float_trap_good_window_whole_bounds_of_x():
     k, p, epsilon = 10, 0.5, 0.8
     assert (1 - epsilon) * k * p < 1
     exact = _good_by_counting(k, p, p, 0.0, epsilon)
-    assert _error(bounds.good_window(k, p, p, 0.0, epsilon), exact) < 1e-12
+    assert _error(rounds.good_window(k, p, p, 0.0, epsilon), exact) < 1e-12
     # With p_y = p_x the Y condition is part of X's; p_z = 0 removes Z's.
     k, p, epsilon = 200, 0.25, 0.1
     assert (1 + epsilon) * k * p > 55
     exact = 1 - _atypical_by_summation(k, p, epsilon)
-    assert _error(bounds.good_window(k, p, p, 0.0, epsilon), exact) < 1e-12
+    assert _error(rounds.good_window(k, p, p, 0.0, epsilon), exact) < 1e-12
 
 
 def test_float_trap_good_window_whole_bound_of_y():
     k, p_x, p_y, p_z, epsilon = 10, 0.7, 0.5, 0.1, 0.8
     assert (1 - epsilon) * k * p_y < 1
     exact = _good_by_counting(k, p_x, p_y, p_z, epsilon)
-    assert _error(bounds.good_window(k, p_x, p_y, p_z, epsilon), exact) < 1e-12
+    assert _error(rounds.good_window(k, p_x, p_y, p_z, epsilon), exact) < 1e-12
 
 
 def test_float_trap_good_window_whole_bound_of_z():
     k, p_x, p_y, p_z, epsilon = 15, 0.4, 0.3, 0.04, 0.4
     assert k * p_z + epsilon * k * p_x > 3
     exact = _good_by_counting(k, p_x, p_y, p_z, epsilon)
-    assert _error(bounds.good_window(k, p_x, p_y, p_z, epsilon), exact) < 1e-12
+    assert _error(rounds.good_window(k, p_x, p_y, p_z, epsilon), exact) < 1e-12
 
 
 def test_good_window_becomes_likely_with_its_length():
-    good = [bounds.good_window(k, 0.05, 0.045, 0.02, 0.3) for k in (200, 2000, 20000)]
+    good = [rounds.good_window(k, 0.05, 0.045, 0.02, 0.3) for k in (200, 2000, 20000)]
     assert good[0] < 0.8 < 0.99 < good[1] < 1 - 1e-6 < good[2] <= 1
 
 
 def test_backbone_growth():
-    assert bounds.backbone_growth(0.02, 0.25) == pytest.approx(0.015, rel=1e-15)
-    assert bounds.backbone_growth(0, 0.25) == 0
+    assert rounds.backbone_growth(0.02, 0.25) == pytest.approx(0.015, rel=1e-15)
+    assert rounds.backbone_growth(0, 0.25) == 0
 
 
 # ------------------------------------------------------------------- selfish mining
@@ -544,21 +544,21 @@ def _selfish_by_markov_chain(alpha, gamma, leads=200):
 @pytest.mark.parametrize("alpha", [0.1, 0.3, 0.4, 0.45])
 def test_selfish_revenue_is_the_stationary_share(alpha, gamma):
     share = _selfish_by_markov_chain(alpha, gamma)
-    assert bounds.selfish_revenue(alpha, gamma) == pytest.approx(share, rel=1e-9)
+    assert selfish.selfish_revenue(alpha, gamma) == pytest.approx(share, rel=1e-9)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 0.9])
 def test_selfish_mining_pays_exactly_above_its_threshold(gamma):
-    alpha = bounds.selfish_threshold(gamma)
-    assert bounds.selfish_revenue(alpha, gamma) == pytest.approx(alpha, rel=1e-12)
-    assert bounds.selfish_revenue(0.9 * alpha, gamma) < 0.9 * alpha
-    assert bounds.selfish_revenue(alpha + 0.02, gamma) > alpha + 0.02
+    alpha = selfish.selfish_threshold(gamma)
+    assert selfish.selfish_revenue(alpha, gamma) == pytest.approx(alpha, rel=1e-12)
+    assert selfish.selfish_revenue(0.9 * alpha, gamma) < 0.9 * alpha
+    assert selfish.selfish_revenue(alpha + 0.02, gamma) > alpha + 0.02
 
 
 def test_selfish_limits():
-    assert bounds.selfish_revenue(0, 0.7) == 0
-    assert bounds.selfish_revenue(0.5, 0.0) == 1
-    thresholds = [bounds.selfish_threshold(gamma) for gamma in (0, 0.5, 1)]
+    assert selfish.selfish_revenue(0, 0.7) == 0
+    assert selfish.selfish_revenue(0.5, 0.0) == 1
+    thresholds = [selfish.selfish_threshold(gamma) for gamma in (0, 0.5, 1)]
     assert thresholds == pytest.approx([1 / 3, 1 / 4, 0], rel=1e-15)
 
 
@@ -568,7 +568,7 @@ def test_selfish_limits():
 @pytest.mark.parametrize(("dead_time", "rate"), [(0, 0.5), (3, 0.5), (200, 0.02)])
 def test_dead_time_mean_cv_is_the_shifted_exponential(dead_time, rate):
     law = stats.expon(loc=dead_time, scale=1 / rate)
-    moments = bounds.dead_time_mean_cv(dead_time, rate)
+    moments = intervals.dead_time_mean_cv(dead_time, rate)
     assert moments.mean == pytest.approx(law.mean(), rel=1e-13)
     assert moments.cv == pytest.approx(law.std() / law.mean(), rel=1e-13)
 
@@ -577,7 +577,7 @@ def test_dead_time_mean_cv_is_the_shifted_exponential(dead_time, rate):
     ("dead_time", "share"), [(0, 0.5556), (1, 0.6539), (5, 0.8727), (10, 0.9635)]
 )
 def test_domination_anchors(dead_time, share):
-    assert bounds.domination(1.0, dead_time, 1.25, 1.0) == pytest.approx(
+    assert intervals.domination(1.0, dead_time, 1.25, 1.0) == pytest.approx(
         share, rel=0, abs=5e-5
     )
 
@@ -593,17 +593,17 @@ def test_domination_is_the_race_of_two_shifted_exponentials():
         points=[dead_time / v_2],
         epsabs=1e-13,
     )
-    closed = bounds.domination(hazard, dead_time, v_1, v_2)
+    closed = intervals.domination(hazard, dead_time, v_1, v_2)
     assert closed == pytest.approx(wins, rel=1e-10)
 
 
 def test_domination_limits():
-    assert bounds.domination(0.3, 50, 2.0, 2.0) == 0.5
-    assert bounds.domination(0.3, 0, 3.0, 1.0) == pytest.approx(0.75, rel=1e-15)
-    assert bounds.domination(0.3, 1e4, 1.25, 1.0) == 1
+    assert intervals.domination(0.3, 50, 2.0, 2.0) == 0.5
+    assert intervals.domination(0.3, 0, 3.0, 1.0) == pytest.approx(0.75, rel=1e-15)
+    assert intervals.domination(0.3, 1e4, 1.25, 1.0) == 1
     # Only π S_0 and the ratio of speeds matter: steps and seconds are conventions.
-    assert bounds.domination(0.3, 5, 1.25, 1.0) == pytest.approx(
-        bounds.domination(0.15, 10, 250.0, 200.0), rel=1e-14
+    assert intervals.domination(0.3, 5, 1.25, 1.0) == pytest.approx(
+        intervals.domination(0.15, 10, 250.0, 200.0), rel=1e-14
     )
 
 
@@ -613,7 +613,7 @@ NAN = float("nan")
 INF = float("inf")
 
 
-@pytest.mark.parametrize("race", [*RACES, bounds.first_to])
+@pytest.mark.parametrize("race", [*RACES, races.first_to])
 @pytest.mark.parametrize("q", [-0.1, 1.5, NAN])
 def test_races_refuse_a_share_that_is_none(race, q):
     with pytest.raises(ValueError, match=rf"^q must lie in \[0, 1\], got {q}$"):
@@ -623,10 +623,10 @@ def test_races_refuse_a_share_that_is_none(race, q):
 @pytest.mark.parametrize(
     ("race", "name"),
     [
-        (bounds.private_race, "depth"),
-        (bounds.premined_race, "depth"),
-        (bounds.first_to, "z"),
-        (bounds.nakamoto_approximation, "z"),
+        (races.private_race, "depth"),
+        (races.premined_race, "depth"),
+        (races.first_to, "z"),
+        (races.nakamoto_approximation, "z"),
     ],
 )
 def test_races_refuse_depths_that_are_none(race, name):
@@ -642,40 +642,40 @@ def test_races_refuse_depths_that_are_none(race, name):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bounds.growth_under_delay(-1, 1), r"^rate must .*\[0, ∞\), got -1$"),
-        (lambda: bounds.growth_under_delay(1, INF), r"^delay must .*∞\), got inf$"),
-        (lambda: bounds.dead_time_growth(1, 1, -2), r"^dead_time must .*, got -2$"),
-        (lambda: bounds.loner_rate(1, NAN), r"^delay must lie in .*, got nan$"),
-        (lambda: bounds.loner_rate(-1, 1), r"^rate must lie in .*, got -1$"),
-        (lambda: bounds.nontailgater_rate(INF, 1), r"^rate must lie in .*, got inf$"),
-        (lambda: bounds.security_threshold(-0.5), r"^x must lie in .*, got -0.5$"),
+        (lambda: delays.growth_under_delay(-1, 1), r"^rate must .*\[0, ∞\), got -1$"),
+        (lambda: delays.growth_under_delay(1, INF), r"^delay must .*∞\), got inf$"),
+        (lambda: delays.dead_time_growth(1, 1, -2), r"^dead_time must .*, got -2$"),
+        (lambda: delays.loner_rate(1, NAN), r"^delay must lie in .*, got nan$"),
+        (lambda: delays.loner_rate(-1, 1), r"^rate must lie in .*, got -1$"),
+        (lambda: delays.nontailgater_rate(INF, 1), r"^rate must lie in .*, got inf$"),
+        (lambda: delays.security_threshold(-0.5), r"^x must lie in .*, got -0.5$"),
         (
-            lambda: bounds.security_threshold(np.array([1.0, NAN])),
+            lambda: delays.security_threshold(np.array([1.0, NAN])),
             r"^x must lie in \[0, ∞\), got .*nan",
         ),
-        (lambda: bounds.typicality(0, 0.1, 0.1), r"^k must lie in .*, got 0$"),
-        (lambda: bounds.typicality(9, 0, 0.1), r"^p must lie in \(0, 1\], got 0$"),
-        (lambda: bounds.typicality(9, 0.1, 1.0), r"^epsilon must .*\(0, 1\), got 1.0$"),
-        (lambda: bounds.good_window(0, 0.5, 0.4, 0.1, 0.1), r"^k must .*, got 0$"),
-        (lambda: bounds.good_window(9, 1.1, 0.4, 0.1, 0.1), r"^p_x must .*, got 1.1$"),
+        (lambda: rounds.typicality(0, 0.1, 0.1), r"^k must lie in .*, got 0$"),
+        (lambda: rounds.typicality(9, 0, 0.1), r"^p must lie in \(0, 1\], got 0$"),
+        (lambda: rounds.typicality(9, 0.1, 1.0), r"^epsilon must .*\(0, 1\), got 1.0$"),
+        (lambda: rounds.good_window(0, 0.5, 0.4, 0.1, 0.1), r"^k must .*, got 0$"),
+        (lambda: rounds.good_window(9, 1.1, 0.4, 0.1, 0.1), r"^p_x must .*, got 1.1$"),
         (
-            lambda: bounds.good_window(9, 0.5, 0.6, 0.1, 0.1),
+            lambda: rounds.good_window(9, 0.5, 0.6, 0.1, 0.1),
             r"^p_y must lie in \[0, p_x = 0.5\], got 0.6$",
         ),
-        (lambda: bounds.good_window(9, 0.5, 0.4, 2, 0.1), r"^p_z must .*, got 2$"),
-        (lambda: bounds.good_window(9, 0.5, 0.4, 0.1, 0), r"^epsilon must .*, got 0$"),
-        (lambda: bounds.backbone_growth(1.2, 0.1), r"^f must lie in .*, got 1.2$"),
-        (lambda: bounds.backbone_growth(0.2, NAN), r"^epsilon must .*, got nan$"),
-        (lambda: bounds.selfish_revenue(0.6, 0), r"^alpha must .*0.5\], got 0.6$"),
-        (lambda: bounds.selfish_revenue(0.3, 2), r"^gamma must lie in .*, got 2$"),
-        (lambda: bounds.selfish_threshold(-1), r"^gamma must lie in .*, got -1$"),
-        (lambda: bounds.dead_time_mean_cv(-1, 1), r"^dead_time must .*, got -1$"),
-        (lambda: bounds.dead_time_mean_cv(1, 0), r"^rate must .*\(0, ∞\), got 0$"),
-        (lambda: bounds.domination(0, 1, 2, 1), r"^hazard must lie in .*, got 0$"),
-        (lambda: bounds.domination(1, -1, 2, 1), r"^dead_time must .*, got -1$"),
-        (lambda: bounds.domination(1, 1, 2, 0), r"^speed_2 must .*, got 0$"),
+        (lambda: rounds.good_window(9, 0.5, 0.4, 2, 0.1), r"^p_z must .*, got 2$"),
+        (lambda: rounds.good_window(9, 0.5, 0.4, 0.1, 0), r"^epsilon must .*, got 0$"),
+        (lambda: rounds.backbone_growth(1.2, 0.1), r"^f must lie in .*, got 1.2$"),
+        (lambda: rounds.backbone_growth(0.2, NAN), r"^epsilon must .*, got nan$"),
+        (lambda: selfish.selfish_revenue(0.6, 0), r"^alpha must .*0.5\], got 0.6$"),
+        (lambda: selfish.selfish_revenue(0.3, 2), r"^gamma must lie in .*, got 2$"),
+        (lambda: selfish.selfish_threshold(-1), r"^gamma must lie in .*, got -1$"),
+        (lambda: intervals.dead_time_mean_cv(-1, 1), r"^dead_time must .*, got -1$"),
+        (lambda: intervals.dead_time_mean_cv(1, 0), r"^rate must .*\(0, ∞\), got 0$"),
+        (lambda: intervals.domination(0, 1, 2, 1), r"^hazard must lie in .*, got 0$"),
+        (lambda: intervals.domination(1, -1, 2, 1), r"^dead_time must .*, got -1$"),
+        (lambda: intervals.domination(1, 1, 2, 0), r"^speed_2 must .*, got 0$"),
         (
-            lambda: bounds.domination(1, 1, 1, 2),
+            lambda: intervals.domination(1, 1, 1, 2),
             r"^speed_1 must lie in \[speed_2 = 2, ∞\), got 1$",
         ),
     ],

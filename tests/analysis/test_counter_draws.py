@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis.counter_draws import (
+from dpodl.analysis.block_time.counter_draws import (
     below,
     exponential,
     two_words,
     uniform,
     words_of,
 )
-from dpodl.analysis.level_kernel import COUNTERS, PRIVATE
+from dpodl.analysis.simulation.kernel import COUNTERS, PRIVATE
 
 ENDS = np.array([0, 1, 2**31, 2**32 - 129, 2**32 - 128, 2**32 - 1], np.uint32)
 

@@ -5,8 +5,10 @@ import math
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.decay import (
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.bounds.backbone import bad_window
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods.decay import (
     REJECTED,
     Ideal,
     decay_measurements,
@@ -19,17 +21,15 @@ from dpodl.analysis.decay import (
     fit_pair,
     refutation,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.good_period import (
+from dpodl.analysis.good_periods.independence import independent_rounds
+from dpodl.analysis.good_periods.tails import decay_lengths
+from dpodl.analysis.good_periods.windows import (
     round_rates,
     rounds_of,
     shortest,
     window_shares,
 )
-from dpodl.analysis.independence import independent_rounds
-from dpodl.analysis.period_figures import decay_lengths
-from dpodl.analysis.simulation import network, simulate
-from dpodl.analysis.typicality import bad_window
+from dpodl.analysis.simulation.levels import network, simulate
 
 KEY = jax.random.key(8)
 SIGMA = 3.5

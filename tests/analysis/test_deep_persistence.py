@@ -3,17 +3,17 @@
 import math
 
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.deep_persistence import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import races
+from dpodl.analysis.confirmations.depths import (
     depth_threshold,
     safe_depths,
     share_estimate,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import persistence
-from dpodl.analysis.race import race
-from dpodl.analysis.simulation import network
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.fourier import persistence
+from dpodl.analysis.race.walk import race
+from dpodl.analysis.simulation.levels import network
 from scipy import stats
 
 LAW = exponential(0.001)
@@ -26,7 +26,7 @@ def networks(law):
 
 @pytest.mark.parametrize("premined", [False, True])
 def test_depths_of_a_memoryless_law_are_the_closed_forms(premined):
-    exact = bounds.premined_race if premined else bounds.private_race
+    exact = races.premined_race if premined else races.private_race
     found = safe_depths(LAW, [], networks, targets=TARGETS, premined=premined)
     for measured, target in zip(found, TARGETS, strict=True):
         depth = int(measured.estimate.value)
@@ -78,7 +78,7 @@ def test_at_the_threshold_the_depth_just_holds(premined):
     beta = depth_threshold(
         LAW, provers=10, delay_steps=0, depth=20, target=1e-3, premined=premined
     )
-    exact = bounds.premined_race if premined else bounds.private_race
+    exact = races.premined_race if premined else races.private_race
     assert exact(beta, 20) == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -118,4 +118,4 @@ def test_a_lattice_law_is_exact():
     law = geometric(0.01)
     found = safe_depths(law, [], networks, targets=(1e-3,))[0].estimate.value
     # One hash in a hundred is memoryless but for ties, which the adversary wins.
-    assert bounds.private_race(0.3, int(found) - 2) > 1e-3
+    assert races.private_race(0.3, int(found) - 2) > 1e-3

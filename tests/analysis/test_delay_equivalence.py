@@ -1,12 +1,12 @@
 """Saved and pooled work on shifted exponentials, where it is a delay exactly."""
 
 import pytest
-from dpodl.analysis.attack_setting import resampled
-from dpodl.analysis.block_time import exponential, mean
-from dpodl.analysis.delay_equivalence import pooling, saving_as_delay, warm_laws
-from dpodl.analysis.effects import Evidence
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.thresholds import dead_time_threshold
+from dpodl.analysis.attacks.situation import resampled
+from dpodl.analysis.block_time.law import exponential, mean
+from dpodl.analysis.effects.delay_equivalence import pooling, saving_as_delay, warm_laws
+from dpodl.analysis.effects.memorylessness import Evidence
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.threshold import dead_time_threshold
 
 from .attack_settings import branches_of, setting_of
 

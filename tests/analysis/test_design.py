@@ -5,9 +5,9 @@ import math
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.attack_setting import plain, resampled
-from dpodl.analysis.block_time import (
+from dpodl.analysis.attacks.situation import plain, resampled
+from dpodl.analysis.block_time.empirical import require_shape
+from dpodl.analysis.block_time.law import (
     KNOTS,
     cv,
     exponential,
@@ -16,36 +16,31 @@ from dpodl.analysis.block_time import (
     mean,
     survival,
 )
-from dpodl.analysis.design import (
+from dpodl.analysis.bounds import races
+from dpodl.analysis.calibration.choice import (
     Choice,
     Party,
     Terms,
     at_choice,
+    party_of,
+    solve_interval,
+)
+from dpodl.analysis.calibration.elasticity import elasticities
+from dpodl.analysis.calibration.quantities import (
     depth_estimate,
     estimates,
     figures,
-    party_of,
     proof_costs,
     simulated,
-    solve_interval,
     threshold_share,
 )
-from dpodl.analysis.design_choice import (
-    Target,
-    overall,
-    pareto,
-    slack,
-    verdict,
-)
-from dpodl.analysis.elasticity import elasticities
-from dpodl.analysis.empirical import require_shape
-from dpodl.analysis.estimate import Estimate, Refused
-from dpodl.analysis.race import Race
-from dpodl.analysis.simulation import network, simulate
-from dpodl.analysis.thresholds import dead_time_threshold, race_threshold
-from dpodl.analysis.work_cycle import cycle, mean_interval
-from hypothesis import given
-from hypothesis import strategies as st
+from dpodl.analysis.calibration.targets import Target, overall, pareto, slack, verdict
+from dpodl.analysis.calibration.work_cycle import cycle, mean_interval
+from dpodl.analysis.estimation.estimate import Estimate, Refused
+from dpodl.analysis.race.threshold import dead_time_threshold, race_threshold
+from dpodl.analysis.race.walk import Race
+from dpodl.analysis.simulation.levels import network, simulate
+from hypothesis import given, strategies as st
 
 from .attack_settings import EVERY, HORIZON, LOTTERY, setting_of
 
@@ -220,7 +215,7 @@ def test_the_threshold_is_that_of_whole_provers_and_closed():
 @pytest.mark.parametrize("premined", [False, True])
 @pytest.mark.parametrize("risk", [1e-6, 2.0**-40, 2.0**-128])
 def test_the_saddle_point_is_near_the_closed_form(premined, risk):
-    exact = bounds.premined_race if premined else bounds.private_race
+    exact = races.premined_race if premined else races.private_race
     honest, against = exponential(0.7), exponential(0.3)
     depth = depth_estimate(Race(honest, against, 0.0, premined=premined), risk)
     deep = next(k for k in range(1, 2000) if exact(0.3, k) <= risk)
@@ -232,8 +227,8 @@ def test_rare_pre_hashes_have_the_depth_and_share_of_memoryless_races():
     at = dead(10, beta=0.3, delay_steps=0.0)
     one = at_choice(at, solve_interval(at, PLAIN, 1e5))
     found = estimates(one, [resampled(one, i) for i in range(3)], TERMS)
-    deep = next(k for k in range(1, 999) if bounds.private_race(0.3, k) <= 2.0**-40)
-    ahead = next(k for k in range(1, 999) if bounds.premined_race(0.3, k) <= 2.0**-40)
+    deep = next(k for k in range(1, 999) if races.private_race(0.3, k) <= 2.0**-40)
+    ahead = next(k for k in range(1, 999) if races.premined_race(0.3, k) <= 2.0**-40)
     assert found["depth"].value == deep
     assert found["depth_premined"].value == ahead
     assert found["beta"].value == pytest.approx(0.5, abs=1e-3)

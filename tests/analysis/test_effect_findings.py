@@ -1,8 +1,8 @@
 """Verdicts of three standard errors, and sentences with their numbers."""
 
 import pytest
-from dpodl.analysis import effect_findings as findings
-from dpodl.analysis.effects import Row
+from dpodl.analysis.effects import findings
+from dpodl.analysis.effects.memorylessness import Row
 
 
 def row(quantity: str, at: float, value: float, se: float, speed=float("nan")) -> Row:

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import cv, fastest_of, mean, survival
-from dpodl.analysis.effective_runs import (
+from dpodl.analysis.block_time.effective_runs import (
     RunLaws,
     fastest,
     kish,
@@ -13,7 +12,8 @@ from dpodl.analysis.effective_runs import (
     run_laws,
     tilted,
 )
-from dpodl.analysis.empirical import Lottery, empirical_law
+from dpodl.analysis.block_time.empirical import Lottery, empirical_law
+from dpodl.analysis.block_time.law import cv, fastest_of, mean, survival
 
 from .attack_settings import curves_of
 

@@ -5,8 +5,8 @@ import math
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import agreement, bounds
-from dpodl.analysis.block_time import (
+from dpodl.analysis.agreement import named_race
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     cv,
     exponential,
@@ -14,7 +14,8 @@ from dpodl.analysis.block_time import (
     geometric,
     mean,
 )
-from dpodl.analysis.effects import (
+from dpodl.analysis.bounds import delays, intervals
+from dpodl.analysis.effects.memorylessness import (
     Evidence,
     fast_machine,
     machine_share,
@@ -23,11 +24,10 @@ from dpodl.analysis.effects import (
     memorylessness,
     restart_forks,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.thresholds import dead_time_threshold
-from dpodl.analysis.training_error import law_figure
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.estimation.training_error import law_figure
+from dpodl.analysis.race.threshold import dead_time_threshold
+from hypothesis import given, settings, strategies as st
 
 DEAD = 100.0
 
@@ -49,12 +49,12 @@ def test_cv_and_threshold_are_those_of_a_dead_time():
     rows = memorylessness([lottery(p) for p in rates], provers=20, honest=15)
     for p in rates:
         assert values(rows, "cv_prover")[p] == pytest.approx(1 / (1 + DEAD * p))
-        network = bounds.dead_time_mean_cv(DEAD, 15 * p).cv
+        network = intervals.dead_time_mean_cv(DEAD, 15 * p).cv
         assert values(rows, "cv_network")[p] == pytest.approx(network)
         delay = 0.1 * (DEAD + 1 / (20 * p))
         share = dead_time_threshold(rate=20 * p, delay=delay, dead_time=DEAD)
         assert values(rows, "threshold")[p] == pytest.approx(share, abs=1e-9)
-        lost = bounds.security_threshold(0.1) - share
+        lost = delays.security_threshold(0.1) - share
         assert values(rows, "margin_lost")[p] == pytest.approx(lost, abs=1e-9)
 
 
@@ -86,7 +86,7 @@ def test_memoryless_provers_lose_nothing():
 def test_a_fast_machine_has_the_closed_form(hazard, dead_time, speed):
     law = exponential(hazard, dead_time=dead_time)
     found = machine_share(law, speed=speed, units=1)
-    exact = bounds.domination(hazard, dead_time, speed, 1)
+    exact = intervals.domination(hazard, dead_time, speed, 1)
     assert found == pytest.approx(exact, abs=1e-9)
 
 
@@ -94,7 +94,7 @@ def test_units_as_a_group_are_units_one_by_one():
     # A law with a hazard of its own, not only a dead time.
     law = fastest_of_law()
     found = machine_share(law, speed=5, units=12)
-    exact = agreement.domination(law, [5, *[1] * 12])
+    exact = named_race.domination(law, [5, *[1] * 12])
     assert found == pytest.approx(exact[0], abs=1e-12)
 
 

@@ -14,10 +14,8 @@ from typing import Any, cast
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import attempts, empirical
-from dpodl.analysis import block_time as bt
-from dpodl.analysis.block_time import KNOTS
-from dpodl.analysis.empirical import (
+from dpodl.analysis.block_time import attempts, empirical, law as bt
+from dpodl.analysis.block_time.empirical import (
     Lottery,
     accuracy_error,
     bootstrap_laws,
@@ -25,9 +23,10 @@ from dpodl.analysis.empirical import (
     first_passage,
     interval_bracket,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.ticket_rates import node_rates, node_shares, ticket_rates
-from dpodl.models.curves import CurveSet
+from dpodl.analysis.block_time.law import KNOTS
+from dpodl.analysis.block_time.ticket_rates import node_rates, node_shares, ticket_rates
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.models.learning.curves import CurveSet
 from scipy import signal, stats
 
 FALSE_ALARM = 1e-3

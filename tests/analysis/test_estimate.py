@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from dpodl.analysis import estimate as est
-from dpodl.analysis.estimate import COVERAGE, Estimate, Refused
+from dpodl.analysis.estimation import estimate as est
+from dpodl.analysis.estimation.estimate import COVERAGE, Estimate, Refused
 from scipy import stats
 
 FALSE_ALARM = 1e-3

@@ -6,23 +6,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, security, simulation
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.event_figures import (
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.bounds import races
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.event_network.engine import event_network, simulate_network
+from dpodl.analysis.event_network.marked_law import MarkedLaw, chain_rule
+from dpodl.analysis.event_network.measurements import (
     chain_measurements,
     main_chain,
     private_chain,
     violation_measurements,
     winner_measurements,
 )
-from dpodl.analysis.event_network import event_network, simulate_network
-from dpodl.analysis.marked_law import MarkedLaw, chain_rule
-from dpodl.analysis.reorganisations import (
+from dpodl.analysis.event_network.reorganisations import (
     reorganisation_measurements,
     settlement_depth,
 )
-from dpodl.models.records import Weight
+from dpodl.analysis.simulation import levels as simulation, properties
+from dpodl.models.scheme.records import Weight
 
 KEY = jax.random.key(3)
 REPLICAS = 1500
@@ -61,8 +62,8 @@ def test_chain_figures_are_those_of_the_level_engine(delay):
     ours = values(chain_measurements(setup(delay)[2]))
     net = simulation.network(exponential(0.01), provers=10, beta=0.3, delay_steps=delay)
     levels = simulation.simulate(KEY, net, levels=48, replicas=REPLICAS)
-    paths = security.follow(KEY, levels, delay_steps=delay, confirmations=6)
-    theirs = values(security.chain_measurements(paths, levels=48))
+    paths = properties.follow(KEY, levels, delay_steps=delay, confirmations=6)
+    theirs = values(properties.chain_measurements(paths, levels=48))
     for name in (
         "block_interval_mean", "block_interval_cv", "chain_growth", "stale_rate"
     ):  # fmt: skip
@@ -75,9 +76,7 @@ def test_chain_figures_are_those_of_the_level_engine(delay):
         return
     for name in ("persistence_violation", "persistence_violation_strict"):
         for depth in DEPTHS:
-            exact = float(
-                bounds.private_race(0.3, depth, ties_win="strict" not in name)
-            )
+            exact = float(races.private_race(0.3, depth, ties_win="strict" not in name))
             found = violations(0.0)[name, float(depth)].value
             assert abs(found - exact) < 3.5 * np.sqrt(exact * (1 - exact) / REPLICAS)
 
@@ -88,8 +87,8 @@ def test_the_race_is_the_level_engines(delay, dead_time):
     law = exponential(0.01, dead_time=dead_time)
     net = simulation.network(law, provers=10, beta=0.3, delay_steps=delay)
     levels = simulation.simulate(KEY, net, levels=48, replicas=REPLICAS)
-    paths = security.follow(KEY, levels, delay_steps=delay, confirmations=6)
-    theirs = security.persistence_measurements(paths, DEPTHS, levels=48)
+    paths = properties.follow(KEY, levels, delay_steps=delay, confirmations=6)
+    theirs = properties.persistence_measurements(paths, DEPTHS, levels=48)
     for place, b in values(theirs).items():
         a = ours[place]
         p = (a.value + b.value) / 2

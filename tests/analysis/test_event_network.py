@@ -6,20 +6,22 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, event_network, simulation
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.counter_draws import two_words, uniform, words_of
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     exponential,
     fastest_of_speeds,
     geometric,
     mean,
 )
-from dpodl.analysis.counter_draws import two_words, uniform, words_of
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.event_figures import main_chain
-from dpodl.analysis.event_network import compilations, simulate_network
-from dpodl.analysis.marked_law import MarkedLaw, chain_rule, draw, tickets
-from dpodl.models.records import Weight
+from dpodl.analysis.bounds import delays, intervals
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.event_network import engine
+from dpodl.analysis.event_network.engine import compilations, simulate_network
+from dpodl.analysis.event_network.marked_law import MarkedLaw, chain_rule, draw, tickets
+from dpodl.analysis.event_network.measurements import main_chain
+from dpodl.analysis.simulation import levels as simulation
+from dpodl.models.scheme.records import Weight
 
 from .weighted_simulator import simulate_weighted
 
@@ -42,7 +44,7 @@ def marked(p_2=0.2, look_time=10.0, p_1=1.0) -> MarkedLaw:
 
 def run(law, speeds, *, delay=0.0, blocks=64, replicas=512, slots=8, **options):
     model = options.pop("delay_model", "worst_case")
-    net = event_network.event_network(
+    net = engine.event_network(
         law,
         speeds=speeds,
         delay_steps=delay,
@@ -209,7 +211,7 @@ def test_domination_of_two_speeds():
     record = run(law, speeds)
     chain = main_chain(record)
     found, error = replica_mean(chain.finder == 0)
-    agree((found, error), (bounds.domination(0.01, 100.0, 1.25, 1.0), 0.0))
+    agree((found, error), (intervals.domination(0.01, 100.0, 1.25, 1.0), 0.0))
 
 
 def test_growth_without_delay_is_that_of_the_fastest():
@@ -225,7 +227,7 @@ def test_growth_under_delay():
     record = run(law, np.ones(provers), delay=delay, replicas=128)
     found, error = replica_mean(np.diff(main_chain(record).reached, axis=1))
     # The finder does not wait for itself: one of n, hence the second bound.
-    slowest = 1 / bounds.growth_under_delay(rate, delay)
+    slowest = 1 / delays.growth_under_delay(rate, delay)
     assert slowest - 2 * delay / provers - SIGMA * error < found
     assert found < slowest + SIGMA * error
 
@@ -239,7 +241,7 @@ def test_widening_changes_no_draw():
 
 def test_overflow_is_detected(monkeypatch):
     # The run above: did it not overflow, the test of widening would show nothing.
-    monkeypatch.setattr(event_network, "MAXIMUM_SLOTS", 8)
+    monkeypatch.setattr(engine, "MAXIMUM_SLOTS", 8)
     with pytest.raises(Refused, match="more than 8 messages under way"):
         run(LAWS["exponential"], SPEEDS, delay=300.0, replicas=32)
 
@@ -254,7 +256,7 @@ def test_deep_forks_widen_the_window(monkeypatch):
     parent = np.asarray(record.parent)
     before = np.where(parent < 0, 0, np.take_along_axis(work, parent, axis=1))
     np.testing.assert_array_equal(work, before + np.asarray(record.weight))
-    monkeypatch.setattr(event_network, "MAXIMUM_WORDS", 1)
+    monkeypatch.setattr(engine, "MAXIMUM_WORDS", 1)
     with pytest.raises(Refused, match="forks deeper than 32 blocks"):
         run(exponential(1.0), [1.0, 1.0], **options)
 
@@ -321,7 +323,7 @@ def test_bad_counts_are_refused(counts):
 def test_bad_networks_are_refused(options, message):
     good: dict[str, Any] = {"speeds": [1.0], "delay_steps": 1.0}
     with pytest.raises(ValueError, match=message):
-        event_network.event_network(exponential(1.0), **{**good, **options})
+        engine.event_network(exponential(1.0), **{**good, **options})
 
 
 def test_lattice_ties_survive_unequal_speeds():

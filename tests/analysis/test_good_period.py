@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.good_period import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods.windows import (
     Rounds,
     good_period_measurements,
     horizon_rounds,
@@ -21,7 +20,7 @@ from dpodl.analysis.good_period import (
     shortest,
     window_shares,
 )
-from dpodl.analysis.simulation import network, simulate
+from dpodl.analysis.simulation.levels import network, simulate
 
 KEY = jax.random.key(5)
 SIGMA = 4.0
@@ -74,7 +73,7 @@ def test_a_single_window_of_independent_rounds_is_binomial(blocks, epsilon):
         )
     }["good_period", blocks]
     # One honest prover: Y = X, so the two lower conditions are one.
-    exact = bounds.good_window(rates.window(blocks), rates.x, rates.y, rates.z, epsilon)
+    exact = rounds.good_window(rates.window(blocks), rates.x, rates.y, rates.z, epsilon)
     half = max((found.high - found.low) / 2, 1e-3)
     assert abs(found.value - exact) < SIGMA / 1.96 * half
 

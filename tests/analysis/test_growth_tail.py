@@ -6,17 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import growth_tail
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.growth_tail import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods import growth_tail
+from dpodl.analysis.good_periods.growth_tail import (
     gap_measurements,
     gap_shares,
     shortfall_curve,
     shortfall_measurements,
     shortfall_shares,
 )
-from dpodl.analysis.simulation import network, simulate
+from dpodl.analysis.simulation.levels import network, simulate
 from scipy import stats
 
 KEY = jax.random.key(31)

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import exponential, mean
-from dpodl.analysis.empirical import EmpiricalLaw
-from dpodl.analysis.horizon import owed_to_horizon
+from dpodl.analysis.block_time.empirical import EmpiricalLaw
+from dpodl.analysis.block_time.horizon import owed_to_horizon
+from dpodl.analysis.block_time.law import exponential, mean
 
 
 def _law(slow: float, fast: float, late: float) -> EmpiricalLaw:

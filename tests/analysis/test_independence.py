@@ -6,18 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, independence
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.good_period import (
-    RoundRates,
-    Rounds,
-    rate_measurements,
-    round_rates,
-    rounds_of,
-    shortest,
-)
-from dpodl.analysis.independence import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods import independence
+from dpodl.analysis.good_periods.independence import (
     WindowCounts,
     dispersion,
     independence_measurements,
@@ -26,7 +18,15 @@ from dpodl.analysis.independence import (
     window_counts,
     window_distance,
 )
-from dpodl.analysis.simulation import network, simulate
+from dpodl.analysis.good_periods.windows import (
+    RoundRates,
+    Rounds,
+    rate_measurements,
+    round_rates,
+    rounds_of,
+    shortest,
+)
+from dpodl.analysis.simulation.levels import network, simulate
 from scipy import stats
 
 KEY = jax.random.key(17)
@@ -68,7 +68,7 @@ def test_memoryless_rounds_are_independent(delay):
 @pytest.mark.parametrize("dead_time", [5.0, 20.0])
 def test_dead_time_has_the_dispersion_of_its_renewals(dead_time):
     rounds, rates = chain(dead_time=dead_time, round_steps=0.25)
-    moments = bounds.dead_time_mean_cv(dead_time, 0.1)
+    moments = intervals.dead_time_mean_cv(dead_time, 0.1)
     (window,) = window_counts(KEY, rounds, rates, [60.0])
     # [C62]: Var N = CV² kp + (5/6 CV⁴-like constant), here of order 1/60.
     value = dispersion(window)

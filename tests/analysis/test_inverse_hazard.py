@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import inverse_hazard
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time import inverse_hazard
+from dpodl.analysis.block_time.law import (
     KNOTS,
     BlockTimeLaw,
     exponential,

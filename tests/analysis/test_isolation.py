@@ -6,15 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, isolation
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.isolation import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import delays
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods import isolation
+from dpodl.analysis.good_periods.isolation import (
     Isolation,
     count_isolated,
     isolation_measurements,
 )
-from dpodl.analysis.simulation import network, simulate
+from dpodl.analysis.simulation.levels import network, simulate
 
 KEY = jax.random.key(21)
 SIGMA = 3.5
@@ -44,8 +45,8 @@ def test_memoryless_blocks_are_poisson(delay, window):
     found = figures(count_isolated(blocks(delay=delay), delay_steps=window))
     rate = PROVERS * RATE
     exact = {
-        "isolated_rate": bounds.loner_rate(rate, window),
-        "left_isolated_rate": bounds.nontailgater_rate(rate, window),
+        "isolated_rate": delays.loner_rate(rate, window),
+        "left_isolated_rate": delays.nontailgater_rate(rate, window),
         "isolated_share": np.exp(-2 * rate * window),
         "left_isolated_share": np.exp(-rate * window),
     }

@@ -4,14 +4,14 @@ from math import comb, exp
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.latency import (
+from dpodl.analysis.bounds import races
+from dpodl.analysis.bounds.latency import (
     Bracket,
     guo_ren,
     guo_ren_exponential,
     safe_depth,
 )
+from dpodl.analysis.estimation.estimate import Refused
 
 BITCOIN = 10 / 600  # λΔ: ten seconds, ten minutes
 
@@ -51,7 +51,7 @@ def test_upper_bound_is_the_enumerated_race(q, depth, x):
 def test_lower_bound_is_the_race_without_delay():
     for depth in (1, 6, 40):
         lower = guo_ren(0.2, depth, x=0.3).lower
-        assert lower == bounds.premined_race(0.2, depth)
+        assert lower == races.premined_race(0.2, depth)
 
 
 @pytest.mark.parametrize("bound", [guo_ren, guo_ren_exponential])
@@ -80,7 +80,7 @@ def test_the_closed_form_is_the_printed_one():
     bracket = guo_ren_exponential(0.2, 20, x=0.05)
     printed = 2 * (1 + np.sqrt(p / (1 - p))) * (4 * p * (1 - p)) ** 20
     assert bracket.upper == pytest.approx(printed, rel=1e-12)
-    race = bounds.private_race(0.2, 20)
+    race = races.private_race(0.2, 20)
     assert 0.5 * race < bracket.lower < race
 
 

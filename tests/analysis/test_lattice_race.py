@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     KNOTS,
     BlockTimeLaw,
     exponential,
@@ -15,13 +14,10 @@ from dpodl.analysis.block_time import (
     geometric,
     quantile,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import (
-    log_persistence,
-    persistence,
-    smallest_depths,
-)
-from dpodl.analysis.race import TARGETS, Race
+from dpodl.analysis.bounds import races
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.fourier import log_persistence, persistence, smallest_depths
+from dpodl.analysis.race.walk import TARGETS, Race
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 DEPTHS = [1, 2, 6, 10, 50, 100, 300, 800]
@@ -35,8 +31,8 @@ def memoryless(q, dead_time=0.0, **options) -> Race:
 def closed_form(q, depths, ties_win=True, premined=False):
     depths = np.asarray(depths)
     if premined:
-        return bounds.premined_race(q, depths)
-    return bounds.private_race(q, depths, ties_win=ties_win)
+        return races.premined_race(q, depths)
+    return races.private_race(q, depths, ties_win=ties_win)
 
 
 @pytest.mark.parametrize("q", [0.05, 0.25, 0.4])

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import lattice_race
-from dpodl.analysis import lattice_walk as walks
-from dpodl.analysis.block_time import KNOTS, BlockTimeLaw, exponential, geometric
-from dpodl.analysis.counter_draws import two_words, words_of
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_walk import (
+from dpodl.analysis.block_time.counter_draws import two_words, words_of
+from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw, exponential, geometric
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race import fourier, walking
+from dpodl.analysis.race.alias_table import CELLS, drawn, rounded, table
+from dpodl.analysis.race.walk import Race
+from dpodl.analysis.race.walking import (
     CHUNK,
     LANES,
     compilations,
@@ -20,9 +21,7 @@ from dpodl.analysis.lattice_walk import (
     persistence,
     walk_of,
 )
-from dpodl.analysis.race import Race
-from dpodl.analysis.sampled_checks import CASES
-from dpodl.analysis.step_table import CELLS, drawn, rounded, table
+from dpodl.analysis.validation.sampled_cases import CASES
 from scipy import signal
 
 KEY = jax.random.key(4)
@@ -181,7 +180,7 @@ def test_a_walk_does_not_hang_on_those_beside_it_or_on_its_length():
 def test_agrees_with_the_grid(name):
     race = RACES[name]
     found = persistence(KEY, race, DEPTHS[:4], walks=WALKS)
-    grid = lattice_race.persistence(race, DEPTHS[:4])
+    grid = fourier.persistence(race, DEPTHS[:4])
     for one, risk in zip(found, grid, strict=True):
         assert one.count == WALKS
         error = math.sqrt(risk.value * (1 - risk.value) / WALKS)
@@ -194,9 +193,9 @@ def test_agrees_with_the_grid(name):
 def test_the_lattices_error_is_at_most_what_is_stated(name):
     race = RACES[name]
     walk = walk_of(race)
-    risks = [risk.value for risk in lattice_race.persistence(race, DEPTHS)]
+    risks = [risk.value for risk in fourier.persistence(race, DEPTHS)]
     for depth, ours, risk in zip(DEPTHS, exact(walk, DEPTHS), risks, strict=True):
-        stated = walks._relative_error(walk, depth)
+        stated = walking._relative_error(walk, depth)
         # The grid's and the convolutions' own error is 1e-6.
         assert abs(ours / risk - 1) < stated + 2e-6, (depth, ours, risk)
         assert stated < 2e-3
@@ -206,8 +205,8 @@ def test_the_horizon_is_bounded():
     walk, depth = walk_of(memoryless(0.4)), 6
     levels = horizon(walk, depth, 2**20)
     assert levels % CHUNK == 0
-    (risk,) = lattice_race.persistence(memoryless(0.4), [levels + 1])
-    bound = walks._beyond(walk, levels)
+    (risk,) = fourier.persistence(memoryless(0.4), [levels + 1])
+    bound = walking._beyond(walk, levels)
     # What comes later than the horizon is less than the bound, and negligible.
     assert risk.value < bound <= 0.01 / 2**20
     assert horizon(walk, depth, 2**24) > levels
@@ -216,21 +215,21 @@ def test_the_horizon_is_bounded():
     counts = np.zeros(129, np.int64)
     counts[[0, 10]] = 10**6, 100
     longer = np.pad(counts, (0, 512))
-    short, long = (walks._estimate(walk, c, depth) for c in (counts, longer))
+    short, long = (walking._estimate(walk, c, depth) for c in (counts, longer))
     assert short.low == long.low
-    assert short.high - long.high == pytest.approx(walks._beyond(walk, 128), rel=1e-6)
+    assert short.high - long.high == pytest.approx(walking._beyond(walk, 128), rel=1e-6)
 
 
 def test_validation_notices_walks_that_are_off(monkeypatch):
     (case,) = (case for case in CASES if case.name == "lattice_walk")
     assert all(check.passed for check in case.run(KEY))
-    right = walks.persistence
+    right = walking.persistence
 
     def off(*args, **options):
         (found,) = right(*args, **options)
         return [found._replace(value=1.1 * found.value)]
 
-    monkeypatch.setattr(walks, "persistence", off)
+    monkeypatch.setattr(walking, "persistence", off)
     assert not any(check.passed for check in case.run(KEY))
 
 

@@ -2,11 +2,11 @@
 
 import jax
 import pytest
-from dpodl.analysis import law_batch as batch
-from dpodl.analysis.assessment import Plan, assess
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.simulation import network
+from dpodl.analysis.assessment import many_laws
+from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.simulation.levels import network
 
 PLAN = Plan(
     levels=64,
@@ -56,39 +56,39 @@ def alone(law, net, plan):
     ],
 )
 def test_each_law_has_the_numbers_that_it_has_alone(laws, net, plan):
-    found = batch.assess_laws(KEY, net, batch.law_batch(laws), plan).outcomes
+    found = many_laws.assess_laws(KEY, net, many_laws.law_batch(laws), plan).outcomes
     assert len(found) == len(laws)
     for together, law in zip(found, laws, strict=True):
         assert repr(together) == repr(alone(law, net, plan))
 
 
 def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():
-    laws = batch.law_batch([LAWS[0], ENDLESS])
-    fine, refused = batch.assess_laws(KEY, of(LAWS[0]), laws, PLAN).outcomes
+    laws = many_laws.law_batch([LAWS[0], ENDLESS])
+    fine, refused = many_laws.assess_laws(KEY, of(LAWS[0]), laws, PLAN).outcomes
     assert isinstance(refused, Refused)
     assert not isinstance(fine, Refused)
 
 
 def test_more_forks_than_are_followed_together_are_left_to_each_law(monkeypatch):
     net = network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0)
-    monkeypatch.setattr(batch, "_MOST_SLOTS", batch.SLOTS)
+    monkeypatch.setattr(many_laws, "_MOST_SLOTS", many_laws.SLOTS)
     asked = []
 
     def counted(*given):
         asked.append(given)
         return assess(*given)
 
-    monkeypatch.setattr(batch, "assess", counted)
-    batch.assess_laws(KEY, net, batch.law_batch(LAWS), PLAN)
+    monkeypatch.setattr(many_laws, "assess", counted)
+    many_laws.assess_laws(KEY, net, many_laws.law_batch(LAWS), PLAN)
     assert len(asked) == len(LAWS)
 
 
 def test_replicas_may_start_wider():
-    laws = batch.law_batch(LAWS)
+    laws = many_laws.law_batch(LAWS)
     net = network(LAWS[0], provers=50, beta=0.2, delay_steps=6.0)
-    found = batch.assess_laws(KEY, net, laws, PLAN)
-    assert found.slots > batch.SLOTS
-    again = batch.assess_laws(KEY, net, laws, PLAN, slots=found.slots)
+    found = many_laws.assess_laws(KEY, net, laws, PLAN)
+    assert found.slots > many_laws.SLOTS
+    again = many_laws.assess_laws(KEY, net, laws, PLAN, slots=found.slots)
     assert repr(again) == repr(found)
 
 
@@ -96,12 +96,12 @@ def test_other_laws_shares_and_delays_compile_nothing_again():
     def visit(beta, delay):
         laws = [law._replace(offset=law.offset + beta) for law in LAWS]
         net = of(LAWS[0], delay=delay, beta=beta)
-        return batch.assess_laws(KEY, net, batch.law_batch(laws), PLAN)
+        return many_laws.assess_laws(KEY, net, many_laws.law_batch(laws), PLAN)
 
     # Few forks, and so many that the lists of successes are longer.
     for delay in (0.0, 3.0):
         visit(0.2, delay)
-    before = batch.compilations()
+    before = many_laws.compilations()
     for beta, delay in ((0.1, 0.1), (0.4, 0.2), (0.3, 3.0)):
         visit(beta, delay)
-    assert batch.compilations() == before
+    assert many_laws.compilations() == before

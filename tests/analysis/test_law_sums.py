@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import cv, exponential, geometric, mean, survival
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.law_sums import followed_by, retried
+from dpodl.analysis.block_time.law import cv, exponential, geometric, mean, survival
+from dpodl.analysis.block_time.sums import followed_by, retried
+from dpodl.analysis.estimation.estimate import Refused
 
 TIMES = np.linspace(0, 12, 49)
 

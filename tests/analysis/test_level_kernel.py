@@ -4,11 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import level_kernel, simulation
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.counter_draws import exponential as exponential_draw
-from dpodl.analysis.counter_draws import two_words, words_of
-from dpodl.analysis.simulation import Early, Network, next_level, simulate, traced
+from dpodl.analysis.block_time.counter_draws import (
+    exponential as exponential_draw,
+    two_words,
+    words_of,
+)
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.simulation import kernel, levels
+from dpodl.analysis.simulation.levels import (
+    Early,
+    Network,
+    next_level,
+    simulate,
+    traced,
+)
 
 KEY = jax.random.key(11)
 LEVELS = 40
@@ -24,7 +33,7 @@ def reference(network: Network, replica: int, slots: int):
     early = Early(jnp.full(slots, jnp.inf), jnp.asarray(False))
     found = []
     for level in range(LEVELS):
-        counter = level_kernel.COUNTERS * level + jnp.arange(slots, dtype=jnp.int32)
+        counter = kernel.COUNTERS * level + jnp.arange(slots, dtype=jnp.int32)
         replicas = jnp.full(slots, replica)
         draws = jnp.stack(
             [
@@ -40,9 +49,9 @@ def reference(network: Network, replica: int, slots: int):
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("slots", [3, 8, 20])
 def test_every_level_is_that_of_the_reference(law, slots):
-    network = simulation.network(LAWS[law], provers=40, beta=0.25, delay_steps=6.0)
+    network = levels.network(LAWS[law], provers=40, beta=0.25, delay_steps=6.0)
     ready = traced(network)
-    rules = level_kernel.rules(
+    rules = kernel.rules(
         ready.law,
         ready.private_law,
         ready.honest,
@@ -51,7 +60,7 @@ def test_every_level_is_that_of_the_reference(law, slots):
     )
     numbers = jnp.arange(4, dtype=jnp.int32)
     lattice = bool(network.law.lattice)
-    record = level_kernel.run(
+    record = kernel.run(
         words_of(KEY),
         numbers,
         rules,
@@ -82,17 +91,17 @@ def test_every_level_is_that_of_the_reference(law, slots):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_overflow_is_one_finder_more_than_slots(law, monkeypatch):
-    monkeypatch.setattr(level_kernel, "_GIVEN_UP", 1.0)
-    network = simulation.network(LAWS[law], provers=40, beta=0.25, delay_steps=6.0)
+    monkeypatch.setattr(kernel, "_GIVEN_UP", 1.0)
+    network = levels.network(LAWS[law], provers=40, beta=0.25, delay_steps=6.0)
     options = {"levels": LEVELS, "burn_in": 0, "lattice": (law == "lattice",) * 2}
     ready = traced(network)
-    rules = level_kernel.rules(
+    rules = kernel.rules(
         ready.law, ready.private_law, ready.honest, ready.adversarial, ready.delay
     )
     numbers = jnp.arange(64, dtype=jnp.int32)
 
     def run(slots):
-        return level_kernel.run(
+        return kernel.run(
             words_of(KEY), numbers, rules, width=16, slots=slots, **options
         )
 
@@ -109,12 +118,12 @@ def test_overflow_is_one_finder_more_than_slots(law, monkeypatch):
 
 def test_where_many_overflow_all_beside_them_are_given_up():
     law = LAWS["dead time"]
-    network = simulation.network(law, provers=40, beta=0.25, delay_steps=30.0)
+    network = levels.network(law, provers=40, beta=0.25, delay_steps=30.0)
     ready = traced(network)
-    rules = level_kernel.rules(
+    rules = kernel.rules(
         ready.law, ready.private_law, ready.honest, ready.adversarial, ready.delay
     )
-    record = level_kernel.run(
+    record = kernel.run(
         words_of(KEY),
         jnp.arange(64, dtype=jnp.int32),
         rules,
@@ -129,9 +138,7 @@ def test_where_many_overflow_all_beside_them_are_given_up():
 
 
 def test_replicas_do_not_know_who_runs_beside_them():
-    network = simulation.network(
-        LAWS["dead time"], provers=40, beta=0.25, delay_steps=9.0
-    )
+    network = levels.network(LAWS["dead time"], provers=40, beta=0.25, delay_steps=9.0)
     few = simulate(KEY, network, levels=20, replicas=24)
     many = simulate(KEY, network, levels=20, replicas=1100)
     np.testing.assert_array_equal(few.interval, many.interval[:24])
@@ -140,9 +147,7 @@ def test_replicas_do_not_know_who_runs_beside_them():
 
 def test_only_replicas_that_overflow_are_simulated_again():
     """Narrow and wide starts end in the same replicas, forks and all."""
-    network = simulation.network(
-        LAWS["dead time"], provers=40, beta=0.25, delay_steps=30.0
-    )
+    network = levels.network(LAWS["dead time"], provers=40, beta=0.25, delay_steps=30.0)
     narrow = simulate(KEY, network, levels=20, replicas=200, slots=4)
     wide = simulate(KEY, network, levels=20, replicas=200, slots=32)
     assert narrow.lag.shape[-1] > 4

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import counter_draws
-from dpodl.analysis.block_time import cv, exponential, mean, survival
-from dpodl.analysis.counter_draws import two_words, words_of
-from dpodl.analysis.empirical import Lottery, empirical_law
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.marked_law import (
+from dpodl.analysis.block_time import counter_draws
+from dpodl.analysis.block_time.counter_draws import two_words, words_of
+from dpodl.analysis.block_time.empirical import Lottery, empirical_law
+from dpodl.analysis.block_time.law import cv, exponential, mean, survival
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.event_network.marked_law import (
     FAMILIES,
     chain_rule,
     draw,
@@ -21,11 +21,10 @@ from dpodl.analysis.marked_law import (
     unit_for,
     weigh,
 )
-from dpodl.models.curves import CurveSet
-from dpodl.models.records import Weight
-from dpodl.models.scheme import weight as scheme_weight
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dpodl.models.learning.curves import CurveSet
+from dpodl.models.scheme.records import Weight
+from dpodl.models.scheme.scheme import weight as scheme_weight
+from hypothesis import given, settings, strategies as st
 from jax.extend.random import threefry_2x32
 from scipy import stats
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.estimate import Estimate, estimate_probability
-from dpodl.analysis.measurement import Measurement, with_training_error
-from dpodl.analysis.training_error import Basis
+from dpodl.analysis.estimation.estimate import Estimate, estimate_probability
+from dpodl.analysis.estimation.measurement import Measurement, with_training_error
+from dpodl.analysis.estimation.training_error import Basis
 from scipy import stats
 
 

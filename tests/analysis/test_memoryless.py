@@ -3,12 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, memoryless
-from dpodl.analysis.assessment import Plan, assess
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.memoryless import memoryless_references
-from dpodl.analysis.simulation import network
-from dpodl.experiments.summary import SAME_MEANS
+from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.bounds import memoryless, races
+from dpodl.analysis.bounds.memoryless import memoryless_references
+from dpodl.analysis.simulation.levels import network
+from dpodl.experiments.pipeline.summary import SAME_MEANS
 
 DEPTHS = range(1, 9)
 
@@ -78,7 +78,7 @@ def test_without_delay_shares_are_the_same_and_nakamoto_is_named():
         means = found["persistence_violation", k, memoryless.SAME_MEANS]
         assert share == pytest.approx(means, rel=1e-9)
         nakamoto = found["persistence_violation", k, memoryless.NAKAMOTO]
-        assert nakamoto == bounds.nakamoto_approximation(0.25, int(k))
+        assert nakamoto == races.nakamoto_approximation(0.25, int(k))
     assert found["stale_rate", None, memoryless.SAME_MEANS] == pytest.approx(0)
     assert found["block_interval_cv", None, memoryless.SAME_MEANS] == 1
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.estimate import Estimate
-from dpodl.analysis.oracle_figures import BELOW, oracle_figures
-from dpodl.models.curves import CurveSet
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.estimation.estimate import Estimate
+from dpodl.analysis.good_periods.oracle_figures import BELOW, oracle_figures
+from dpodl.models.learning.curves import CurveSet
 
 P = Estimate(0.02, 0.018, 0.022, 1000, "given")
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     KNOTS,
     BlockTimeLaw,
     exponential,
@@ -12,8 +12,9 @@ from dpodl.analysis.block_time import (
     geometric,
     mean,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.race import (
+from dpodl.analysis.block_time.tilt import tilted
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.walk import (
     Race,
     bounded,
     cumulant,
@@ -22,8 +23,7 @@ from dpodl.analysis.race import (
     race,
     tilts,
 )
-from dpodl.analysis.simulation import network
-from dpodl.analysis.tilted_law import tilted
+from dpodl.analysis.simulation.levels import network
 
 
 def pareto(index: float, spacing: float) -> BlockTimeLaw:

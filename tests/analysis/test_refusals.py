@@ -14,33 +14,23 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import (
-    agreement,
-    any_block,
-    attack_table,
-    decay,
-    delay_equivalence,
-    design,
-    effects,
-    independence,
-    latency,
-    lattice_walk,
-    law_sums,
-    selfish,
-    simulation,
-    splitting,
-    tilting,
-    time_rule,
-    training_oracle,
-    typicality,
-)
-from dpodl.analysis.attack_rows import Effort
-from dpodl.analysis.block_time import KNOTS, BlockTimeLaw, exponential
-from dpodl.analysis.effects import Evidence
-from dpodl.analysis.estimate import Estimate, Refused
-from dpodl.analysis.race import Race
-from dpodl.analysis.simulation import network
-from dpodl.analysis.training_error import UNKNOWN
+from dpodl.analysis.agreement import named_race
+from dpodl.analysis.attacks import optimal_selfish, table
+from dpodl.analysis.attacks.rows import Effort
+from dpodl.analysis.block_time import sums
+from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw, exponential
+from dpodl.analysis.bounds import backbone, latency
+from dpodl.analysis.calibration import choice, quantities
+from dpodl.analysis.confirmations import any_block, rare_ages
+from dpodl.analysis.effects import delay_equivalence, memorylessness
+from dpodl.analysis.effects.memorylessness import Evidence
+from dpodl.analysis.estimation.estimate import Estimate, Refused
+from dpodl.analysis.estimation.training_error import UNKNOWN
+from dpodl.analysis.good_periods import decay, independence, training_oracle
+from dpodl.analysis.race import splitting, tilting, walking
+from dpodl.analysis.race.walk import Race
+from dpodl.analysis.simulation import levels
+from dpodl.analysis.simulation.levels import network
 
 from .attack_settings import curves_of, setting_of
 
@@ -70,10 +60,10 @@ def net(law: BlockTimeLaw, **options):
     return network(law, **given)
 
 
-def job(beta: float, provers: int = 10) -> attack_table._Job:
+def job(beta: float, provers: int = 10) -> table._Job:
     at = setting_of(provers=provers, beta=beta)
     effort = Effort()
-    return attack_table._Job(KEY, at, [], (1e-3,), effort, {}, {}, {}, UNKNOWN)
+    return table._Job(KEY, at, [], (1e-3,), effort, {}, {}, {}, UNKNOWN)
 
 
 def row(found):
@@ -88,7 +78,7 @@ def windows(counts) -> independence.WindowCounts:
 
 
 def simulated(law: BlockTimeLaw):
-    return simulation.simulate(KEY, net(law), levels=16, replicas=8)
+    return levels.simulate(KEY, net(law), levels=16, replicas=8)
 
 
 def runs(looks: int = 40, count: int = 20):
@@ -102,25 +92,25 @@ def oracle(curves):
 
 
 CASES = {
-    "agreement.race": Case(
+    "named_race.race": Case(
         "agreement: some level never got a block",
-        lambda: agreement.race(
+        lambda: named_race.race(
             0, STOPS, [1, 1], delay_steps=1.0, levels=64, replicas=64
         ),
-        lambda: agreement.race(
+        lambda: named_race.race(
             0, exponential(0.1), [1, 1], delay_steps=1.0, levels=64, replicas=64
         ),
     ),
-    "agreement.domination": Case(
+    "named_race.domination": Case(
         "agreement: nobody may ever win",
-        lambda: agreement.domination(STOPS, [1.0, 2.0]),
-        lambda: agreement.domination(exponential(0.1), [1.0, 2.0]),
+        lambda: named_race.domination(STOPS, [1.0, 2.0]),
+        lambda: named_race.domination(exponential(0.1), [1.0, 2.0]),
     ),
     "any_block outgrows": Case(
         "once N is long; how soon, simulated levels",
         lambda: any_block.any_block(WINNING, [5], horizon=10),
         lambda: any_block.follow_all(
-            simulation.simulate(
+            levels.simulate(
                 KEY, net(exponential(0.1), beta=0.8), levels=32, replicas=8
             ),
             delay_steps=0.0,
@@ -134,12 +124,12 @@ CASES = {
     ),
     "selfish": Case(
         "selfish: SM1 needs β < ½, got 0.5; lower network.beta",
-        lambda: row(attack_table._selfish_row(job(0.5))),
+        lambda: row(table._selfish_row(job(0.5))),
     ),
     "balance": Case(
         "balance: 1 honest provers cannot be split, at least 2",
-        lambda: row(attack_table._balance_row(job(0.5, provers=2))),
-        lambda: row(attack_table._balance_row(job(0.25, provers=4))),
+        lambda: row(table._balance_row(job(0.5, provers=2))),
+        lambda: row(table._balance_row(job(0.25, provers=4))),
     ),
     "pooling": Case(
         "pooling: 1 corrupted provers are no pool, at least 2 are needed",
@@ -162,7 +152,7 @@ CASES = {
     ),
     "design never ends": Case(
         "interval: the law leaves mass that never ends; set abandon_steps",
-        lambda: design.solve_interval(
+        lambda: choice.solve_interval(
             setting_of(
                 np.r_[np.full(20, 4), np.full(20, 99)],
                 lottery=setting_of().lottery._replace(abandon_steps=None),
@@ -170,29 +160,29 @@ CASES = {
             choice(),
             interval=1e4,
         ),
-        lambda: design.solve_interval(
+        lambda: choice.solve_interval(
             setting_of(np.r_[np.full(20, 4), np.full(20, 99)]), choice(), interval=1e4
         ),
     ),
     "design too long": Case(
         "would be below 1; ask for a shorter one",
-        lambda: design.solve_interval(setting_of(), choice(), interval=1e80),
-        lambda: design.solve_interval(setting_of(), choice(), interval=1e4),
+        lambda: choice.solve_interval(setting_of(), choice(), interval=1e80),
+        lambda: choice.solve_interval(setting_of(), choice(), interval=1e4),
     ),
     "design safe from all": Case(
         "there is no share that it is not safe from",
-        lambda: design.threshold_share(
-            exponential(0.1), design.party_of(setting_of()), exponential(1e-12)
+        lambda: quantities.threshold_share(
+            exponential(0.1), choice.party_of(setting_of()), exponential(1e-12)
         ),
     ),
     "effects no end": Case(
         "some block time has no end; set abandon_steps",
-        lambda: effects.measured(lambda law: math.inf, certain(STOPS)),
+        lambda: memorylessness.measured(lambda law: math.inf, certain(STOPS)),
     ),
     "effects nobody wins": Case(
         "effects: nobody may ever win",
-        lambda: effects.machine_share(STOPS, speed=2.0, units=3.0),
-        lambda: effects.machine_share(exponential(0.1), speed=2.0, units=3.0),
+        lambda: memorylessness.machine_share(STOPS, speed=2.0, units=3.0),
+        lambda: memorylessness.machine_share(exponential(0.1), speed=2.0, units=3.0),
     ),
     "dispersion": Case(
         "dispersion: no window has a success; use longer windows",
@@ -211,8 +201,8 @@ CASES = {
     ),
     "a law that never ends has no sum": Case(
         "block times: a law that may never end has no sum with another one",
-        lambda: law_sums._mean(STOPS),
-        lambda: law_sums._mean(exponential(0.1)),
+        lambda: sums._mean(STOPS),
+        lambda: sums._mean(exponential(0.1)),
     ),
     "a level never got a block": Case(
         "block intervals: some level never got a block, since the law leaves mass",
@@ -230,7 +220,7 @@ CASES = {
     ),
     "time rule outgrows": Case(
         "and no age is safe; a smaller adversary or a",
-        lambda: time_rule.safe_time(KEY, WINNING, [1e-3]),
+        lambda: rare_ages.safe_time(KEY, WINNING, [1e-3]),
     ),
     "one look": Case(
         "f_1: a run must have 2 looks, before and after a query, got 1",
@@ -244,8 +234,8 @@ CASES = {
     ),
     "backbone": Case(
         "common prefix follows; a smaller epsilon or adversary may do",
-        lambda: typicality.backbone_guarantees(100, 0.05, 0.04, 0.03, 0.5),
-        lambda: typicality.backbone_guarantees(100, 0.05, 0.048, 0.005, 0.1),
+        lambda: backbone.backbone_guarantees(100, 0.05, 0.04, 0.03, 0.5),
+        lambda: backbone.backbone_guarantees(100, 0.05, 0.048, 0.005, 0.1),
     ),
     "decay": Case(
         "replicas cannot tell the covariance of",
@@ -255,8 +245,8 @@ CASES = {
 }
 
 
-def choice() -> design.Choice:
-    return design.Choice(t_acc=0.9, p_1=1.0, p_2=0.1, s_min=0)
+def choice() -> choice.Choice:
+    return choice.Choice(t_acc=0.9, p_1=1.0, p_2=0.1, s_min=0)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -284,26 +274,26 @@ def test_the_way_out_helps(name):
             "any block: the numerical error is",
         ),
         (
-            lattice_walk,
+            walking,
             "_TOLERANCE",
             0.0,
-            lambda: lattice_walk.persistence(KEY, LOSING, [3], walks=2**15),
+            lambda: walking.persistence(KEY, LOSING, [3], walks=2**15),
             "the lattice's error may be",
         ),
         (
-            time_rule,
+            rare_ages,
             "_STEPS",
             3,
-            lambda: time_rule._risk(
-                KEY, LOSING, *time_rule._prepared(LOSING), 9.0, 1, 1e9
+            lambda: rare_ages._risk(
+                KEY, LOSING, *rare_ages._prepared(LOSING), 9.0, 1, 1e9
             ),
             "effective of 4096 paths, at least",
         ),
         (
-            selfish,
+            optimal_selfish,
             "_ROUNDS",
             0,
-            lambda: selfish.optimal_selfish_revenue(0.4, 0.0, most_blocks=8),
+            lambda: optimal_selfish.optimal_selfish_revenue(0.4, 0.0, most_blocks=8),
             "selfish mining: no best policy after 0 rounds",
         ),
         (

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import BlockTimeLaw, quantile, survival
-from dpodl.analysis.empirical import bootstrap_laws, empirical_law
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import smallest_depths
-from dpodl.analysis.race import Race, bounded, race, tilts
-from dpodl.analysis.simulation import Network
+from dpodl.analysis.block_time.empirical import bootstrap_laws, empirical_law
+from dpodl.analysis.block_time.law import BlockTimeLaw, quantile, survival
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.fourier import smallest_depths
+from dpodl.analysis.race.walk import Race, bounded, race, tilts
+from dpodl.analysis.simulation.levels import Network
 
 from .attack_settings import HORIZON, LOOKS, LOTTERY, curves_of
 

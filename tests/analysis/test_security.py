@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.security import (
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import delays, races
+from dpodl.analysis.simulation.levels import Levels, network, simulate
+from dpodl.analysis.simulation.properties import (
     LOWER_BOUND,
     Paths,
     chain_measurements,
@@ -16,7 +17,6 @@ from dpodl.analysis.security import (
     liveness_measurements,
     persistence_measurements,
 )
-from dpodl.analysis.simulation import Levels, network, simulate
 from scipy import stats
 
 LEVELS = 128
@@ -54,7 +54,7 @@ def agree(found: float, exact: float) -> None:
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("q", [0.1, 0.3])
 def test_private_race_of_memoryless_provers(q, strict, depth):
-    exact = float(bounds.private_race(q, depth, ties_win=not strict))
+    exact = float(races.private_race(q, depth, ties_win=not strict))
     agree(violation(paths(beta=q), depth, strict=strict), exact)
 
 
@@ -70,7 +70,7 @@ def test_dead_time_helps_the_adversary_who_wins_ties(dead_time, published):
 
 
 def test_dead_time_does_not_change_the_strict_race():
-    exact = float(bounds.private_race(0.3, 6, ties_win=False))
+    exact = float(races.private_race(0.3, 6, ties_win=False))
     for dead_time in (0.0, 50.0, 100.0):
         agree(violation(paths(dead_time=dead_time), 6, strict=True), exact)
 
@@ -78,7 +78,7 @@ def test_dead_time_does_not_change_the_strict_race():
 def test_above_the_threshold_the_private_chain_always_wins():
     # β* is where the adversary's rate meets the delayed honest growth.
     rate, delay = 0.1, 10.0
-    threshold = bounds.security_threshold(rate * delay)
+    threshold = delays.security_threshold(rate * delay)
     below, above = (round(threshold * 20 - 3) / 20, round(threshold * 20 + 3) / 20)
     slow = paths(beta=below, delay=delay, provers=20, lottery=rate / 20)
     fast = paths(beta=above, delay=delay, provers=20, lottery=rate / 20)

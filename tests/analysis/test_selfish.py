@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.selfish import (
+from dpodl.analysis.attacks.optimal_selfish import (
     _ADOPT,
     _MATCH,
     _MATCHABLE,
@@ -16,6 +15,7 @@ from dpodl.analysis.selfish import (
     optimal_selfish_revenue,
     truncated_selfish_revenue,
 )
+from dpodl.analysis.bounds import selfish
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
@@ -73,10 +73,10 @@ def test_without_ties_the_optimum_pays_earlier_than_sm1():
     high = optimal_selfish_revenue(0.3298, 0.0, most_blocks=40)
     assert low.upper < 0.3290 + 1e-7
     assert high.lower > 0.3298 + 1e-7
-    assert bounds.selfish_revenue(0.3298, 0.0) < 0.3298
+    assert selfish.selfish_revenue(0.3298, 0.0) < 0.3298
     # From γ = ¼ on there is nothing to win below SM1's own threshold.
     for gamma in (0.25, 0.5, 0.75):
-        alpha = bounds.selfish_threshold(gamma)
+        alpha = selfish.selfish_threshold(gamma)
         low = optimal_selfish_revenue(alpha - 1e-3, gamma, most_blocks=40)
         high = optimal_selfish_revenue(alpha + 1e-3, gamma, most_blocks=40)
         assert low.upper < alpha - 1e-3 + 1e-6
@@ -101,7 +101,7 @@ def test_sm1_inside_the_process_has_its_closed_form(alpha, gamma):
     clock = sparse.csc_array(process.settled[policy, states][:, None])
     system = sparse.hstack([clock, stay[:, 1:]], format="csc")
     revenue = np.asarray(spsolve(system, process.won[policy, states]))[0]
-    assert revenue == pytest.approx(bounds.selfish_revenue(alpha, gamma), rel=1e-10)
+    assert revenue == pytest.approx(selfish.selfish_revenue(alpha, gamma), rel=1e-10)
     assert optimal_selfish_revenue(alpha, gamma).lower > revenue - 1e-12
 
 

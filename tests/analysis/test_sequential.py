@@ -5,13 +5,13 @@ import math
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.estimate import (
+from dpodl.analysis.estimation.estimate import (
     Estimate,
     Refused,
     estimate_mean,
     estimate_probability,
 )
-from dpodl.analysis.sequential import Budget, at_coverage, look_schedule, until
+from dpodl.analysis.estimation.sampling import Budget, at_coverage, look_schedule, until
 from scipy import special, stats
 
 KEY = jax.random.key(3)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.latency import guo_ren, safe_depth
-from dpodl.analysis.settlement import _epochs, gazi_ren_russell
+from dpodl.analysis.bounds import delays, races
+from dpodl.analysis.bounds.latency import guo_ren, safe_depth
+from dpodl.analysis.bounds.settlement import _epochs, gazi_ren_russell
+from dpodl.analysis.estimation.estimate import Refused
 
 BITCOIN = 10 / 600
 
@@ -40,7 +40,7 @@ def test_epochs_are_a_renewal_process(q, x):
     honest = float(epochs.chance @ epochs.honest) / duration
     levels = float(epochs.chance @ epochs.depths) / duration
     assert honest == pytest.approx(1 - q, rel=1e-10)
-    assert levels == pytest.approx(bounds.growth_under_delay(1 - q, x), rel=1e-10)
+    assert levels == pytest.approx(delays.growth_under_delay(1 - q, x), rel=1e-10)
 
 
 def _simulated_epochs(q, x, count):
@@ -101,7 +101,7 @@ def test_a_simulated_private_attack_lies_in_the_bracket():
 
 
 def test_the_bracket_closes_with_the_delay():
-    exact = bounds.premined_race(0.2, 8)
+    exact = races.premined_race(0.2, 8)
     assert gazi_ren_russell(0.2, 8, x=0) == (exact, exact)
     for x in (1e-2, 1e-4, 1e-7):
         bracket = gazi_ren_russell(0.2, 8, x=x)
@@ -126,7 +126,7 @@ def test_it_is_monotone_and_saves_confirmations():
 
 
 def test_from_the_threshold_on_the_attack_succeeds():
-    beta = bounds.security_threshold(0.3)
+    beta = delays.security_threshold(0.3)
     assert gazi_ren_russell(beta, 6, x=0.3) == (1.0, 1.0)
     assert gazi_ren_russell(0.6, 6, x=0.0) == (1.0, 1.0)
     below = gazi_ren_russell(0.97 * beta, 6, x=0.3)

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.lattice_race import log_persistence, persistence
-from dpodl.analysis.race import OUTGROWS, Race, race
-from dpodl.analysis.share_table import (
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.bounds import races
+from dpodl.analysis.confirmations.tables import (
     NO_ADVERSARY,
     Setting,
     depth_table,
     risk_table,
 )
-from dpodl.analysis.simulation import network
+from dpodl.analysis.race.fourier import log_persistence, persistence
+from dpodl.analysis.race.walk import OUTGROWS, Race, race
+from dpodl.analysis.simulation.levels import network
 from scipy import stats
 
 LAW = exponential(0.001)
@@ -35,10 +35,10 @@ def test_memoryless_cells_are_the_column_beside_them(ties_win, premined):
         # βn is 2.55 provers in one of them: shares need not be whole.
         assert cell.estimate is not None
         assert cell.estimate.value == pytest.approx(cell.memoryless, rel=1e-5)
-        assert cell.nakamoto == bounds.nakamoto_approximation(cell.beta, cell.depth)
+        assert cell.nakamoto == races.nakamoto_approximation(cell.beta, cell.depth)
         assert cell.certain == (cell.beta in (0.0, 0.6))
     if ties_win:
-        exact = bounds.premined_race if premined else bounds.private_race
+        exact = races.premined_race if premined else races.private_race
         assert [c.memoryless for c in cells] == [exact(c.beta, c.depth) for c in cells]
 
 
@@ -78,11 +78,11 @@ def test_safe_depths_are_where_the_risk_passes_the_target(premined):
     for cell in depth_table(LAW, [], setting, betas=(0.1, 0.3), targets=targets):
         assert cell.estimate is not None
         assert cell.estimate.value == cell.memoryless
-        exact = bounds.premined_race if premined else bounds.private_race
+        exact = races.premined_race if premined else races.private_race
         depth = int(cell.memoryless)
         assert exact(cell.beta, depth) <= cell.target < exact(cell.beta, depth - 1)
         approximate = int(cell.nakamoto)
-        assert bounds.nakamoto_approximation(cell.beta, approximate) <= cell.target
+        assert races.nakamoto_approximation(cell.beta, approximate) <= cell.target
         assert approximate < depth
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from dpodl.analysis.estimate import Refused, estimate_mean, estimate_share
-from dpodl.analysis.shares import estimate_mean_share
-from hypothesis import given
-from hypothesis import strategies as st
+from dpodl.analysis.estimation.estimate import Refused, estimate_mean, estimate_share
+from dpodl.analysis.estimation.shares import estimate_mean_share
+from hypothesis import given, strategies as st
 
 
 def test_common_outcomes_have_the_t_interval():

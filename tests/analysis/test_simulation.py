@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, simulation
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     exponential,
     fastest_of,
@@ -15,8 +14,10 @@ from dpodl.analysis.block_time import (
     mean,
     quantile,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.simulation import compilations, network, simulate
+from dpodl.analysis.bounds import delays
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.simulation import levels as simulation
+from dpodl.analysis.simulation.levels import compilations, network, simulate
 from scipy import stats
 
 from .event_simulator import simulate_events
@@ -50,7 +51,7 @@ def test_growth_under_delay_is_the_closed_form(provers, delay):
     rate = 0.01
     levels = run(exponential(rate / provers), provers=provers, delay=delay)
     found, error = replica_mean(levels.interval)
-    low = bounds.growth_under_delay(rate, delay)
+    low = delays.growth_under_delay(rate, delay)
     if delay == 0 or provers == 1:
         agree(found, error, 1 / rate)
     else:
@@ -63,7 +64,7 @@ def test_many_provers_grow_like_the_delayed_poisson_process():
     rate, delay = 0.01, 30.0
     levels = run(exponential(rate / 5000), provers=5000, delay=delay, slots=16)
     found, error = replica_mean(levels.interval)
-    agree(found, error, 1 / bounds.growth_under_delay(rate, delay))
+    agree(found, error, 1 / delays.growth_under_delay(rate, delay))
 
 
 def test_dead_time_adds_to_the_interval():
@@ -71,7 +72,7 @@ def test_dead_time_adds_to_the_interval():
     law = exponential(rate / 5000, dead_time=dead)
     levels = run(law, provers=5000, delay=delay, slots=16)
     found, error = replica_mean(levels.interval)
-    agree(found, error, 1 / bounds.dead_time_growth(rate, delay, dead))
+    agree(found, error, 1 / delays.dead_time_growth(rate, delay, dead))
 
 
 def test_forks_per_level_of_many_memoryless_provers_are_poisson():
@@ -99,7 +100,7 @@ def test_loner_rate():
     error = alone.std(ddof=1) / np.sqrt(len(alone))
     # Honest blocks come at rate λ only while provers are not waiting for each other:
     # with a worst-case delay nobody waits, forks are found at rate λ too.
-    agree(alone.mean(), error, bounds.loner_rate(rate, delay))
+    agree(alone.mean(), error, delays.loner_rate(rate, delay))
 
 
 LAWS = {

@@ -12,20 +12,15 @@ import math
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import (
-    any_block,
-    bounds,
-    lattice_race,
-    lattice_walk,
-    tilting,
-    time_rule,
-)
-from dpodl.analysis.block_time import KNOTS, exponential, geometric
-from dpodl.analysis.design import depth_estimate
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import log_persistence, smallest_depths
-from dpodl.analysis.race import Race, bounded, cumulant, log_left_out, tilts
-from dpodl.analysis.share_table import Setting, depth_table
+from dpodl.analysis.block_time.law import KNOTS, exponential, geometric
+from dpodl.analysis.bounds import races
+from dpodl.analysis.calibration.quantities import depth_estimate
+from dpodl.analysis.confirmations import ages, any_block, rare_ages
+from dpodl.analysis.confirmations.tables import Setting, depth_table
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race import fourier, tilting, walking
+from dpodl.analysis.race.fourier import log_persistence, smallest_depths
+from dpodl.analysis.race.walk import Race, bounded, cumulant, log_left_out, tilts
 
 KEY = jax.random.key(11)
 # q and the tail's hazard as a share of p: θ_0 = (p − q)/2, θ* = p − q.
@@ -77,8 +72,8 @@ def test_the_tilts_are_ahead_and_weigh_less_than_one(case):
 @pytest.mark.parametrize("ties_win", [True, False])
 def test_the_grid_finds_the_memoryless_risks(case, ties_win):
     q, depths = case[0], [1, 6, 20, 45]
-    found = lattice_race.persistence(racing(case, ties_win=ties_win), depths)
-    exact = [float(bounds.private_race(q, k, ties_win=ties_win)) for k in depths]
+    found = fourier.persistence(racing(case, ties_win=ties_win), depths)
+    exact = [float(races.private_race(q, k, ties_win=ties_win)) for k in depths]
     for one, value in zip(found, exact, strict=True):
         assert one.low * (1 - 1e-4) <= value <= one.high * (1 + 1e-4)
     assert exact[-1] > 1e-20
@@ -86,8 +81,8 @@ def test_the_grid_finds_the_memoryless_risks(case, ties_win):
 
 @BOTH
 def test_pre_mined_too(case):
-    found = lattice_race.persistence(racing(case, premined=True), [1, 6, 20])
-    exact = [float(bounds.premined_race(case[0], k)) for k in (1, 6, 20)]
+    found = fourier.persistence(racing(case, premined=True), [1, 6, 20])
+    exact = [float(races.premined_race(case[0], k)) for k in (1, 6, 20)]
     np.testing.assert_allclose([f.value for f in found], exact, rtol=1e-3)
 
 
@@ -97,7 +92,7 @@ def test_paths_that_weigh_their_levels_find_them(case, premined):
     depths = [1, 6, 20]
     one = racing(case, premined=premined)
     found = tilting.persistence(KEY, one, depths, paths=32_768)
-    closed = bounds.premined_race if premined else bounds.private_race
+    closed = races.premined_race if premined else races.private_race
     for risk, depth in zip(found, depths, strict=True):
         half = risk.estimate.high - risk.estimate.value
         assert abs(risk.estimate.value - float(closed(case[0], depth))) < 2 * half
@@ -109,9 +104,9 @@ def test_paths_that_weigh_their_levels_find_them(case, premined):
 def test_ages_too(case, premined):
     q, times = case[0], [4.0, 25.0]
     one = racing(case, premined=premined)
-    found = time_rule.time_risk(KEY, one, times, paths=32_768)
+    found = rare_ages.time_risk(KEY, one, times, paths=32_768)
     for risk, t in zip(found, times, strict=True):
-        exact = time_rule.memoryless_time_risk(q, t, premined=premined)
+        exact = ages.memoryless_time_risk(q, t, premined=premined)
         half = risk.estimate.high - risk.estimate.value
         assert abs(risk.estimate.value - exact) < 2 * half
         assert half < 0.1 * exact
@@ -126,8 +121,8 @@ def test_any_block_of_a_horizon_too(case):
 
 @BOTH
 def test_plain_walks_agree(case):
-    found = lattice_walk.persistence(KEY, racing(case), [1, 4], walks=2**17)
-    exact = [float(bounds.private_race(case[0], k)) for k in (1, 4)]
+    found = walking.persistence(KEY, racing(case), [1, 4], walks=2**17)
+    exact = [float(races.private_race(case[0], k)) for k in (1, 4)]
     for one, value in zip(found, exact, strict=True):
         half = one.high - one.low
         assert one.low - half / 2 < value < one.high + half / 2
@@ -138,7 +133,7 @@ def test_depths_are_numbers_and_nothing_is_refused(case):
     q = case[0]
     depths = [d.depth for d in smallest_depths(racing(case), [1e-3, 1e-9])]
     exact = [
-        next(k for k in range(1, 2000) if bounds.private_race(q, k) <= target)
+        next(k for k in range(1, 2000) if races.private_race(q, k) <= target)
         for target in (1e-3, 1e-9)
     ]
     assert depths == exact
@@ -174,8 +169,8 @@ def test_a_lattice_law_is_cut_at_its_atoms():
     one = Race(slower, plain.adversary, 1.0)
     assert bounded(one).until % 1.0 == 0
     assert bounded(one).until < KNOTS
-    found = lattice_race.persistence(one, [2, 8])
-    exact = lattice_race.persistence(plain, [2, 8])
+    found = fourier.persistence(one, [2, 8])
+    exact = fourier.persistence(plain, [2, 8])
     for risk, same in zip(found, exact, strict=True):
         assert risk.value == pytest.approx(same.value, rel=1e-4)
     drawn = tilting.persistence(KEY, one, [2, 8], paths=16_384)

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import BlockTimeLaw, exponential, geometric
-from dpodl.analysis.estimate import Estimate, Refused
-from dpodl.analysis.sm1 import sm1_revenue
+from dpodl.analysis.attacks.sm1 import sm1_revenue
+from dpodl.analysis.block_time.law import BlockTimeLaw, exponential, geometric
+from dpodl.analysis.bounds import selfish
+from dpodl.analysis.estimation.estimate import Estimate, Refused
 
 
 def _error(estimate: Estimate) -> float:
@@ -25,7 +25,7 @@ def test_exponential_laws_have_the_closed_form(beta, gamma):
         gamma=gamma,
         replicas=2048,
     )
-    exact = bounds.selfish_revenue(beta, gamma)
+    exact = selfish.selfish_revenue(beta, gamma)
     assert abs(found.value - exact) < 3 * _error(found)
     assert _error(found) < 1e-3
 
@@ -151,7 +151,7 @@ def test_fine_lattices_tend_to_the_exponential_law():
     coarse = sm1_revenue(
         jax.random.key(6), geometric(0.05), provers=10, beta=0.3, gamma=0.5
     )
-    assert abs(fine.value - bounds.selfish_revenue(0.3, 0.5)) < 4 * _error(fine) + 1e-3
+    assert abs(fine.value - selfish.selfish_revenue(0.3, 0.5)) < 4 * _error(fine) + 1e-3
     # Where blocks coincide the pool's counts first.
     assert coarse.low > fine.high
 

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, lattice_race, splitting
-from dpodl.analysis.block_time import BlockTimeLaw, exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.race import race
-from dpodl.analysis.security import follow, persistence_measurements
-from dpodl.analysis.simulation import network, simulate
-from dpodl.analysis.splitting import persistence
+from dpodl.analysis.block_time.law import BlockTimeLaw, exponential, geometric
+from dpodl.analysis.bounds import races
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race import fourier, splitting
+from dpodl.analysis.race.splitting import persistence
+from dpodl.analysis.race.walk import race
+from dpodl.analysis.simulation.levels import network, simulate
+from dpodl.analysis.simulation.properties import follow, persistence_measurements
 
 KEY = jax.random.key(9)
 PARTICLES = 256
@@ -39,7 +40,7 @@ def agree(found, exact, spread=0.0) -> None:
 def test_without_delay_it_is_the_closed_form(q, depth, ties_win):
     net = network(exponential(0.01), provers=10, beta=q, delay_steps=0.0)
     found = split(net, depth, ties_win=ties_win)
-    agree(found, bounds.private_race(q, depth, ties_win=ties_win))
+    agree(found, races.private_race(q, depth, ties_win=ties_win))
     assert found[1] < 0.25 * found[0]
 
 
@@ -47,7 +48,7 @@ def test_without_delay_it_is_the_closed_form(q, depth, ties_win):
 def test_without_delay_down_to_2_to_the_minus_128():
     net = network(exponential(0.01), provers=10, beta=0.1, delay_steps=0.0)
     found = split(net, 85, particles=2048, repetitions=32)
-    agree(found, bounds.private_race(0.1, 85))
+    agree(found, races.private_race(0.1, 85))
     assert found[0] < 2.0**-127
 
 
@@ -79,18 +80,18 @@ def test_agrees_with_plain_monte_carlo_of_the_same_network(name, delay, ties_win
 
 def test_the_iid_race_bounds_the_network_and_meets_it_for_many_provers():
     few = network(exponential(0.01), provers=10, beta=0.2, delay_steps=5.0)
-    above = lattice_race.persistence(race(few), [12])[0].value
+    above = fourier.persistence(race(few), [12])[0].value
     value, error = split(few, 12, particles=1024)
     assert value + 5 * error < above
     # The finder who need not wait is one of 1600, no longer one of 8.
     many = network(exponential(0.1 / 2000), provers=2000, beta=0.2, delay_steps=5.0)
-    (exact,) = lattice_race.persistence(race(many), [12])
+    (exact,) = fourier.persistence(race(many), [12])
     agree(split(many, 12, particles=1024), exact.value)
 
 
 def test_any_slopes_give_the_same_answer():
     net = network(exponential(0.01), provers=10, beta=0.2, delay_steps=0.0)
-    exact = bounds.private_race(0.2, 8)
+    exact = races.private_race(0.2, 8)
     for slopes in ((0.02, 0.05), (0.04, 0.04)):
         agree(split(net, 8, slopes=slopes, particles=1024), exact)
 

@@ -3,22 +3,22 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     exponential,
     fastest_of,
     geometric,
     mean,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.simulation import network, simulate
-from dpodl.analysis.thresholds import (
+from dpodl.analysis.bounds import delays
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.threshold import (
     dead_time_drift,
     dead_time_threshold,
     race_drift,
     race_threshold,
 )
+from dpodl.analysis.simulation.levels import network, simulate
 
 RATE, DELAY, DEAD = 0.1, 5.0, 30.0
 
@@ -58,13 +58,13 @@ def test_the_drift_is_that_of_the_fastest_of_shifted_laws(ratio):
 def test_equal_dead_times_cancel():
     for dead_time in (0, 3.0, 300.0):
         beta = dead_time_threshold(rate=RATE, delay=DELAY, dead_time=dead_time)
-        assert beta == bounds.security_threshold(RATE * DELAY)
+        assert beta == delays.security_threshold(RATE * DELAY)
 
 
 def test_a_dead_time_that_the_adversary_has_not_counts_as_delay():
     beta = dead_time_threshold(rate=RATE, delay=DELAY, dead_time=DEAD, dead_ratio=0)
     assert beta == pytest.approx(
-        bounds.security_threshold(RATE * (DELAY + DEAD)), rel=1e-15
+        delays.security_threshold(RATE * (DELAY + DEAD)), rel=1e-15
     )
 
 

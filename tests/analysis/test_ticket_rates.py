@@ -3,8 +3,8 @@ nothing with it: brute-force likelihoods, and runs that were drawn from it."""
 
 import numpy as np
 import pytest
-from dpodl.analysis import ticket_rates as tr
-from dpodl.analysis.attempts import remaining_looks
+from dpodl.analysis.block_time import ticket_rates as tr
+from dpodl.analysis.block_time.attempts import remaining_looks
 from scipy import integrate, special, stats
 
 

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     KNOTS,
     BlockTimeLaw,
     exponential,
     fastest_of,
     geometric,
 )
-from dpodl.analysis.tilted_law import (
+from dpodl.analysis.block_time.tilt import (
     _alias_table,
     draw,
     draw_in_cell,

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.counter_draws import words_of
-from dpodl.analysis.race import Race, tilts
-from dpodl.analysis.tilted_law import draw, draw_in_cell
-from dpodl.analysis.tilted_paths import (
+from dpodl.analysis.block_time.counter_draws import words_of
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.block_time.tilt import draw, draw_in_cell
+from dpodl.analysis.race.tilted_paths import (
     _EARLY,
     _LATE,
     _START,
@@ -25,6 +24,7 @@ from dpodl.analysis.tilted_paths import (
     sample_paths,
     stages_of,
 )
+from dpodl.analysis.race.walk import Race, tilts
 
 KEY = jax.random.key(11)
 EXPONENTIAL = (exponential(0.75, dead_time=1.0), exponential(0.25, dead_time=1.0))

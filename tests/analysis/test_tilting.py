@@ -3,18 +3,19 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import bounds, lattice_race, tilting
-from dpodl.analysis.block_time import (
+from dpodl.analysis.block_time.law import (
     KNOTS,
     BlockTimeLaw,
     exponential,
     fastest_of,
     geometric,
 )
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.race import TARGETS, Race
-from dpodl.analysis.tilted_paths import compilations
-from dpodl.analysis.tilting import persistence, smallest_depths
+from dpodl.analysis.bounds import races
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race import fourier, tilting
+from dpodl.analysis.race.tilted_paths import compilations
+from dpodl.analysis.race.tilting import persistence, smallest_depths
+from dpodl.analysis.race.walk import TARGETS, Race
 
 KEY = jax.random.key(5)
 DEPTHS = [1, 2, 6, 10, 50, 100, 300]
@@ -47,9 +48,9 @@ def test_closed_forms(q, ties_win, premined):
     race = memoryless(q, ties_win=ties_win, premined=premined)
     depths = np.asarray(DEPTHS)
     exact = (
-        bounds.premined_race(q, depths)
+        races.premined_race(q, depths)
         if premined
-        else bounds.private_race(q, depths, ties_win=ties_win)
+        else races.private_race(q, depths, ties_win=ties_win)
     )
     agree(persistence(KEY, race, DEPTHS, paths=PATHS), exact)
 
@@ -85,7 +86,7 @@ LAWS = {
 @pytest.mark.parametrize("name", list(LAWS))
 def test_agrees_with_the_grid(name, ties_win, premined):
     race = Race(*LAWS[name], ties_win, premined)
-    exact = [e.value for e in lattice_race.persistence(race, [1, 6, 40])]
+    exact = [e.value for e in fourier.persistence(race, [1, 6, 40])]
     agree(persistence(KEY, race, [1, 6, 40], paths=PATHS), exact)
 
 
@@ -100,7 +101,7 @@ def test_dead_time_helps_the_adversary_who_wins_ties(dead_time, published):
 
 def test_smallest_depths_of_the_closed_form():
     depths = np.arange(1, 400)
-    exact = bounds.private_race(0.25, depths)
+    exact = races.private_race(0.25, depths)
     found = smallest_depths(KEY, memoryless(0.25))
     for target, safe in zip(TARGETS, found, strict=True):
         assert safe.low <= 1 + int((exact > target).sum()) <= safe.high
@@ -121,14 +122,14 @@ def test_smallest_depths_near_the_threshold_by_strides():
     # e^K(θ_0) = .99: a depth changes the risk by less than its error.
     race = memoryless(0.45)
     found = smallest_depths(KEY, race, [1e-3, 1e-9], paths=PATHS)
-    exact = lattice_race.smallest_depths(race, [1e-3, 1e-9])
+    exact = fourier.smallest_depths(race, [1e-3, 1e-9])
     for ours, theirs in zip(found, exact, strict=True):
         assert ours.low - 2 <= theirs.depth <= ours.high + 2
 
 
 def test_float_trap_far_below_float32_and_float64():
     (found,) = persistence(KEY, memoryless(0.1), [1000], paths=PATHS)
-    exact, _ = lattice_race.log_persistence(memoryless(0.1), [1000])
+    exact, _ = fourier.log_persistence(memoryless(0.1), [1000])
     assert found.estimate.value == 0.0
     assert found.log_value == pytest.approx(exact[0], abs=0.1)
     assert found.log_value < -1000
@@ -137,7 +138,7 @@ def test_float_trap_far_below_float32_and_float64():
 def test_float_trap_a_dead_time_of_a_million_levels_cancels():
     far = memoryless(0.3, 1e6, ties_win=False)
     (found,) = persistence(KEY, far, [30], paths=PATHS)
-    agree([found], [bounds.private_race(0.3, 30, ties_win=False)])
+    agree([found], [races.private_race(0.3, 30, ties_win=False)])
 
 
 def test_the_same_key_is_the_same_answer():

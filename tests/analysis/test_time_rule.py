@@ -4,22 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import persistence
-from dpodl.analysis.race import OUTGROWS, Race, race
-from dpodl.analysis.simulation import Levels, network, simulate
-from dpodl.analysis.time_rule import (
-    age_tilt,
-    compilations,
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import races
+from dpodl.analysis.confirmations.ages import (
     follow_age,
     memoryless_time_risk,
+    time_rule_measurements,
+)
+from dpodl.analysis.confirmations.rare_ages import (
+    age_tilt,
+    compilations,
     safe_time,
     time_risk,
-    time_rule_measurements,
     time_rule_rare,
 )
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.fourier import persistence
+from dpodl.analysis.race.walk import OUTGROWS, Race, race
+from dpodl.analysis.simulation.levels import Levels, network, simulate
 
 KEY = jax.random.key(5)
 RULES = [(True, False), (False, False), (True, True), (False, True)]
@@ -45,9 +47,9 @@ def simulated(net, premined=False):
 def test_at_age_zero_it_is_the_race_of_depth_one():
     for q in (0.05, 0.3, 0.45):
         for ties_win in (True, False):
-            exact = bounds.private_race(q, 1, ties_win=ties_win)
+            exact = races.private_race(q, 1, ties_win=ties_win)
             assert memoryless_time_risk(q, 0, ties_win=ties_win) == pytest.approx(exact)
-        exact = bounds.premined_race(q, 1)
+        exact = races.premined_race(q, 1)
         assert memoryless_time_risk(q, 0, premined=True) == pytest.approx(exact)
 
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.estimate import Estimate, estimate_probability
-from dpodl.analysis.training_error import (
+from dpodl.analysis.estimation.estimate import Estimate, estimate_probability
+from dpodl.analysis.estimation.training_error import (
     FEW_RUNS,
     NO_SPREAD,
     SOURCE,

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.estimate import Estimate, Refused
-from dpodl.analysis.training_oracle import oracle_measurements, paper_bounds
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dpodl.analysis.estimation.estimate import Estimate, Refused
+from dpodl.analysis.good_periods.training_oracle import (
+    oracle_measurements,
+    paper_bounds,
+)
+from hypothesis import given, settings, strategies as st
 
 from .attack_settings import curves_of
 

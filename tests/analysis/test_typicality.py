@@ -6,9 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from dpodl.analysis import bounds
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.typicality import (
+from dpodl.analysis.bounds import rounds
+from dpodl.analysis.bounds.backbone import (
     Tails,
     backbone_guarantees,
     bad_window,
@@ -18,6 +17,7 @@ from dpodl.analysis.typicality import (
     exponent_constant,
     some_window_bad,
 )
+from dpodl.analysis.estimation.estimate import Refused
 
 # kp = 100, p = .05 (security.md §7); the rest of Def. 3 is free.
 WINDOW = {"k": 2000, "p_x": 0.05, "p_y": 0.0475, "p_z": 0.02}
@@ -32,7 +32,7 @@ def test_anchors_of_honest_successes(epsilon, failure, half_digit):
     tails = binomial_tails(**WINDOW, epsilon=epsilon)
     assert tails.x_low + tails.x_high == pytest.approx(failure, rel=0, abs=half_digit)
     assert tails.x_low + tails.x_high == pytest.approx(
-        bounds.typicality(2000, 0.05, epsilon), rel=1e-13
+        rounds.typicality(2000, 0.05, epsilon), rel=1e-13
     )
 
 
@@ -62,7 +62,7 @@ def test_whole_bounds_are_outside_as_printed():
 @pytest.mark.parametrize("epsilon", [0.2, 0.3, 0.5])
 def test_a_bad_window_is_the_complement_of_a_good_one(epsilon):
     bad = bad_window(**WINDOW, epsilon=epsilon)
-    good = bounds.good_window(**WINDOW, epsilon=epsilon)
+    good = rounds.good_window(**WINDOW, epsilon=epsilon)
     assert bad == pytest.approx(1 - good, rel=1e-6)
     tails = binomial_tails(**WINDOW, epsilon=epsilon)
     assert max(tails) < bad < tails.union
@@ -108,7 +108,7 @@ def test_deep_tails_keep_their_digits():
     np.testing.assert_allclose(tails[:2], exact, rtol=1e-10)
     # Y = X and no adversary: nothing else can fail, and 1 − Pr[good] is lost.
     assert bad_window(k, p, p, 0.0, epsilon) == pytest.approx(sum(exact), rel=1e-10)
-    assert 1 - bounds.good_window(k, p, p, 0.0, epsilon) in (
+    assert 1 - rounds.good_window(k, p, p, 0.0, epsilon) in (
         0,
         pytest.approx(0, abs=1e-11),
     )

@@ -9,21 +9,18 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis import (
-    block_time,
-    bounds,
-    exact_checks,
-    lattice_race,
-    sampled_checks,
-    selfish,
-    settlement,
-    simulation,
-    sm1,
-    splitting,
-    tilting,
+from dpodl.analysis.attacks import optimal_selfish, sm1
+from dpodl.analysis.block_time import law
+from dpodl.analysis.bounds import delays, intervals, races, rounds, selfish, settlement
+from dpodl.analysis.estimation.estimate import Refused, estimate_mean
+from dpodl.analysis.race import fourier, splitting, tilting
+from dpodl.analysis.simulation import levels as simulation
+from dpodl.analysis.validation import (
+    exact_cases,
+    published,
+    sampled_cases,
 )
-from dpodl.analysis import reference_values as published
-from dpodl.analysis.checks import (
+from dpodl.analysis.validation.check import (
     ALLOWED,
     as_line,
     below,
@@ -34,12 +31,11 @@ from dpodl.analysis.checks import (
     sampled_share,
     worst,
 )
-from dpodl.analysis.estimate import Refused, estimate_mean
-from dpodl.analysis.validation import SEED, cases, failures, validate
+from dpodl.analysis.validation.suite import SEED, cases, failures, validate
 
 KEY = jax.random.key(SEED)
-EXACT = [case.name for case in exact_checks.CASES]
-SAMPLED = [case.name for case in sampled_checks.CASES]
+EXACT = [case.name for case in exact_cases.CASES]
+SAMPLED = [case.name for case in sampled_cases.CASES]
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
@@ -183,22 +179,22 @@ def upper_end(real):
 
 
 BREAKS = [
-    ("private_race", bounds, "private_race", scaled(1 + 1e-6)),
-    ("private_race", bounds, "first_to", scaled(1 + 1e-6)),
-    ("deep_race", lattice_race, "persistence", off),
-    ("nakamoto", bounds, "nakamoto_approximation", scaled(1.001)),
-    ("premined_race", bounds, "premined_race", scaled(1 + 1e-6)),
-    ("security_threshold", bounds, "security_threshold", scaled(1 + 1e-6)),
+    ("private_race", races, "private_race", scaled(1 + 1e-6)),
+    ("private_race", races, "first_to", scaled(1 + 1e-6)),
+    ("deep_race", fourier, "persistence", off),
+    ("nakamoto", races, "nakamoto_approximation", scaled(1.001)),
+    ("premined_race", races, "premined_race", scaled(1 + 1e-6)),
+    ("security_threshold", delays, "security_threshold", scaled(1 + 1e-6)),
     ("settlement", settlement, "gazi_ren_russell", upper_end),
-    ("selfish_formula", bounds, "selfish_revenue", scaled(1 + 1e-6)),
-    ("selfish_optimum", selfish, "truncated_selfish_revenue", scaled(1.001)),
-    ("typicality", bounds, "typicality", scaled(1.001)),
-    ("backbone", bounds, "backbone_growth", scaled(1.001)),
-    ("dead_time_law", block_time, "cv", scaled(1.001)),
-    ("dead_time_race", lattice_race, "persistence", off),
-    ("domination", bounds, "domination", scaled(1.001)),
-    ("slt23_table2", block_time, "survival", scaled(1.2)),
-    ("domination_simulated", bounds, "domination", scaled(1.02)),
+    ("selfish_formula", selfish, "selfish_revenue", scaled(1 + 1e-6)),
+    ("selfish_optimum", optimal_selfish, "truncated_selfish_revenue", scaled(1.001)),
+    ("typicality", rounds, "typicality", scaled(1.001)),
+    ("backbone", rounds, "backbone_growth", scaled(1.001)),
+    ("dead_time_law", law, "cv", scaled(1.001)),
+    ("dead_time_race", fourier, "persistence", off),
+    ("domination", intervals, "domination", scaled(1.001)),
+    ("slt23_table2", law, "survival", scaled(1.2)),
+    ("domination_simulated", intervals, "domination", scaled(1.02)),
 ]
 
 
@@ -214,11 +210,11 @@ def test_a_broken_engine_is_caught(name, module, function, wrap, monkeypatch):
     [
         ("growth", simulation, "simulate", squeezed),
         ("fork_rates", simulation, "simulate", squeezed),
-        ("monte_carlo_race", lattice_race, "persistence", off),
+        ("monte_carlo_race", fourier, "persistence", off),
         ("selfish_simulated", sm1, "sm1_revenue", off),
         ("tilting", tilting, "persistence", off),
         ("splitting", splitting, "persistence", off),
-        ("typical_windows", bounds, "typicality", scaled(1.4)),
+        ("typical_windows", rounds, "typicality", scaled(1.4)),
     ],
 )
 def test_a_broken_sampler_is_caught(name, module, function, wrap, monkeypatch):
@@ -246,7 +242,7 @@ def test_an_engine_that_refuses_fails_its_case_with_the_reason(monkeypatch):
     def refuse(*_, **__):
         raise Refused("no grid today")
 
-    monkeypatch.setattr(lattice_race, "smallest_depths", refuse)
+    monkeypatch.setattr(fourier, "smallest_depths", refuse)
     checks = validate(KEY, ["deep_race", "domination"])
     (found,) = failures(checks)
     assert found.case == "deep_race"
@@ -259,7 +255,7 @@ def test_other_errors_are_not_hidden(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(bounds, "domination", broken)
+    monkeypatch.setattr(races, "domination", broken)
     with pytest.raises(ZeroDivisionError):
         validate(KEY, ["domination"])
 

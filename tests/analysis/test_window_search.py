@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.analysis import window_search as search
+from dpodl.analysis.good_periods import search
 from jax import lax
 
 

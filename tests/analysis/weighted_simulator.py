@@ -1,6 +1,6 @@
 """A slow, plain event simulator of weights, speeds, ties and random delays.
 
-It shares nothing with ``dpodl.analysis.event_network`` but the definition of the
+It shares nothing with ``dpodl.analysis.event_network.engine`` but the definition of the
 network: one event queue in absolute float64 time, sets of ancestors, and messages that
 wait for their parents one by one. Where its draws come from is the caller's business:
 given the engine's own draws it must meet the engine's very history.

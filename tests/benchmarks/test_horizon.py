@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from dpodl.benchmarks import horizon
-from dpodl.experiments.config import load_config
-from dpodl.experiments.runner import train
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline.training import train
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,7 @@ from dpodl.benchmarks.measure import (
     Repeat,
     Workload,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 CONTROL_JOB = Job(CONTROL, "", {}, engine="control")
 FAST, SLOW = Job("fast", "", {}), Job("slow", "", {}, engine="other")

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import jax
 import pandas as pd
 import pytest
-from dpodl.experiments import pictures, runner
-from dpodl.experiments.config import Config, load_config
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline import pictures, stages
 
 # As many bootstrap races as races: one program instead of two.
 SETTINGS = ("security.bootstrap_replicas=400", "security.bootstraps=2")
@@ -33,7 +34,7 @@ class Smoke(NamedTuple):
 
     root: Path
     config: Config
-    result: runner.RunResult
+    result: stages.RunResult
     programs: int
     told: list[tuple[str, int, int]]
 
@@ -45,10 +46,10 @@ class Smoke(NamedTuple):
         """Its config with other settings."""
         return load_config("smoke", [*SETTINGS, *settings])
 
-    def again(self, *settings: str, root: Path | None = None) -> runner.RunResult:
+    def again(self, *settings: str, root: Path | None = None) -> stages.RunResult:
         """Run it again, with other settings or elsewhere."""
         where = self.root if root is None else root
-        return runner.run(self.but(*settings), where, silent, command=COMMAND)
+        return stages.run(self.but(*settings), where, silent, command=COMMAND)
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -75,7 +76,7 @@ def smoke(tmp_path_factory, compiled) -> Smoke:
     told = []
     before = len(compiled)
     config = load_config("smoke", SETTINGS)
-    result = runner.run(
+    result = stages.run(
         config, root, lambda *report: told.append(report), command=COMMAND
     )
     return Smoke(root, config, result, len(compiled) - before, told)

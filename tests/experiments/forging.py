@@ -9,24 +9,26 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from dpodl.experiments.chain_closing import close
-from dpodl.experiments.chain_reading import hear_logged, read_chain
-from dpodl.experiments.chain_setting import Seeds
-from dpodl.experiments.chain_store import ChainFolder, ChainWriter, Logged
-from dpodl.experiments.config import parse_config
-from dpodl.experiments.datasets import config_dataset
-from dpodl.models.build import this_build
-from dpodl.models.checkpoints import (
+from dpodl.experiments.config.loading import parse_config
+from dpodl.experiments.mining.closing import close
+from dpodl.experiments.mining.reading import hear_logged, read_chain
+from dpodl.experiments.mining.setting import Seeds
+from dpodl.experiments.mining.store import ChainFolder, ChainWriter, Logged
+from dpodl.experiments.pipeline.dataset import config_dataset
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.chain.transactions import Key, sign_block, sign_mtx, tx_root
+from dpodl.models.chain.view import View
+from dpodl.models.learning.curves import training_set
+from dpodl.models.scheme.build import this_build
+from dpodl.models.scheme.checkpoints import (
     challenge_seed,
     checkpoint,
     checkpoint_root,
     draw_challenges,
 )
-from dpodl.models.curves import training_set
-from dpodl.models.encoding import digest
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import UNSIGNED, Block, Header, Mtx, Proof, Reference
-from dpodl.models.scheme import (
+from dpodl.models.scheme.encoding import digest
+from dpodl.models.scheme.records import UNSIGNED, Block, Header, Mtx, Proof, Reference
+from dpodl.models.scheme.scheme import (
     Solution,
     bound_bytes,
     initialize,
@@ -34,15 +36,13 @@ from dpodl.models.scheme import (
     prehash,
     solve,
 )
-from dpodl.models.states import (
+from dpodl.models.scheme.states import (
     Look,
     Model,
     model_digest,
     parameters_of,
     run_segment,
 )
-from dpodl.models.transactions import Key, sign_block, sign_mtx, tx_root
-from dpodl.models.view import View
 
 EVE, BOB = Key(b"\x66" * 32), Key(b"\x42" * 32)
 

@@ -6,12 +6,13 @@ import signal
 import time
 from pathlib import Path
 
-from dpodl.analysis.estimate import Refused
-from dpodl.experiments import sweep
-from dpodl.experiments.config import Config, load_config
-from dpodl.experiments.executors import GivenPool, SerialExecutor
-from dpodl.experiments.points import Outcome
-from dpodl.experiments.sweep_design import frozen
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.sweep import driver
+from dpodl.experiments.sweep.design import frozen
+from dpodl.experiments.sweep.evaluation import Outcome
+from dpodl.experiments.sweep.executors import GivenPool, SerialExecutor
 
 TINY = (
     "name=tiny",
@@ -128,9 +129,9 @@ OVER = {
 def run(root: Path, evaluate=quick, pool=None, config=None, **options):
     """A pass over the sweep of the tests."""
     whole = frozen(config or tiny(), over=OVER)
-    plan = sweep.plan_of(whole, root, evaluate)
+    plan = driver.plan_of(whole, root, evaluate)
     pool = pool or GivenPool(SerialExecutor(), 1)
-    return sweep.run_sweep(plan, root, pool, lambda *_: None, **options)
+    return driver.run_sweep(plan, root, pool, lambda *_: None, **options)
 
 
 def killed(root: Path, moments: list[tuple[int, float]]) -> None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from dpodl.analysis.estimate import Refused
+from dpodl.analysis.estimation.estimate import Refused
 from dpodl.experiments import (
     block_time_law,
     draw,
@@ -14,7 +14,7 @@ from dpodl.experiments import (
     sweep_table,
     train,
 )
-from dpodl.experiments.store import table_bytes
+from dpodl.experiments.store.files import table_bytes
 
 EFFORT = {
     "replicas": 100,

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments.attack import attack
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import ConfigError
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.questions.attack import attack
 
 from .conftest import silent
 

@@ -6,15 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dpodl.experiments.chain_store import (
-    ChainError,
-    ChainFolder,
-    Logged,
-    TornError,
-)
-from dpodl.models.architecture import Axis, Menu, Optimizer
-from dpodl.models.checkpoints import checkpoint, checkpoint_root, open_checkpoint
-from dpodl.models.records import (
+from dpodl.experiments.mining.store import ChainError, ChainFolder, Logged, TornError
+from dpodl.models.learning.architecture import Axis, Menu, Optimizer
+from dpodl.models.scheme.checkpoints import checkpoint, checkpoint_root, open_checkpoint
+from dpodl.models.scheme.records import (
     Block,
     Build,
     Genesis,
@@ -24,7 +19,7 @@ from dpodl.models.records import (
     Proof,
     Task,
 )
-from dpodl.models.states import Look, tensors_digest
+from dpodl.models.scheme.states import Look, tensors_digest
 from safetensors.numpy import save
 
 MENU = Menu(

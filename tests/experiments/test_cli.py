@@ -21,11 +21,11 @@ import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from dpodl.experiments import clock, runner, summary
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import shipped_configs
-from dpodl.experiments.store import exclusive
-from dpodl.models.data import load_dataset
+from dpodl.experiments.config.loading import shipped_configs
+from dpodl.experiments.pipeline import clock, stages, summary, training
+from dpodl.experiments.store.locks import exclusive
+from dpodl.models.learning.data import load_dataset
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "dpodl"
 SETTINGS = ("security.bootstrap_replicas=400", "security.bootstraps=2")
@@ -334,7 +334,7 @@ def test_a_mistake_of_the_program_shows_its_traceback(copy, monkeypatch):
     def mistaken(*_, **__):
         raise ZeroDivisionError("our fault")
 
-    monkeypatch.setattr(runner, "run", mistaken)
+    monkeypatch.setattr(stages, "run", mistaken)
     assert isinstance(run_again(copy, "--quiet").exception, ZeroDivisionError)
 
 
@@ -344,7 +344,7 @@ def test_ctrl_c_ends_with_130(copy, monkeypatch, quiet):
         progress("training models", 1, 2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", interrupted)
+    monkeypatch.setattr(stages, "run", interrupted)
     result = run_again(copy, *quiet)
     assert result.exit_code == 130
     assert "interrupted; finished work is kept" in result.stderr
@@ -398,7 +398,7 @@ def test_programs_are_kept_for_the_next_process(tmp_path):
     """A second process finds the first one's programs in the cache."""
     program = (
         "import jax\n"
-        "from dpodl.experiments.terminal import set_up_jax\n"
+        "from dpodl.experiments.pipeline.machine import set_up_jax\n"
         "seen = []\n"
         "jax.monitoring.register_event_listener(lambda e, **_: seen.append(e))\n"
         "set_up_jax()\n"
@@ -474,7 +474,7 @@ def test_ctrl_c_while_training_keeps_what_is_done(smoke, tmp_path, contents, tim
     assert kept
     assert all(Path(name).name.startswith("runs-") for name in kept)
     # The first runs of many are those of few: the next run goes on from them.
-    found = runner.train(smoke.config, root, lambda *_: None)
+    found = training.train(smoke.config, root, lambda *_: None)
     now = times(root)
     assert {name: now[name] for name in kept} == kept
     with np.load(smoke.folder / "curves.npz") as expected:
@@ -580,9 +580,9 @@ def test_validate_lists_runs_and_judges(monkeypatch):
     unknown = invoke(main, ["validate", "dominoes"])
     assert unknown.exit_code == 2
     assert "dominoes" in unknown.output
-    from dpodl.analysis import bounds
+    from dpodl.analysis.bounds import races
 
-    monkeypatch.setattr(bounds, "domination", lambda *_, **__: 0.5)
+    monkeypatch.setattr(races, "domination", lambda *_, **__: 0.5)
     broken = invoke(main, ["validate", "domination", "--quiet"])
     assert broken.exit_code == 1
     assert "FAILED" in broken.output

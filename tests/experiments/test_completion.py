@@ -8,8 +8,8 @@ import click
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
-from dpodl.experiments.completion import config_argument, config_names
-from dpodl.experiments.config import shipped_configs
+from dpodl.experiments.commands.completion import config_argument, config_names
+from dpodl.experiments.config.loading import shipped_configs
 
 
 @click.group()
@@ -82,7 +82,7 @@ def test_bash_ends_with_these_words(tmp_path):
     program_file.write_text(
         f"#!{sys.executable}\n"
         "import click\n"
-        "from dpodl.experiments.completion import config_argument\n"
+        "from dpodl.experiments.commands.completion import config_argument\n"
         "@click.command()\n"
         "@config_argument()\n"
         "def program(config): pass\n"
@@ -103,7 +103,8 @@ def test_bash_ends_with_these_words(tmp_path):
 
 def test_completing_loads_no_jax():
     code = (
-        "import sys; from dpodl.experiments.completion import ConfigSource as C;"
+        "import sys\n"
+        "from dpodl.experiments.commands.completion import ConfigSource as C\n"
         "assert C().shell_complete(None, None, 'smo')[1].value == 'smoke';"
         "print(sorted(m for m in ('jax', 'pandas', 'pydantic') if m in sys.modules))"
     )

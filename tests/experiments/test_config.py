@@ -10,25 +10,18 @@ from typing import get_args
 
 import pytest
 import tomli_w
-from dpodl.experiments import evaluation
-from dpodl.experiments.config import (
-    Config,
-    ConfigError,
-    fingerprint,
-    load_config,
-    parse_config,
-    shipped_configs,
-)
-from dpodl.experiments.sections import (
-    GridConfig,
-    SchemeConfig,
+from dpodl.experiments.config.experiment import Config, fingerprint
+from dpodl.experiments.config.hash_targets import (
     format_target,
     parse_target,
     success_probability,
     target_of_probability,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
+from dpodl.experiments.config.loading import load_config, parse_config, shipped_configs
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.config.sections import GridConfig, SchemeConfig
+from dpodl.experiments.pipeline import translation
+from hypothesis import example, given, strategies as st
 from pydantic import BaseModel, ValidationError
 
 SPACE = 1 << 256
@@ -183,7 +176,7 @@ def test_shipped_configs_say_when_a_model_is_given_up(name):
     longer = 2 * shipped.training.horizon_steps
     again = load_config(name, [f"training.horizon_steps={longer}"])
     assert again.scheme == shipped.scheme
-    curves = (evaluation.lottery_of(c, c.scheme) for c in (shipped, again))
+    curves = (translation.lottery_of(c, c.scheme) for c in (shipped, again))
     assert len(set(curves)) == 1
 
 
@@ -192,10 +185,10 @@ def test_without_a_number_a_model_is_never_given_up():
         config = Config.model_validate(
             {"name": "x", "training": {"horizon_steps": steps}}
         )
-        lottery = evaluation.lottery_of(config, config.scheme)
+        lottery = translation.lottery_of(config, config.scheme)
         assert lottery.abandon_steps is None
     config = load_config("smoke", ["scheme.abandon_steps=horizon"])
-    assert evaluation.lottery_of(config, config.scheme).abandon_steps == 360
+    assert translation.lottery_of(config, config.scheme).abandon_steps == 360
 
 
 def test_the_shipped_configs_are_these():

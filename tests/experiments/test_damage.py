@@ -9,14 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from dpodl.experiments import shards, sweep_store
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import load_config
-from dpodl.experiments.points import Outcome
-from dpodl.experiments.possible import Changed, check_possible
-from dpodl.experiments.store import RunFolder, sealed_json, unsealed_json
-from dpodl.experiments.sweep_design import design_of, frozen
-from dpodl.experiments.sweep_store import SweepStore, store_path
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.store.files import sealed_json, unsealed_json
+from dpodl.experiments.store.possible import Changed, check_possible
+from dpodl.experiments.store.run_folder import RunFolder
+from dpodl.experiments.sweep import points, results, shard_file
+from dpodl.experiments.sweep.design import design_of, frozen
+from dpodl.experiments.sweep.evaluation import Outcome
+from dpodl.experiments.sweep.store import SweepStore, store_path
 
 RUN_FILES = (
     *("config.toml", "curves.csv", "law_summary.csv", "laws.csv", "estimates.csv"),
@@ -143,20 +144,18 @@ def store(tmp_path) -> SweepStore:
     config = frozen(load_config("smoke"), over={"network.beta": [0.0, 0.25]})
     found = SweepStore(store_path(config, tmp_path))
     design = design_of(config)
-    rows = [
-        sweep_store.parameters(config, {"network.beta": beta}) for beta in (0.0, 0.25)
-    ]
+    rows = [points.parameters(config, {"network.beta": beta}) for beta in (0.0, 0.25)]
     columns = {"key": ["a", "b"], "group": ["g", "g"], "label": ["", ""]}
     columns["error"] = ["", ""]
-    found.write_plan(config, sweep_store.points_table(design, rows, columns))
+    found.write_plan(config, points.points_table(design, rows, columns))
     for key, value in (("a", 0.25), ("b", 0.5)):
         row = {"quantity": "persistence_violation", "at": 1.0, "at_unit": "blocks"}
         row |= {"value": value, "low": value / 2, "high": 1.0, "count": 10}
         row |= {"method": "invented", "unit": "probability"}
-        found.add(shards.encode((key,), [Outcome((row,), "")]))
+        found.add(shard_file.encode((key,), [Outcome((row,), "")]))
     found.write_sessions([{"computed": 2, "seconds": 1.0}])
-    table = sweep_store.results_table(found)
-    files = {"results.parquet": sweep_store.results_bytes(table, "parquet")}
+    table = results.results_table(found)
+    files = {"results.parquet": results.results_bytes(table, "parquet")}
     found.keep("results", files)
     return found
 
@@ -222,7 +221,7 @@ def test_accepted_damage_of_a_sweep_is_told_in_every_row(store):
 def test_a_shard_of_other_columns_is_none(store):
     content = gzip.compress(b"no Parquet")
     with pytest.raises(ValueError, match="not a shard"):
-        shards.facts_of(content)
+        shard_file.facts_of(content)
 
 
 # ------------------------------------------------------------------ what cannot be
@@ -242,7 +241,7 @@ def test_a_shard_of_other_columns_is_none(store):
 def test_what_cannot_be_is_refused_though_no_digest_says_so(
     column, value, told, store, tmp_path
 ):
-    table = sweep_store.read_results(store.path).astype({column: object})
+    table = results.read_results(store.path).astype({column: object})
     table.loc[0, column] = value
     if told.startswith("low is"):
         table.loc[0, "high"] = 0.5

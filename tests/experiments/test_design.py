@@ -7,21 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.analysis.attack_setting import plain
-from dpodl.analysis.design import Choice, at_choice
-from dpodl.analysis.work_cycle import mean_interval
-from dpodl.experiments import design_commands
-from dpodl.experiments.config import ConfigError, load_config
-from dpodl.experiments.design import (
-    _scanned,
+from dpodl.analysis.attacks.situation import plain
+from dpodl.analysis.calibration.choice import Choice, at_choice
+from dpodl.analysis.calibration.work_cycle import mean_interval
+from dpodl.experiments.commands import design as design_commands
+from dpodl.experiments.config.hash_targets import parse_target, success_probability
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.pipeline.training import train
+from dpodl.experiments.questions.design import (
     _situation,
     design,
     folder_name,
     state_bytes,
 )
-from dpodl.experiments.design_targets import read_scan, read_targets
-from dpodl.experiments.runner import train
-from dpodl.experiments.sections import parse_target, success_probability
+from dpodl.experiments.questions.design_scan import _scanned
+from dpodl.experiments.questions.design_targets import read_scan, read_targets
 
 from .conftest import silent
 

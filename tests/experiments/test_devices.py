@@ -9,15 +9,15 @@ import time
 
 import jax
 import pytest
-from dpodl.experiments.devices import on_devices
+from dpodl.experiments.pipeline.devices import on_devices
 
 # Estimates of four keys, each on the device of its turn.
 PROGRAM = """
 import pickle, sys, jax
-from dpodl.analysis.assessment import Plan, assess
-from dpodl.analysis.block_time import exponential
-from dpodl.analysis.simulation import network, simulate
-from dpodl.experiments.devices import on_devices
+from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.simulation.levels import network, simulate
+from dpodl.experiments.pipeline.devices import on_devices
 
 plan = Plan(32, 200, 100, (1, 3), 2, (2.0,), 0.5, 2.0, detail=False)
 net = network(exponential(0.02, dead_time=5.0), provers=10, beta=0.2, delay_steps=3.0)

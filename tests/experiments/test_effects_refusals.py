@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time import exponential, geometric
-from dpodl.analysis.effects import Evidence
-from dpodl.analysis.estimate import Refused
-from dpodl.experiments import effects
-from dpodl.experiments.config import load_config
+from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.effects.memorylessness import Evidence
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.questions import effects
 
 
 def evidence(law, p_2: float = 1.0) -> Evidence:

@@ -11,12 +11,12 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import pytest
-from dpodl.experiments import executors
-from dpodl.experiments.executors import (
+from dpodl.experiments.pipeline.machine import usable_cores
+from dpodl.experiments.sweep import executors
+from dpodl.experiments.sweep.executors import (
     LocalPool,
     SerialExecutor,
     WorkersError,
-    usable_cores,
     workers,
 )
 

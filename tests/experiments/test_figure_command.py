@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import figure_files, threshold_map
-from dpodl.experiments.config import ConfigError, load_config
-from dpodl.experiments.figure_command import figures as command
-from dpodl.experiments.store import RunFolder
-from dpodl.experiments.threshold_map import telling_accuracies
-from dpodl.models.architecture import Initialization
-from dpodl.models.curves import CurveSet, draw_runs
+from dpodl.experiments import figure_files
+from dpodl.experiments.commands.results import figures as command
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.questions import threshold_map
+from dpodl.experiments.questions.threshold_map import telling_accuracies
+from dpodl.experiments.store.run_folder import RunFolder
+from dpodl.models.learning.architecture import Initialization
+from dpodl.models.learning.curves import CurveSet, draw_runs
 from PIL import Image
 
 from ..figures.sweeps import sweep

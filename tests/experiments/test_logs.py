@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from dpodl.experiments.logs import set_up_logging
+from dpodl.experiments.commands.logs import set_up_logging
 
 COMPILES = """
 import sys
-from dpodl.experiments.logs import set_up_logging
+from dpodl.experiments.commands.logs import set_up_logging
 assert "jax" not in sys.modules
 {before}
 import jax, jax.numpy as jnp
@@ -30,7 +30,7 @@ def as_it_was():
 
 
 def said(capsys) -> str:
-    log = logging.getLogger("dpodl.experiments.runner")
+    log = logging.getLogger("dpodl.experiments.pipeline.stages")
     for level in (logging.DEBUG, logging.INFO, logging.WARNING):
         log.log(level, "%s here", logging.getLevelName(level))
     return capsys.readouterr().err
@@ -46,7 +46,9 @@ def said(capsys) -> str:
 )
 def test_each_v_says_more(verbosity, levels, capsys, monkeypatch):
     monkeypatch.setenv("JAX_LOG_COMPILES", "0")
-    monkeypatch.setattr("dpodl.experiments.logs._log_compilations", lambda _: None)
+    monkeypatch.setattr(
+        "dpodl.experiments.commands.logs._log_compilations", lambda _: None
+    )
     set_up_logging(verbosity)
     lines = said(capsys).splitlines()
     assert [line.split()[-2] for line in lines] == levels

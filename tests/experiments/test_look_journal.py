@@ -1,8 +1,8 @@
 """Notes of looks on disk: what is whole is read, what is torn or changed is dropped."""
 
 import pytest
-from dpodl.experiments.look_journal import LookJournal
-from dpodl.models.replay import Seen
+from dpodl.experiments.mining.look_journal import LookJournal
+from dpodl.models.chain.replay import Seen
 
 SEEN = {
     bytes([i]) * 32: Seen(i * 1000, bytes([i, 1]) * 16, bytes([i, 2]) * 16)

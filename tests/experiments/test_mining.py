@@ -14,13 +14,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import mining, reality, verifying
-from dpodl.experiments.chain_reading import read_chain
-from dpodl.experiments.chain_store import ChainError, ChainFolder, TornError
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import ConfigError, load_config
-from dpodl.models.build import this_build
-from dpodl.models.checkpoints import Rejected
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.mining import miner, reality, verifying
+from dpodl.experiments.mining.reading import read_chain
+from dpodl.experiments.mining.store import ChainError, ChainFolder, TornError
+from dpodl.models.scheme.build import this_build
+from dpodl.models.scheme.checkpoints import Rejected
 
 from .mining_settings import SETTINGS
 
@@ -29,15 +30,15 @@ def config(*settings: str):
     return load_config("mining", [*SETTINGS, *settings])
 
 
-def mine(root: Path, *settings: str) -> mining.MiningResult:
-    return mining.mine(config(*settings), root, lambda status: None)
+def mine(root: Path, *settings: str) -> miner.MiningResult:
+    return miner.mine(config(*settings), root, lambda status: None)
 
 
 verify = verifying.verify_chain
 
 
 @pytest.fixture(scope="module")
-def mined(tmp_path_factory) -> mining.MiningResult:
+def mined(tmp_path_factory) -> miner.MiningResult:
     """The chain that nobody changes."""
     return mine(tmp_path_factory.mktemp("chains"))
 
@@ -61,7 +62,7 @@ def test_a_chain_grows_to_its_height_and_is_valid(mined):
 def test_the_same_command_mines_nothing_more_and_a_higher_target_goes_on(mined, copy):
     # The folder's name is the settings' digest: put the copy where it belongs.
     root = copy.parent
-    copy.rename(mining.chain_path(config(), root))
+    copy.rename(miner.chain_path(config(), root))
     again = mine(root)
     assert again.mined == 0
     assert again.status.height == 5
@@ -85,8 +86,8 @@ def test_an_interrupted_chain_is_the_undisturbed_one(mined, tmp_path, records):
             raise Stop
 
     with pytest.raises(Stop):
-        mining.mine(config(), tmp_path, report)
-    path = mining.chain_path(config(), tmp_path)
+        miner.mine(config(), tmp_path, report)
+    path = miner.chain_path(config(), tmp_path)
     before = (path / "chain.log").read_bytes()
     assert not verify(path, challenges=0).closed
     assert mine(tmp_path).status == mined.status
@@ -124,7 +125,7 @@ def test_secrets_of_an_attacker_survive_an_interruption(tmp_path, attack):
             raise Stop
 
     with pytest.raises(Stop):
-        mining.mine(config(*settings), tmp_path / "cut", report)
+        miner.mine(config(*settings), tmp_path / "cut", report)
     resumed = mine(tmp_path / "cut", *settings)
     assert contents(resumed.folder) == contents(undisturbed.folder)
 
@@ -134,7 +135,7 @@ def test_a_torn_log_is_refused_by_readers_and_mended_by_the_miner(copy):
     (copy / "chain.log").write_bytes(data[:-5])
     with pytest.raises(TornError):
         verify(copy)
-    copy = copy.rename(mining.chain_path(config(), copy.parent))
+    copy = copy.rename(miner.chain_path(config(), copy.parent))
     assert mine(copy.parent).status.height == 5
     assert verify(copy).height == 5
 
@@ -178,8 +179,8 @@ def test_another_data_set_is_no_forgery(copy, monkeypatch):
 
 
 def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
-    monkeypatch.setattr("dpodl.experiments.datasets.config_dataset", None)
-    monkeypatch.setattr("dpodl.models.ledger.verify", None)
+    monkeypatch.setattr("dpodl.experiments.pipeline.dataset.config_dataset", None)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", None)
     chain = read_chain(mined.folder)
     assert [entry.height for entry in chain.entries] == [1, 2, 3, 4, 5]
     assert sum(map(len, chain.forks.values())) == mined.status.forks
@@ -289,7 +290,7 @@ def test_a_mined_chain_is_compared_with_its_law(tmp_path):
         "scheme.t_acc=0.8",
         "mining.blocks=50",
     ]
-    chain = mining.mine(load_config("reality", settings), tmp_path, lambda _: None)
+    chain = miner.mine(load_config("reality", settings), tmp_path, lambda _: None)
     found = reality.compare(chain.folder, tmp_path, lambda *_: None)
     assert found.levels >= 45
     assert found.worst > 1e-3
@@ -336,8 +337,8 @@ MINER = """
 import sys
 from pathlib import Path
 from dpodl.experiments import mining
-from dpodl.experiments.terminal import set_up_jax
-from dpodl.experiments.config import load_config
+from dpodl.experiments.pipeline.machine import set_up_jax
+from dpodl.experiments.config.experiment import load_config
 
 def report(status):
     print(status.height + status.forks + status.mtxs, flush=True)
@@ -345,7 +346,7 @@ def report(status):
 set_up_jax()
 config = load_config("mining", sys.argv[2:])
 print("mining", flush=True)
-mining.mine(config, Path(sys.argv[1]), report)
+miner.mine(config, Path(sys.argv[1]), report)
 """
 
 
@@ -359,7 +360,7 @@ def test_what_was_confirmed_survives_kill_9(tmp_path):
     settings = [*SETTINGS, "mining.blocks=24"]
     settings += ["training.horizon_steps=2000", "scheme.abandon_steps=2000"]
     root = tmp_path / "killed"
-    path = mining.chain_path(load_config("mining", settings), root)
+    path = miner.chain_path(load_config("mining", settings), root)
     folder = ChainFolder(path)
     environment = os.environ | {"DPODL_CACHE": str(tmp_path / "cache")}
     confirmed, kept = 0, b""
@@ -390,8 +391,8 @@ def test_what_was_confirmed_survives_kill_9(tmp_path):
     report = verify(path)
     assert report.blocks + report.mtxs >= confirmed
     assert not report.closed
-    resumed = mining.mine(load_config("mining", settings), root, lambda _: None)
-    whole = mining.mine(load_config("mining", settings), tmp_path, lambda _: None)
+    resumed = miner.mine(load_config("mining", settings), root, lambda _: None)
+    whole = miner.mine(load_config("mining", settings), tmp_path, lambda _: None)
     assert contents(resumed.folder) == contents(whole.folder)
     assert (path / "chain.log").read_bytes().startswith(kept)
 

@@ -5,15 +5,15 @@ from itertools import product
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.assessment import assess
-from dpodl.analysis.effective_runs import network as network_basis
-from dpodl.analysis.effective_runs import run_laws
-from dpodl.analysis.empirical import bootstrap_laws, empirical_law
-from dpodl.analysis.measurement import with_training_error
-from dpodl.experiments import points
-from dpodl.experiments.config import Config, load_config
-from dpodl.experiments.evaluation import lottery_of, network_of, plan_of
-from dpodl.models.curves import CurveSet, draw_runs
+from dpodl.analysis.assessment.one_law import assess
+from dpodl.analysis.block_time.effective_runs import network as network_basis, run_laws
+from dpodl.analysis.block_time.empirical import bootstrap_laws, empirical_law
+from dpodl.analysis.estimation.measurement import with_training_error
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline.translation import lottery_of, network_of, plan_of
+from dpodl.experiments.sweep import evaluation
+from dpodl.models.learning.curves import CurveSet, draw_runs
 
 SETTINGS = (
     "training.runs=40",
@@ -57,8 +57,8 @@ def curves() -> CurveSet:
     )
 
 
-def evaluated(configs, curves) -> list[points.Outcome]:
-    return points.evaluate(configs, curves, None)
+def evaluated(configs, curves) -> list[evaluation.Outcome]:
+    return evaluation.evaluate(configs, curves, None)
 
 
 @pytest.fixture(scope="module")
@@ -184,13 +184,13 @@ def test_points_that_differ_in_the_network_alone_share_their_laws(curves, monkey
     asked = []
 
     def counting(name):
-        original = getattr(points, name)
+        original = getattr(evaluation, name)
 
         def call(*arguments, **named):
             asked.append(name)
             return original(*arguments, **named)
 
-        monkeypatch.setattr(points, name, call)
+        monkeypatch.setattr(evaluation, name, call)
 
     counting("empirical_law")
     counting("bootstrap_laws")
@@ -229,7 +229,7 @@ def test_a_rows_interval_holds_its_value(design, curves):
     ],
 )
 def test_what_is_traced_leaves_the_group(settings):
-    assert points.group(point(**settings)) == points.group(point())
+    assert evaluation.group(point(**settings)) == evaluation.group(point())
 
 
 @pytest.mark.parametrize(
@@ -244,4 +244,4 @@ def test_what_is_traced_leaves_the_group(settings):
     ],
 )
 def test_other_curves_or_shapes_are_another_group(settings):
-    assert points.group(point(**settings)) != points.group(point())
+    assert evaluation.group(point(**settings)) != evaluation.group(point())

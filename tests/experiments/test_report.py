@@ -4,10 +4,12 @@ import shutil
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import report, summary
-from dpodl.experiments.config import ConfigError
-from dpodl.experiments.report_commands import report as command
-from dpodl.experiments.store import RunFolder, sealed_json
+from dpodl.experiments import report
+from dpodl.experiments.commands.report import report as command
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.pipeline import summary
+from dpodl.experiments.store.files import sealed_json
+from dpodl.experiments.store.run_folder import RunFolder
 
 
 @pytest.fixture

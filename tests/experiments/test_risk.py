@@ -7,17 +7,18 @@ import jax
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.analysis import bounds, share_table
-from dpodl.analysis.any_block import any_block
-from dpodl.analysis.empirical import empirical_law
-from dpodl.analysis.estimate import Refused
-from dpodl.analysis.lattice_race import persistence, smallest_depths
-from dpodl.analysis.race import TARGETS, race
-from dpodl.analysis.time_rule import time_risk
-from dpodl.experiments import evaluation, runner
+from dpodl.analysis.block_time.empirical import empirical_law
+from dpodl.analysis.bounds import races
+from dpodl.analysis.confirmations import tables as share_table
+from dpodl.analysis.confirmations.any_block import any_block
+from dpodl.analysis.confirmations.rare_ages import time_risk
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.race.fourier import persistence, smallest_depths
+from dpodl.analysis.race.walk import TARGETS, race
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import ConfigError
-from dpodl.experiments.risk import Question, risk_tables
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.pipeline import training, translation
+from dpodl.experiments.questions.risk import Question, risk_tables
 
 from .conftest import SETTINGS, silent
 
@@ -31,15 +32,15 @@ def tables(smoke):
 
 @pytest.fixture(scope="module")
 def law(smoke):
-    curves = runner.train(smoke.config, smoke.root, silent)
+    curves = training.train(smoke.config, smoke.root, silent)
     return empirical_law(
-        curves, evaluation.lottery_of(smoke.config, smoke.config.scheme)
+        curves, translation.lottery_of(smoke.config, smoke.config.scheme)
     )
 
 
 @pytest.fixture(scope="module")
 def own(smoke, law):
-    net = evaluation.network_of(smoke.config, law.law)
+    net = translation.network_of(smoke.config, law.law)
     return race(net, known_until=law.known_until)
 
 
@@ -82,8 +83,8 @@ def test_the_own_share_is_the_configs_race(tables, own):
 
 def test_columns_of_memoryless_provers_are_the_closed_forms(tables):
     found = row(tables["risk"], beta=0.4, depth=12)
-    assert found["memoryless"] == pytest.approx(bounds.private_race(0.4, 12))
-    assert found["nakamoto"] == pytest.approx(bounds.nakamoto_approximation(0.4, 12))
+    assert found["memoryless"] == pytest.approx(races.private_race(0.4, 12))
+    assert found["nakamoto"] == pytest.approx(races.nakamoto_approximation(0.4, 12))
 
 
 def test_certain_cells_say_so(tables):

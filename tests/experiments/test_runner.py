@@ -12,13 +12,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.analysis.estimate import Refused
-from dpodl.experiments import evaluation, runner, store, summary
-from dpodl.experiments.config import Config, ConfigError, load_config
-from dpodl.experiments.sections import format_target
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.hash_targets import format_target
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.pipeline import (
+    sources,
+    stages as runner,
+    summary,
+    training,
+    translation,
+)
+from dpodl.experiments.store import files as store, run_folder
 from dpodl.figures import style
-from dpodl.models.data import DataError, load_dataset
-from dpodl.models.networks import step_operations
+from dpodl.models.learning.data import DataError, load_dataset
+from dpodl.models.learning.networks import step_operations
 
 STAGES = ["curves", "laws", "estimates", "figures", "summary"]
 FIGURES = ("learning_curves", "block_times", "good_periods", "persistence")
@@ -280,7 +289,7 @@ def test_details_stand_beside_the_memoryless_chain(smoke):
 
 def test_tables_are_those_on_the_disk(smoke):
     for name, table in smoke.result.tables.items():
-        stored = store.RunFolder(smoke.folder).table(f"{name}.csv")
+        stored = run_folder.RunFolder(smoke.folder).table(f"{name}.csv")
         pd.testing.assert_frame_equal(table, stored)
         assert len(table)
 
@@ -301,7 +310,7 @@ def test_a_second_run_does_nothing(copy, contents, times, compiled):
 def test_what_only_a_stage_needs_waits_for_it():
     # Two thirds of the time of a run that is all there.
     code = (
-        "import sys, dpodl.experiments.runner\n"
+        "import sys, dpodl.experiments.pipeline.stages\n"
         "print(sorted({'scipy.stats', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -358,7 +367,7 @@ def test_without_its_manifest_everything_is_made_again(copy, contents):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_new_code_for_a_stage_makes_it_and_what_follows_again(copy, monkeypatch):
-    code = runner._code_digests()
+    code = sources._code_digests()
     monkeypatch.setattr(runner, "_code_digests", lambda: code | {"estimates": "new"})
     assert copy.again().recomputed == ["estimates", "figures", "summary"]
     assert copy.again().recomputed == []
@@ -379,7 +388,7 @@ def test_the_code_of_a_stage_is_what_its_result_depends_on(
     package, stages, monkeypatch
 ):
     real_source, real_file = runner.source_digest, runner.file_digest
-    before = runner._code_digests()
+    before = sources._code_digests()
 
     def source(packages: list[Path]) -> str:
         changed = any(path.name == package for path in packages)
@@ -390,7 +399,7 @@ def test_the_code_of_a_stage_is_what_its_result_depends_on(
 
     monkeypatch.setattr(runner, "source_digest", source)
     monkeypatch.setattr(runner, "file_digest", file)
-    after = runner._code_digests()
+    after = sources._code_digests()
     assert [name for name in before if before[name] != after[name]] == stages
 
 
@@ -443,7 +452,7 @@ def test_a_relative_error_is_reached_or_told(copy):
 
 
 def train(smoke, *settings: str) -> np.ndarray:
-    found = runner.train(smoke.but(*settings), smoke.root, lambda *_: None)
+    found = training.train(smoke.but(*settings), smoke.root, lambda *_: None)
     return np.stack([found.correct, found.loss])
 
 
@@ -465,7 +474,7 @@ def test_progress_counts_the_runs_that_were_asked_for(copy):
     first.unlink()
     told = []
     config = copy.but("training.runs=20")
-    runner.train(config, copy.root, lambda *report: told.append(report))
+    training.train(config, copy.root, lambda *report: told.append(report))
     assert len(told) > 1
     assert all(done <= total == 20 for _, done, total in told)
     assert told[-1][1:] == (20, 20)
@@ -549,12 +558,12 @@ def test_operations_are_seconds_in_proportion(copy):
     }
     assert len(set(measured.values())) == 2
     seconds = copy.but("clock.unit=seconds", step_seconds(measured))
-    curves = runner.train(copy.config, copy.root, lambda *_: None)
-    costs = evaluation.step_costs(operations, curves, (28, 28), 10)
+    curves = training.train(copy.config, copy.root, lambda *_: None)
+    costs = translation.step_costs(operations, curves, (28, 28), 10)
     np.testing.assert_array_equal(
-        costs, evaluation.step_costs(seconds, curves, (28, 28), 10)
+        costs, translation.step_costs(seconds, curves, (28, 28), 10)
     )
-    assert evaluation.step_costs(copy.config, curves, (28, 28), 10) is None
+    assert translation.step_costs(copy.config, curves, (28, 28), 10) is None
     found = copy.again("clock.unit=operations")
     assert not found.tables["laws"].equals(copy.result.tables["laws"])
     assert "by floating-point operations" in (found.folder / "summary.md").read_text()
@@ -598,7 +607,7 @@ def test_more_than_the_data_has(settings, told, smoke, tmp_path):
 @pytest.mark.parametrize("setting", ["training.eval_samples=10000", "training.eval_sa"])
 def test_all_of_the_data(setting, smoke):
     setting = setting if "=" in setting else "training.eval_samples=all"
-    found = runner.curve_settings(smoke.but(setting), load_dataset())
+    found = training.curve_settings(smoke.but(setting), load_dataset())
     assert found.eval_samples == 10_000
 
 

@@ -13,18 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.experiments import store
-from dpodl.experiments.store import (
-    CurveStore,
-    RunFolder,
-    exclusive,
-    file_digest,
-    sealed_name,
-    source_digest,
-    table_bytes,
-    write_atomically,
-)
-from dpodl.models.training import Curve
+from dpodl.experiments.pipeline.sources import source_digest
+from dpodl.experiments.store import files
+from dpodl.experiments.store.curve_store import CurveStore
+from dpodl.experiments.store.files import file_digest, sealed_name, table_bytes
+from dpodl.experiments.store.locks import exclusive
+from dpodl.experiments.store.run_folder import RunFolder
+from dpodl.models.learning.files import write_atomically
+from dpodl.models.learning.training import Curve
 
 LOOKS = 3
 FILES = {"a.csv": b"x,y\n1,2\n", "figures/b.png": b"\x89PNG"}
@@ -370,7 +366,7 @@ def test_a_chunk_of_another_shape_counts_as_missing(tmp_path, content):
 def second_process(folder: Path) -> str:
     program = (
         "import sys, pathlib\n"
-        "from dpodl.experiments.store import exclusive\n"
+        "from dpodl.experiments.store.files import exclusive\n"
         "try:\n"
         "    with exclusive(pathlib.Path(sys.argv[1])): print('in')\n"
         "except BlockingIOError: print('refused')\n"
@@ -450,4 +446,4 @@ def test_the_manifest_can_be_read_by_eye(folder):
             "files": {n: hashlib.sha256(c).hexdigest() for n, c in FILES.items()},
         }
     }
-    assert store.file_digest(folder.path / "a.csv") in json.dumps(manifest)
+    assert files.file_digest(folder.path / "a.csv") in json.dumps(manifest)

@@ -16,19 +16,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import (
-    executors,
-    runner,
-    shards,
-    sweep,
-    sweep_forecast,
-    sweep_store,
-)
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import ConfigError
-from dpodl.experiments.store import exclusive
-from dpodl.experiments.sweep_design import frozen
-from dpodl.experiments.sweep_store import SweepStore, read_results
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.pipeline import sources, stages, training, versions
+from dpodl.experiments.store.locks import exclusive
+from dpodl.experiments.sweep import (
+    counts,
+    driver,
+    executors,
+    forecast,
+    results,
+    shard_file,
+    shards,
+)
+from dpodl.experiments.sweep.design import frozen
+from dpodl.experiments.sweep.results import read_results
+from dpodl.experiments.sweep.store import SweepStore
 
 HERE = Path(__file__).parent
 POINTS = 24
@@ -54,8 +57,8 @@ import sweep_evaluators
 from dpodl.experiments import sweep
 from dpodl.experiments.cli import main
 if __name__ == "__main__":
-    real = sweep.plan_of
-    sweep.plan_of = lambda config, root: real(config, root, sweep_evaluators.slow)
+    real = driver.plan_of
+    driver.plan_of = lambda config, root: real(config, root, sweep_evaluators.slow)
     main()
 """
 
@@ -81,7 +84,7 @@ def own_cache(tmp_path_factory):
 def trained(cases, tmp_path_factory) -> Path:
     """A folder of results that has the curves of the tests' config."""
     root = tmp_path_factory.mktemp("trained")
-    runner.train(cases.tiny(), root, lambda *_: None)
+    training.train(cases.tiny(), root, lambda *_: None)
     return root
 
 
@@ -100,7 +103,7 @@ def whole(cases, trained, tmp_path_factory) -> Path:
     return cases.run(where).folder
 
 
-def results(folder: Path) -> dict[str, bytes]:
+def bytes_of(folder: Path) -> dict[str, bytes]:
     """The bytes that must be the same."""
     names = ("sweep.toml", "results.parquet", "results.csv.gz")
     return {name: (folder / name).read_bytes() for name in names}
@@ -181,9 +184,9 @@ def test_how_many_points_a_shard_has_changes_no_result(cases, root, whole):
     folder = cases.run(root, config=config).folder
     assert folder.name == whole.name
     assert len(list(folder.glob("shards/*"))) == 4
-    frozen_apart = results(folder)
+    frozen_apart = bytes_of(folder)
     assert frozen_apart.pop("sweep.toml") != (whole / "sweep.toml").read_bytes()
-    assert frozen_apart.items() < results(whole).items()
+    assert frozen_apart.items() < bytes_of(whole).items()
 
 
 def test_the_notes_say_who_and_how_fast(cases, root):
@@ -193,8 +196,8 @@ def test_the_notes_say_who_and_how_fast(cases, root):
     assert session["computed"] == sum(s["points"] for s in session["shards"]) == 24
     assert session["failed"] == 6
     assert session["finished"] is not None
-    assert session["build"] == runner.build()
-    assert session["code"] == shards.code_digest()
+    assert session["build"] == versions.build()
+    assert session["code"] == sources.stage_digest("sweep")
     assert {s["worker"].split(":")[1] for s in session["shards"]} == {str(os.getpid())}
 
 
@@ -223,7 +226,7 @@ def test_a_damaged_shard_alone_is_computed_again(cases, root, whole, damage):
     (folder / "results.parquet").unlink()
     assert SweepStore(folder).known().keys() < SweepStore(whole).known().keys()
     assert cases.run(root).computed == 2
-    assert results(folder) == results(whole)
+    assert bytes_of(folder) == bytes_of(whole)
 
 
 def test_killed_ten_times_it_ends_with_the_same_bytes(cases, root, whole):
@@ -245,12 +248,12 @@ def test_killed_ten_times_it_ends_with_the_same_bytes(cases, root, whole):
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*.parquet")}
     assert 0 < len(kept) < POINTS // 2
     # No finished point is computed again, however often it was killed.
-    facts = [shards.facts_of(path) for path in kept]
+    facts = [shard_file.facts_of(path) for path in kept]
     assert len({key for each in facts for key in each.keys}) == 2 * len(kept)
     last = cases.run(root, cases.slow)
     assert last.computed == POINTS - 2 * len(kept)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert results(folder) == results(whole)
+    assert bytes_of(folder) == bytes_of(whole)
     assert not list(folder.rglob(".*.tmp"))
 
 
@@ -262,11 +265,11 @@ def test_another_process_is_not_disturbed(cases, root, whole):
 def test_points_of_other_sweeps_are_not_computed_again(cases, root, whole):
     shutil.copytree(whole, root / whole.name)
     over = cases.OVER | {"scheme.t_acc": (0.4, 0.6), "network.delay_steps": (13, 5)}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
-    ahead = sweep_forecast.forecast(plan, root, slots=1)
+    ahead = forecast.forecast(plan, root, slots=1)
     assert (ahead.done, ahead.todo, ahead.trainings) == (3, 9, 0)
-    result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+    result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert (result.reused, result.computed, result.done) == (3, 9, 12)
     found, expected = read_results(result.folder), read_results(whole)
     shared = ["scheme.t_acc", "scheme.t_2", "network.delay_steps", "quantity", "at"]
@@ -277,11 +280,11 @@ def test_points_of_other_sweeps_are_not_computed_again(cases, root, whole):
 
 def test_a_key_that_comes_twice_is_computed_once(cases, root):
     over = {"scheme.t_acc": [0.4, 0.4, 0.4], "network.delay_steps": [1, 1, 2]}
-    plan = sweep.plan_of(
+    plan = driver.plan_of(
         frozen(cases.tiny(), over=over, design="list"), root, cases.quick
     )
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
-    result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+    result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert (result.points, result.done, result.computed) == (3, 3, 2)
     table = read_results(result.folder)
     values = [list(table[table.point == p].value) for p in range(3)]
@@ -290,7 +293,7 @@ def test_a_key_that_comes_twice_is_computed_once(cases, root):
 
 def test_other_code_makes_other_points(cases, root, monkeypatch):
     first = cases.run(root)
-    monkeypatch.setattr(shards, "code_at_start", lambda: "another")
+    monkeypatch.setattr(shards, "sweep_code_at_start", lambda: "another")
     again = cases.run(root)
     assert again.folder == first.folder
     assert (again.computed, again.reused) == (24, 0)
@@ -298,42 +301,42 @@ def test_other_code_makes_other_points(cases, root, monkeypatch):
 
 def test_every_set_of_curves_is_trained_once(cases, root, monkeypatch):
     trained = []
-    real = runner.train
+    real = training.train
 
     def train(config, *rest):
         trained.append(config.seed)
         return real(config, *rest)
 
-    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(stages, "train", train)
     over = {"seed": [2023, 1], "scheme.t_acc": [0.3, 0.4], "security.levels": [32, 40]}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
-    ahead = sweep_forecast.forecast(plan, root, slots=1)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
+    ahead = forecast.forecast(plan, root, slots=1)
     assert (ahead.curve_sets, ahead.trainings, ahead.shards) == (2, 12, 4)
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
-    result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+    result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert result.done == 8
     assert trained == [2023, 1]
     assert len(list((root / "curves").iterdir())) == 2
     table = read_results(result.folder).drop_duplicates("point")
     assert list(table.seed) == [2023] * 4 + [1] * 4
-    groups = sweep_store.count_points(SweepStore(result.folder))[1]
+    groups = counts.count_points(SweepStore(result.folder))[1]
     assert [counts.done for _, counts in groups] == [2, 2, 2, 2]
     assert "seed=1, security.levels=40" in groups[-1][0]
 
 
 def test_training_that_fails_takes_only_its_points(cases, root, monkeypatch):
-    real = runner.train
+    real = training.train
 
     def train(config, *rest):
         if config.seed == 1:
             raise FloatingPointError("diverged")
         return real(config, *rest)
 
-    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(stages, "train", train)
     over = {"seed": [1, 2023], "scheme.t_acc": [0.3, 0.4]}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
-    result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+    result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert (result.done, result.failed, result.unexpected) == (2, 2, 2)
     failed = read_results(result.folder).query("status == 'failed'")
     assert set(failed.error) == {"training: FloatingPointError: diverged"}
@@ -372,15 +375,15 @@ def test_failed_points_are_tried_again_when_asked(cases, root, whole, monkeypatc
     again = cases.run(root, cases.raises_once, retry_failed=True)
     # Those of 13, and the refused ones with them.
     assert (again.computed, again.done, again.failed) == (15, 18, 6)
-    assert results(again.folder) == results(whole)
+    assert bytes_of(again.folder) == bytes_of(whole)
     third = cases.run(root, cases.raises_once, retry_failed=True)
     assert (third.computed, third.done) == (6, 18)
-    assert results(again.folder) == results(whole)
+    assert bytes_of(again.folder) == bytes_of(whole)
 
 
 def test_points_that_do_not_fit_are_named_or_left_out(cases, root):
     over = {"network.provers": "4:8:1", "scheme.t_acc": "0.3,0.4"}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     with pytest.raises(ConfigError) as caught:
         plan.refuse_invalid()
     told = str(caught.value)
@@ -389,7 +392,7 @@ def test_points_that_do_not_fit_are_named_or_left_out(cases, root):
         assert line + "beta × provers must be whole" in told
     assert "--skip-invalid" in told
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
-    result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+    result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert (result.done, result.failed, result.left_out) == (4, 6, 6)
     table = read_results(result.folder)
     left = table[table.status == "failed"]
@@ -399,7 +402,7 @@ def test_points_that_do_not_fit_are_named_or_left_out(cases, root):
 
 def test_what_the_data_has_not_is_told_before_anything_is_computed(cases, root):
     over = {"training.eval_samples": [200, 601], "data.examples": [600, 100_000]}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     assert sorted(plan.invalid) == [1, 2, 3]
     assert "at most the 600 training examples" in plan.invalid[2]
     assert "data.examples must be at most" in plan.invalid[1]
@@ -412,7 +415,7 @@ def same_everywhere(cases, root, whole, executor: str, evaluate) -> None:
     with executors.workers(executor, jobs=2) as pool:
         result = cases.run(root, evaluate, pool)
     assert (result.done, result.failed) == (18, 6)
-    assert results(result.folder) == results(whole)
+    assert bytes_of(result.folder) == bytes_of(whole)
 
 
 def test_processes_find_the_same_bytes_also_when_one_is_killed(
@@ -431,11 +434,11 @@ def test_a_cluster_finds_the_same_bytes(cases, root, whole):
 
 @pytest.mark.slow
 def test_a_point_that_kills_its_workers_is_found(cases, root, monkeypatch):
-    monkeypatch.setattr(sweep, "_DEATHS", 1)  # each costs the start of a process
+    monkeypatch.setattr(driver, "_DEATHS", 1)  # each costs the start of a process
     over = {"network.delay_steps": [4, 13, 5]}
-    plan = sweep.plan_of(frozen(cases.tiny(), over=over), root, cases.dies_at_13)
+    plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.dies_at_13)
     with executors.workers("local", jobs=1) as pool:
-        result = sweep.run_sweep(plan, root, pool, lambda *_: None)
+        result = driver.run_sweep(plan, root, pool, lambda *_: None)
     assert (result.done, result.failed, result.unexpected) == (2, 1, 1)
     failed = read_results(result.folder).query("status == 'failed'")
     assert list(failed["network.delay_steps"]) == [13]
@@ -453,14 +456,14 @@ def test_the_real_figures_are_the_same_bytes_whoever_computes_them(
     for kind in ("serial", "local"):
         where = tmp_path / kind
         shutil.copytree(trained, where)
-        table = sweep.sweep(cases.tiny(), over, output=where, executor=kind, jobs=1)
+        table = driver.sweep(cases.tiny(), over, output=where, executor=kind, jobs=1)
         (folder,) = where.glob("sweep-*")
         assert set(table.status) == {"done"}
         assert table.quantity.nunique() > 5
-        found[kind] = results(folder)
+        found[kind] = bytes_of(folder)
     assert found["local"] == found["serial"]
     # A point's bytes do not depend on those beside it.
-    alone = sweep.sweep(
+    alone = driver.sweep(
         cases.tiny("sweep.shard=1"),
         over,
         output=shutil.copytree(trained, tmp_path / "1"),
@@ -480,13 +483,13 @@ def command(cases, root, tmp_path, monkeypatch):
     """`dpodl sweep` with the evaluator of the tests."""
     path = tmp_path / "tiny.toml"
     path.write_text(cases.tiny().to_toml())
-    real = sweep.plan_of
+    real = driver.plan_of
 
     def plan_of(config, root):
         evaluate = cases.raises_at_13 if cases.wrong else cases.quick
         return real(config, root, evaluate)
 
-    monkeypatch.setattr(sweep, "plan_of", plan_of)
+    monkeypatch.setattr(driver, "plan_of", plan_of)
 
     def run(*arguments):
         return call("sweep", path, "--output", root, "--executor", "serial", *arguments)
@@ -521,7 +524,7 @@ def test_the_commands_from_the_forecast_to_the_table(command, root, tmp_path):
         assert "a process is working on it" in call("status", folder).stdout
     csv = call("results", folder)
     assert csv.stdout_bytes == (
-        sweep_store.results_bytes(sweep_store.results_table(SweepStore(folder)), "csv")
+        results.results_bytes(results.results_table(SweepStore(folder)), "csv")
     )
     records = json.loads(call("results", folder, "--format", "json").stdout)
     assert [r["value"] for r in records] == list(read_results(folder).value)

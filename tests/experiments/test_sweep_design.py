@@ -5,11 +5,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from dpodl.experiments.config import Config, ConfigError, load_config, parse_config
-from dpodl.experiments.sections import parse_target
-from dpodl.experiments.sweep_design import Design, design_of, frozen, sweep_digest
-from hypothesis import given
-from hypothesis import strategies as st
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.hash_targets import parse_target
+from dpodl.experiments.config.loading import load_config, parse_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.sweep.design import Design, design_of, frozen, sweep_digest
+from hypothesis import given, strategies as st
 
 SMOKE = load_config("smoke")
 SPREAD = ("sobol", "halton", "latin")

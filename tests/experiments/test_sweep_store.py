@@ -10,22 +10,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dpodl.experiments import shards, sweep_store
-from dpodl.experiments.config import ConfigError, load_config
-from dpodl.experiments.points import Outcome
-from dpodl.experiments.store import exclusive
-from dpodl.experiments.sweep_design import design_of, frozen
-from dpodl.experiments.sweep_store import (
-    StoreError,
-    SweepStore,
-    count_points,
-    found_elsewhere,
-    parameters,
-    points_table,
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.store.locks import exclusive
+from dpodl.experiments.sweep import counts, points, shard_file
+from dpodl.experiments.sweep.counts import count_points
+from dpodl.experiments.sweep.design import design_of, frozen
+from dpodl.experiments.sweep.evaluation import Outcome
+from dpodl.experiments.sweep.points import parameters, points_table
+from dpodl.experiments.sweep.results import (
     read_results,
     results_bytes,
     results_frame,
     results_table,
+)
+from dpodl.experiments.sweep.store import (
+    StoreError,
+    SweepStore,
+    found_elsewhere,
     store_path,
 )
 
@@ -86,10 +88,10 @@ def store(config, tmp_path) -> SweepStore:
 
 def test_a_shard_holds_what_was_put_in():
     outcomes = [outcome(1.5), refused("no"), outcome(2.5, 0), outcome(3.5, 1)]
-    content = shards.encode(KEYS[:4], outcomes, unexpected=[1], attempt=3)
-    facts = shards.facts_of(content)
-    assert facts == shards.ShardFacts(tuple(KEYS[:4]), {1: "no"}, frozenset({1}), 3)
-    rows = shards.table_of(content).to_pylist()
+    content = shard_file.encode(KEYS[:4], outcomes, unexpected=[1], attempt=3)
+    facts = shard_file.facts_of(content)
+    assert facts == shard_file.ShardFacts(tuple(KEYS[:4]), {1: "no"}, frozenset({1}), 3)
+    rows = shard_file.table_of(content).to_pylist()
     assert [row.pop("place") for row in rows] == [0, 0, 3]
     assert math.isnan(rows[0].pop("at"))
     expected = dict(outcomes[0].rows[0])
@@ -98,35 +100,35 @@ def test_a_shard_holds_what_was_put_in():
     assert math.isnan(rows[0].pop("runs_effective"))
     assert rows[0].pop("warning") == ""
     assert rows[0] == expected
-    assert shards.encode(KEYS[:4], outcomes, unexpected=[1], attempt=3) == content
+    assert shard_file.encode(KEYS[:4], outcomes, unexpected=[1], attempt=3) == content
 
 
 def test_some_points_of_a_shard_are_as_if_they_had_been_alone():
     outcomes = [outcome(1.0), outcome(2.0, 3), refused("no"), outcome(4.0)]
-    content = shards.encode(KEYS[:4], outcomes)
-    assert shards.part_of(content, [1, 3]) == shards.encode(
+    content = shard_file.encode(KEYS[:4], outcomes)
+    assert shard_file.part_of(content, [1, 3]) == shard_file.encode(
         [KEYS[1], KEYS[3]], [outcomes[1], outcomes[3]]
     )
-    assert shards.part_of(content, range(4)) == content
+    assert shard_file.part_of(content, range(4)) == content
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100])
 def test_what_is_no_shard(content):
     with pytest.raises(ValueError, match="not a shard"):
-        shards.facts_of(content)
+        shard_file.facts_of(content)
     buffer = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}), buffer)
     with pytest.raises(ValueError, match="not a shard"):
-        shards.facts_of(buffer.getvalue())
+        shard_file.facts_of(buffer.getvalue())
 
 
 # ------------------------------------------------------------------ what is known
 
 
 def test_rows_beat_failures_and_later_failures_earlier_ones(store):
-    store.add(shards.encode(KEYS[:2], [refused("first"), refused("first")]))
-    store.add(shards.encode(KEYS[:2], [refused("second"), outcome(1.0)], attempt=2))
-    store.add(shards.encode(KEYS[1:2], [refused("third")], attempt=3))
+    store.add(shard_file.encode(KEYS[:2], [refused("first"), refused("first")]))
+    store.add(shard_file.encode(KEYS[:2], [refused("second"), outcome(1.0)], attempt=2))
+    store.add(shard_file.encode(KEYS[1:2], [refused("third")], attempt=3))
     for each in (store, SweepStore(store.path)):
         known = each.known()
         assert known[KEYS[0]].error == "second"
@@ -137,9 +139,9 @@ def test_rows_beat_failures_and_later_failures_earlier_ones(store):
 def test_a_reader_sees_new_shards_and_no_damaged_ones(store):
     reader = SweepStore(store.path)
     assert reader.known() == {}
-    store.add(shards.encode(KEYS[:1], [outcome(1.0)]))
+    store.add(shard_file.encode(KEYS[:1], [outcome(1.0)]))
     assert set(reader.known()) == {KEYS[0]}
-    store.add(shards.encode(KEYS[1:2], [outcome(1.0)]))
+    store.add(shard_file.encode(KEYS[1:2], [outcome(1.0)]))
     (path,) = set(store.path.glob("shards/*")) - {reader.known()[KEYS[0]].shard}
     path.write_bytes(path.read_bytes()[:-1])
     assert set(SweepStore(store.path).known()) == {KEYS[0]}
@@ -148,14 +150,14 @@ def test_a_reader_sees_new_shards_and_no_damaged_ones(store):
 
 
 def test_a_shard_under_another_name_is_none(store):
-    store.add(shards.encode(KEYS[:1], [outcome(1.0)]))
+    store.add(shard_file.encode(KEYS[:1], [outcome(1.0)]))
     (path,) = store.path.glob("shards/*")
     path.rename(path.with_name("mine.parquet"))
     assert SweepStore(store.path).known() == {}
 
 
 def test_points_of_other_sweeps(store, config, tmp_path):
-    store.add(shards.encode(KEYS[:3], [outcome(1.0), refused("no"), outcome(3.0)]))
+    store.add(shard_file.encode(KEYS[:3], [outcome(1.0), refused("no"), outcome(3.0)]))
     here = tmp_path / "sweep-other-0123456789"
     ((content, places),) = found_elsewhere(tmp_path, KEYS, beside=here)
     assert places == [0, 2]
@@ -224,7 +226,7 @@ def test_what_is_no_store(tmp_path):
 def test_notes_that_are_damaged_are_none(store, notes):
     (store.path / "provenance.json").write_text(notes)
     assert store.sessions() == []
-    assert sweep_store.rate(store.sessions()) is None
+    assert counts.rate(store.sessions()) is None
 
 
 def test_the_rate_is_that_of_the_last_who_computed(store):
@@ -236,7 +238,7 @@ def test_the_rate_is_that_of_the_last_who_computed(store):
             {"no": "notes"},
         ]
     )
-    assert sweep_store.rate(store.sessions()) == 2.0
+    assert counts.rate(store.sessions()) == 2.0
 
 
 # ------------------------------------------------------------------ the table
@@ -244,8 +246,8 @@ def test_the_rate_is_that_of_the_last_who_computed(store):
 
 @pytest.fixture
 def filled(store) -> SweepStore:
-    store.add(shards.encode(KEYS[3:5], [outcome(4.0), refused("not enough")]))
-    store.add(shards.encode(KEYS[:2], [outcome(1.0, 3), outcome(2.0, 0)]))
+    store.add(shard_file.encode(KEYS[3:5], [outcome(4.0), refused("not enough")]))
+    store.add(shard_file.encode(KEYS[:2], [outcome(1.0, 3), outcome(2.0, 0)]))
     return store
 
 
@@ -275,7 +277,7 @@ def test_nothing_is_known_of_points_that_are_not_tried(store):
 
 def test_counts(filled):
     total, groups = count_points(filled)
-    assert total == sweep_store.Counts(points=6, done=3, failed=1, todo=2)
+    assert total == counts.Counts(points=6, done=3, failed=1, todo=2)
     assert groups == [("a", (4, 3, 0, 1)), ("b", (2, 0, 1, 1))]
 
 
@@ -308,7 +310,7 @@ def test_the_same_points_give_the_same_bytes_however_they_are_kept(
         (KEYS[3], outcome(4.0)),
         (KEYS[0], outcome(1.0, 3)),
     ):
-        other.add(shards.encode([key], [what]))
+        other.add(shard_file.encode([key], [what]))
     one, two = (results_table(each) for each in (filled, other))
     assert results_bytes(one, kind) == results_bytes(two, kind)
 
@@ -323,10 +325,8 @@ def test_parameters_of_any_kind_have_a_column():
     }
     config = frozen(load_config("smoke", ["network.beta=0"]), over={"seed": [1]})
     design = design_of(config)._replace(axes=(), rows=((),))
-    assert sweep_store.parameter_names(design) == list(sweep_store._ALWAYS)
-    kinds = {
-        name: str(sweep_store._column(values).type) for name, values in over.items()
-    }
+    assert points.parameter_names(design) == list(points._ALWAYS)
+    kinds = {name: str(points._column(values).type) for name, values in over.items()}
     assert kinds == {
         "network.provers": "string",
         "menu": "string",

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import terminal
 from dpodl.experiments.cli import main
-from dpodl.experiments.terminal import progress_bars
+from dpodl.experiments.commands import terminal
+from dpodl.experiments.commands.terminal import progress_bars
 from rich.progress import Progress
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "dpodl"

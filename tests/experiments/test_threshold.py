@@ -4,11 +4,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from dpodl.analysis.lattice_race import persistence
-from dpodl.analysis.race import race
-from dpodl.experiments import evaluation
+from dpodl.analysis.race.fourier import persistence
+from dpodl.analysis.race.walk import race
 from dpodl.experiments.cli import main
-from dpodl.experiments.threshold import threshold_table
+from dpodl.experiments.pipeline import translation
+from dpodl.experiments.questions.threshold import threshold_table
 
 from .conftest import silent
 
@@ -36,13 +36,13 @@ def test_depth_helps_and_a_head_start_hurts(table):
 
 def test_the_share_is_the_root_of_the_configs_law(table, smoke):
     config = smoke.but(*CONFIG)
-    from dpodl.analysis.empirical import empirical_law
-    from dpodl.experiments.runner import train
+    from dpodl.analysis.block_time.empirical import empirical_law
+    from dpodl.experiments.pipeline.training import train
 
     curves = train(config, smoke.root, silent)
-    law = empirical_law(curves, evaluation.lottery_of(config, config.scheme))
+    law = empirical_law(curves, translation.lottery_of(config, config.scheme))
     beta = table.beta[3]
-    net = evaluation.network_of(config, law.law)
+    net = translation.network_of(config, law.law)
     provers = config.network.provers
     net = net._replace(honest=provers * (1 - beta), adversarial=provers * beta)
     (risk,) = persistence(race(net), [30])

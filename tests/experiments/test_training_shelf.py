@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dpodl.experiments import runner, state_store, store, sweep, training_shelf
-from dpodl.experiments.config import Config, load_config
-from dpodl.experiments.state_store import StateStore
-from dpodl.models.curves import CurveSet
+from dpodl.experiments.config.experiment import Config
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline import sources, stages, training, training_shelf
+from dpodl.experiments.store import files as store, state_store
+from dpodl.experiments.store.state_store import StateStore
+from dpodl.experiments.sweep import driver
+from dpodl.models.learning.curves import CurveSet
 
 SETTINGS = (
     "data.examples=600",
@@ -36,7 +39,7 @@ def config(looks: int, *settings: str, keep: bool = True) -> Config:
 
 
 def train(one: Config, root: Path) -> CurveSet:
-    return runner.train(one, root, lambda *_: None)
+    return training.train(one, root, lambda *_: None)
 
 
 def same(one: CurveSet, other: CurveSet) -> bool:
@@ -225,20 +228,20 @@ def test_killed_at_any_write_it_ends_in_the_same_bytes(root, whole, monkeypatch)
 )
 def test_what_curves_are_kept_under(setting, same_key):
     one, other = config(5), config(5, setting)
-    keys = [runner._curve_key(c, runner.config_dataset(c)) for c in (one, other)]
+    keys = [training._curve_key(c, stages.config_dataset(c)) for c in (one, other)]
     assert (keys[0] == keys[1]) == same_key
 
 
 @pytest.mark.parametrize("what", ["code", "library", "flags"])
 def test_states_of_another_build_are_not_used(what, root, whole, trained, monkeypatch):
     if what == "code":
-        real = runner._code_digests()
+        real = sources._code_digests()
         other = real | {"training": "0" * 64}
-        monkeypatch.setattr(runner, "_code_digests", lambda: other)
+        monkeypatch.setattr(stages, "_code_digests", lambda: other)
     elif what == "library":
-        monkeypatch.setattr(runner, "library_versions", lambda: {"flax": "0"})
+        monkeypatch.setattr(stages, "library_versions", lambda: {"flax": "0"})
     else:
-        monkeypatch.setattr(runner, "decisive_flags", lambda: ["--xla_fast=true"])
+        monkeypatch.setattr(stages, "decisive_flags", lambda: ["--xla_fast=true"])
     assert same(train(config(7), root), whole[12, 7])
     assert {first for _, first, _ in trained} == {0}
 
@@ -263,7 +266,7 @@ def test_a_sweep_over_horizons_trains_each_model_once(tmp_path, trained):
         keep=False,
     )
     over = {"training.horizon_steps": [EVERY * looks for looks in (3, 7, 5)]}
-    table = sweep.sweep(base, over=over, output=tmp_path, executor="serial")
+    table = driver.sweep(base, over=over, output=tmp_path, executor="serial")
     assert {call[1:] for call in trained} == {(0, 7)}
     assert sum(runs for runs, _, _ in trained) == 12
     assert len(list((tmp_path / "curves").iterdir())) == 1

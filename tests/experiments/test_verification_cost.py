@@ -3,15 +3,15 @@
 import math
 
 import pytest
-from dpodl.experiments.verification_cost import (
+from dpodl.experiments.mining.verification_cost import (
     COLUMNS,
     CostSetting,
     verification_cost,
 )
-from dpodl.models.architecture import HyperParameters
-from dpodl.models.curves import training_set
-from dpodl.models.data import load_dataset
-from dpodl.models.records import Build
+from dpodl.models.learning.architecture import HyperParameters
+from dpodl.models.learning.curves import training_set
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.scheme.records import Build
 
 BUILD = Build("1", "1", "cpu", "test", "", bytes(32))
 STEPS, LOOK = 80, 5

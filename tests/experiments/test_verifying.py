@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments import mining, verifying
-from dpodl.experiments.chain_closing import CLOSING, Closing, close
-from dpodl.experiments.chain_reading import read_chain
-from dpodl.experiments.chain_setting import Seeds
-from dpodl.experiments.chain_store import ChainError, ChainFolder
 from dpodl.experiments.cli import main
-from dpodl.experiments.config import load_config
-from dpodl.experiments.verifying import Pins, verify_chain
-from dpodl.models.build import ForeignBuild, this_build
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.encoding import encode
-from dpodl.models.records import (
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.mining import miner, verifying
+from dpodl.experiments.mining.closing import CLOSING, Closing, close
+from dpodl.experiments.mining.reading import read_chain
+from dpodl.experiments.mining.setting import Seeds
+from dpodl.experiments.mining.store import ChainError, ChainFolder
+from dpodl.experiments.mining.verifying import Pins, verify_chain
+from dpodl.models.chain.transactions import sign_block, tx_root
+from dpodl.models.scheme.build import ForeignBuild, this_build
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.records import (
     GENESIS,
     UNSIGNED,
     Block,
@@ -30,7 +31,6 @@ from dpodl.models.records import (
     Transfer,
     genesis_digest,
 )
-from dpodl.models.transactions import sign_block, tx_root
 
 from .forging import BOB, EVE, Forger, reclose, write_log
 from .mining_settings import SETTINGS
@@ -46,7 +46,7 @@ def config(*settings: str):
 def mined(tmp_path_factory) -> Path:
     """The chain that nobody changes."""
     root = tmp_path_factory.mktemp("chains")
-    return mining.mine(config("mining.blocks=2"), root, lambda status: None).folder
+    return miner.mine(config("mining.blocks=2"), root, lambda status: None).folder
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_closing_record_is_encoded_like_all_records():
 
 def test_keys_are_derived_or_secret(tmp_path):
     settings = config("mining.blocks=1", "mining.keys=secret")
-    result = mining.mine(settings, tmp_path, lambda status: None)
+    result = miner.mine(settings, tmp_path, lambda status: None)
     genesis = ChainFolder(result.folder).genesis()
     owners = {each.owner for each in genesis.allocations}
     assert not owners & set(Seeds(settings).owners())
@@ -242,12 +242,12 @@ def test_keys_are_derived_or_secret(tmp_path):
         file.read_bytes() for file in result.folder.rglob("*") if file.is_file()
     )
     # Who has the file goes on; who has not, cannot close the log in its name.
-    assert mining.mine(settings, tmp_path, lambda status: None).mined == 0
+    assert miner.mine(settings, tmp_path, lambda status: None).mined == 0
     reclose(result.folder)
     assert "not signed" in refused(result.folder)
     kept.unlink()
     with pytest.raises(ChainError, match="keys is missing"):
-        mining.mine(settings, tmp_path, lambda status: None)
+        miner.mine(settings, tmp_path, lambda status: None)
 
 
 def test_derived_keys_are_said_to_be_anybodys(mined):

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from dpodl.figures.parts.tables import Tables
 from dpodl.figures.style import styled
-from dpodl.figures.tables import Tables
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats

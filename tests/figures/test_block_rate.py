@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from dpodl.figures import block_rate
-from dpodl.figures.needs import Lacking
+from dpodl.figures.parts.needs import Lacking
 
 from .conftest import all_axes, rendered
 from .sweeps import interval, sweep

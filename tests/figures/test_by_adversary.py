@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from dpodl.figures import by_adversary
-from dpodl.figures.needs import Lacking
+from dpodl.figures.parts.needs import Lacking
 
 from .conftest import all_axes, everything_inside, rendered
 from .sweeps import interval, risk, sweep

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from dpodl.analysis.bounds import good_window
+from dpodl.analysis.bounds.rounds import good_window
 from dpodl.figures import decay
 
 from .conftest import all_axes, everything_inside, rendered

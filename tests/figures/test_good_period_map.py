@@ -1,6 +1,6 @@
 import pytest
 from dpodl.figures import good_period_map
-from dpodl.figures.needs import Lacking
+from dpodl.figures.parts.needs import Lacking
 from matplotlib.collections import QuadMesh
 
 from .conftest import all_axes, everything_inside, rendered

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from dpodl.analysis.bounds import nakamoto_approximation
-from dpodl.analysis.latency import guo_ren
+from dpodl.analysis.bounds.latency import guo_ren
+from dpodl.analysis.bounds.races import nakamoto_approximation
 from dpodl.figures import latency
 
 from .conftest import everything_inside, rendered

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from dpodl.figures import MORE_FIGURES, MORE_NAMES, NAMES
-from dpodl.figures.needs import NEEDS, lacking
+from dpodl.figures.parts.needs import NEEDS, lacking
+from dpodl.figures.parts.svg import save_svg
 from dpodl.figures.style import COLUMN_INCHES
-from dpodl.figures.svg import save_svg
 from matplotlib.text import Text
 
 from .conftest import all_axes, everything_inside, rendered

@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.figures.needs import Lacking
-from dpodl.figures.parameters import few, parameter, read_sweep, slice_of, swept
+from dpodl.figures.parts.needs import Lacking
+from dpodl.figures.parts.parameters import few, parameter, read_sweep, slice_of, swept
 
 from .sweeps import sweep
 

@@ -15,8 +15,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.figures import report, style
-from dpodl.figures.report_sweep import sweep_data
+from dpodl.figures import style
+from dpodl.figures.page import report
+from dpodl.figures.page.sweep import sweep_data
 from matplotlib.colors import to_hex
 
 HOSTILE = """</script><img src=x onerror="alert(1)"> 'q' {{data}} ]]>"""

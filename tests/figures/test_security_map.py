@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dpodl.figures import security_map
-from dpodl.figures.needs import Lacking
+from dpodl.figures.parts.needs import Lacking
 
 from .conftest import all_axes, everything_inside, rendered
 

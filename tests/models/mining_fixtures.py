@@ -8,12 +8,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from dpodl.models.architecture import Axis, Menu, Optimizer
-from dpodl.models.checkpoints import Opening, checkpoint, open_checkpoint
-from dpodl.models.curves import TrainingSet, training_set
-from dpodl.models.data import load_dataset
-from dpodl.models.ledger import Ledger, Published
-from dpodl.models.records import (
+from dpodl.models.chain.ledger import Ledger, Published
+from dpodl.models.chain.transactions import Key, sign_block, sign_mtx, tx_root
+from dpodl.models.learning.architecture import Axis, Menu, Optimizer
+from dpodl.models.learning.curves import TrainingSet, training_set
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.scheme.checkpoints import Opening, checkpoint, open_checkpoint
+from dpodl.models.scheme.records import (
     Allocation,
     Block,
     Build,
@@ -29,7 +30,7 @@ from dpodl.models.records import (
     Way,
     mtx_digest,
 )
-from dpodl.models.scheme import (
+from dpodl.models.scheme.scheme import (
     advance,
     bound_bytes,
     dataset_digest,
@@ -38,8 +39,7 @@ from dpodl.models.scheme import (
     prove,
     ticket,
 )
-from dpodl.models.states import Look, Tensors, tensors_digest
-from dpodl.models.transactions import Key, sign_block, sign_mtx, tx_root
+from dpodl.models.scheme.states import Look, Tensors, tensors_digest
 
 EXAMPLES, BATCH, EVAL_SAMPLES = 400, 32, 300
 STEPS_AN_EPOCH = 12  # 400 // 32

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from dpodl.models import architecture
-from dpodl.models.architecture import (
+from dpodl.models.learning import architecture
+from dpodl.models.learning.architecture import (
     Architecture,
     Axis,
     HyperParameters,

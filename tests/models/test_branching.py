@@ -8,12 +8,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from dpodl.models.architecture import hash_to_architecture, run_digest
-from dpodl.models.branching import _FIRST_DIGEST, branch_curves, first_reaching
-from dpodl.models.curves import CurveSettings, draw_runs
-from dpodl.models.records import Build, Way
-from dpodl.models.scheme import Training, advance, initialize, setup
-from dpodl.models.states import first_look
+from dpodl.models.learning.architecture import hash_to_architecture, run_digest
+from dpodl.models.learning.curves import CurveSettings, draw_runs
+from dpodl.models.scheme.branching import _FIRST_DIGEST, branch_curves, first_reaching
+from dpodl.models.scheme.records import Build, Way
+from dpodl.models.scheme.scheme import Training, advance, initialize, setup
+from dpodl.models.scheme.states import first_look
 
 from .mining_fixtures import (
     EVAL_SAMPLES,

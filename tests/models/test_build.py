@@ -5,16 +5,15 @@ import subprocess
 import sys
 
 import pytest
-from dpodl.models import build, scheme
-from dpodl.models.build import ForeignBuild, require_same_build, this_build
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.encoding import decode, encode
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import BUILD, Build
-from dpodl.models.scheme import verify
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.scheme import build, scheme
+from dpodl.models.scheme.build import ForeignBuild, require_same_build, this_build
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.encoding import decode, encode
+from dpodl.models.scheme.records import BUILD, Build
+from dpodl.models.scheme.scheme import verify
 
-from .mining_fixtures import BUILD as HERE
-from .mining_fixtures import Mine
+from .mining_fixtures import BUILD as HERE, Mine
 
 DIFFERENCES = {
     "jax": "0.0.1",
@@ -26,9 +25,9 @@ DIFFERENCES = {
 }
 
 _PROGRAM = """
-from dpodl.models.build import this_build
-from dpodl.models.encoding import encode
-from dpodl.models.records import BUILD
+from dpodl.models.scheme.build import this_build
+from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.records import BUILD
 print(encode(BUILD, this_build()).hex())
 """
 

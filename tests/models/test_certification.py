@@ -1,17 +1,17 @@
 """Which segments are run again: anchors, later draws, young and loose records."""
 
 import pytest
-from dpodl.models.certification import DEPTH, Duty, duties
-from dpodl.models.checkpoints import (
+from dpodl.models.chain.certification import DEPTH, Duty, duties
+from dpodl.models.chain.forgery import expected_work
+from dpodl.models.chain.transactions import sign_block
+from dpodl.models.scheme.checkpoints import (
     Rejected,
     challenge_seed,
     check_leaves,
     draw_challenges,
 )
-from dpodl.models.forgery import expected_work
-from dpodl.models.records import block_digest
-from dpodl.models.scheme import posthash, verify
-from dpodl.models.transactions import sign_block
+from dpodl.models.scheme.records import block_digest
+from dpodl.models.scheme.scheme import posthash, verify
 
 from .mining_fixtures import ALICE, BUILD, LOOK, SEGMENT, Mine
 
@@ -169,12 +169,12 @@ def test_a_convicted_pre_hash_is_refused_in_every_other_form(monkeypatch):
         judged.append(given)
         raise Rejected("training", "segment 0")
 
-    monkeypatch.setattr("dpodl.models.ledger.verify", judge)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", judge)
     for place in range(3):
         with pytest.raises(Rejected, match="training"):
             mine.ledger.add_block(forged(bytes([place]) * 32))
     assert len(judged) == 1
-    monkeypatch.setattr("dpodl.models.ledger.verify", verify)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", verify)
     another = mine.extend(mine.root, steps=LONG)
     assert another in mine.ledger.entries
 
@@ -187,10 +187,10 @@ def test_an_unbound_pre_hash_convicts_nobody(monkeypatch):
     def judge(*given, **settings):
         raise Rejected("training", "segment 0")
 
-    monkeypatch.setattr("dpodl.models.ledger.verify", judge)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", judge)
     with pytest.raises(Rejected):
         mine.ledger.add_block(sign_block(ALICE, mine.root, bad))
-    monkeypatch.setattr("dpodl.models.ledger.verify", verify)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", verify)
     assert mine.ledger.add_block(block).name == block_digest(block)
     assert mine.ledger.genesis.build == BUILD
 
@@ -209,6 +209,6 @@ def test_a_later_draw_reaches_the_mtxs_of_a_block(monkeypatch):
         salts.append(later)
         return verify(*given, later=later, **settings)
 
-    monkeypatch.setattr("dpodl.models.ledger.verify", judge)
+    monkeypatch.setattr("dpodl.models.chain.ledger.verify", judge)
     mine.ledger.add_block(block, later=bytes(31) + b"x")
     assert salts == [bytes(31) + b"x"] * 2

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from dpodl.models import scheme
-from dpodl.models.checkpoints import (
+from dpodl.models.scheme import scheme
+from dpodl.models.scheme.checkpoints import (
     Evidence,
     Opening,
     Rejected,
@@ -26,9 +26,9 @@ from dpodl.models.checkpoints import (
     open_checkpoint,
     segment_count,
 )
-from dpodl.models.encoding import encode
-from dpodl.models.merkle import root_of_path
-from dpodl.models.records import (
+from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.merkle import root_of_path
+from dpodl.models.scheme.records import (
     CHECKPOINT,
     HEADER,
     PROOF,
@@ -37,7 +37,7 @@ from dpodl.models.records import (
     Proof,
     Reference,
 )
-from dpodl.models.scheme import (
+from dpodl.models.scheme.scheme import (
     Instance,
     Training,
     initialize,
@@ -46,7 +46,7 @@ from dpodl.models.scheme import (
     setup,
     verify,
 )
-from dpodl.models.states import Look, Tensors, run_segment, tensors_digest
+from dpodl.models.scheme.states import Look, Tensors, run_segment, tensors_digest
 from scipy import stats
 
 from .mining_fixtures import (

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.models import curves
-from dpodl.models.architecture import (
+from dpodl.models.learning import curves
+from dpodl.models.learning.architecture import (
     Axis,
     HyperParameters,
     Initialization,
@@ -30,7 +30,7 @@ from dpodl.models.architecture import (
     hash_to_architecture,
     run_digest,
 )
-from dpodl.models.curves import (
+from dpodl.models.learning.curves import (
     CHUNK_RUNS,
     Bucket,
     CurveSet,
@@ -42,9 +42,9 @@ from dpodl.models.curves import (
     train_chunk,
     training_set,
 )
-from dpodl.models.data import load_dataset
-from dpodl.models.networks import build_network
-from dpodl.models.training import Curve, hyper_of, train_curve
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.learning.networks import build_network
+from dpodl.models.learning.training import Curve, hyper_of, train_curve
 
 EXAMPLES = 200
 BATCH = 16
@@ -175,7 +175,7 @@ OTHER_PROCESS = """
 import pickle, sys
 from concurrent.futures import ThreadPoolExecutor
 import jax
-from dpodl.models.curves import Bucket, train_chunk, training_set
+from dpodl.models.learning.curves import Bucket, train_chunk, training_set
 
 pixels, chunks, settings, devices = pickle.load(sys.stdin.buffer)
 assert len(jax.devices()) == 2

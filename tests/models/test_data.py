@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dpodl.models import data, mnist_10k
-from dpodl.models.data import DataError, Dataset, load_dataset, make_mnist_10k
+from dpodl.models.learning import data, mnist_10k
+from dpodl.models.learning.data import DataError, Dataset, load_dataset, make_mnist_10k
 
 Arrays = dict[str, np.ndarray]
 
@@ -228,7 +228,8 @@ def test_pins_are_the_published_ones() -> None:
 def test_loading_imports_neither_jax_nor_pooch() -> None:
     # In a process of its own: the test process has imported jax already.
     program = (
-        "import sys; from dpodl.models.data import load_dataset; load_dataset(); "
+        "import sys; from dpodl.models.learning.data import load_dataset\n"
+        "load_dataset(); "
         "print(sorted({'jax', 'pooch', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from dpodl.models.encoding import (
+from dpodl.models.scheme.encoding import (
     DIGEST,
     Choice,
     Codec,
@@ -31,8 +31,7 @@ from dpodl.models.encoding import (
     digest,
     encode,
 )
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 
 class Leaf(NamedTuple):

@@ -6,8 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from dpodl.models import files
-from dpodl.models.files import cache_folder, read_regular, user_path, write_atomically
+from dpodl.models.learning import files
+from dpodl.models.learning.files import (
+    cache_folder,
+    read_regular,
+    user_path,
+    write_atomically,
+)
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 

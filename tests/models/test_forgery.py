@@ -5,14 +5,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from dpodl.models.checkpoints import draw_challenges
-from dpodl.models.encoding import digest
-from dpodl.models.forgery import (
+from dpodl.models.chain.forgery import (
     Shape,
     challenges_needed,
     expected_work,
     ground_work,
 )
+from dpodl.models.scheme.checkpoints import draw_challenges
+from dpodl.models.scheme.encoding import digest
 
 SHAPES = [
     Shape.of(steps, 10) for steps in (5, 10, 15, 20, 25, 30, 55, 60, 65, 115, 120)

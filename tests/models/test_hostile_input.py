@@ -13,8 +13,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from dpodl.models.architecture import Axis, Menu, Optimizer, hash_to_architecture
-from dpodl.models.checkpoints import (
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.chain.transactions import (
+    Key,
+    block_message,
+    check_signature,
+    mtx_message,
+    score,
+    sign_block,
+    sign_mtx,
+    transfer,
+    tx_root,
+)
+from dpodl.models.learning.architecture import (
+    Axis,
+    Menu,
+    Optimizer,
+    hash_to_architecture,
+)
+from dpodl.models.learning.curves import TrainingSet, training_set
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.scheme.checkpoints import (
     Checkpoint,
     Opening,
     Rejected,
@@ -23,9 +42,7 @@ from dpodl.models.checkpoints import (
     draw_challenges,
     open_checkpoint,
 )
-from dpodl.models.curves import TrainingSet, training_set
-from dpodl.models.data import load_dataset
-from dpodl.models.encoding import (
+from dpodl.models.scheme.encoding import (
     Choice,
     Codec,
     EncodingError,
@@ -40,8 +57,7 @@ from dpodl.models.encoding import (
     decode,
     encode,
 )
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import (
+from dpodl.models.scheme.records import (
     BLOCK,
     GENESIS,
     MENU,
@@ -61,7 +77,7 @@ from dpodl.models.records import (
     block_digest,
     mtx_digest,
 )
-from dpodl.models.scheme import (
+from dpodl.models.scheme.scheme import (
     Instance,
     Solution,
     Training,
@@ -78,7 +94,7 @@ from dpodl.models.scheme import (
     verify_hashes,
     weight,
 )
-from dpodl.models.states import (
+from dpodl.models.scheme.states import (
     Look,
     Model,
     Tensors,
@@ -86,19 +102,7 @@ from dpodl.models.states import (
     parameters_of,
     tensors_digest,
 )
-from dpodl.models.transactions import (
-    Key,
-    block_message,
-    check_signature,
-    mtx_message,
-    score,
-    sign_block,
-    sign_mtx,
-    transfer,
-    tx_root,
-)
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 MINER, HELPER, PUBLISHER, EVE = (Key(bytes([n]) * 32) for n in range(1, 5))
 UNSIGNED = bytes(SIGNATURE_BYTES)

@@ -3,13 +3,20 @@
 import hashlib
 
 import pytest
-from dpodl.models import ledger as ledger_module
-from dpodl.models import scheme
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.ledger import Ledger, Published
-from dpodl.models.records import Block, Mtx, Reference, Weight, block_digest, mtx_digest
-from dpodl.models.scheme import weight
-from dpodl.models.transactions import score, sign_block, sign_mtx, transfer
+from dpodl.models.chain import ledger
+from dpodl.models.chain.ledger import Ledger, Published
+from dpodl.models.chain.transactions import score, sign_block, sign_mtx, transfer
+from dpodl.models.scheme import scheme
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.records import (
+    Block,
+    Mtx,
+    Reference,
+    Weight,
+    block_digest,
+    mtx_digest,
+)
+from dpodl.models.scheme.scheme import weight
 
 from .mining_fixtures import (
     ALICE,
@@ -120,7 +127,7 @@ def test_a_record_is_judged_once(monkeypatch):
     mtx = mine.mtx(mine.root)
     entry, published = mine.ledger.add_block(good), mine.ledger.add_mtx(mtx)
     refused(mine, bad, "accuracy")
-    monkeypatch.setattr(ledger_module, "verify", None)
+    monkeypatch.setattr(ledger, "verify", None)
     assert mine.ledger.add_block(good) is entry
     assert mine.ledger.add_mtx(mtx) is published
     refused(mine, bad, "accuracy")
@@ -701,7 +708,7 @@ def test_the_genesis_is_no_model():
 
 
 def test_a_lineage_has_an_end(monkeypatch):
-    monkeypatch.setattr(ledger_module, "MAXIMUM_REFERENCES", 2)
+    monkeypatch.setattr(ledger, "MAXIMUM_REFERENCES", 2)
     mine = Mine()
     first = mine.offer(mine.root)
     second = mine.offer(mine.root, first)
@@ -733,7 +740,7 @@ def test_blocks_are_refused_cheaply_before_they_are_run(monkeypatch):
 
 def test_another_signature_makes_no_other_record(monkeypatch):
     """A signer can make many valid ones; here all of them pass."""
-    monkeypatch.setattr(ledger_module, "check_signature", lambda *_: None)
+    monkeypatch.setattr(ledger, "check_signature", lambda *_: None)
     mine = Mine()
     other = Ledger(mine.ledger.genesis, mine.data, mine.archive, BUILD)
     model = mine.offer(mine.root)

@@ -5,7 +5,8 @@ ledger accepted under the step rule and the reference rule.
 """
 
 import pytest
-from dpodl.models.checkpoints import (
+from dpodl.models.chain.transactions import sign_block, tx_root
+from dpodl.models.scheme.checkpoints import (
     Rejected,
     challenge_seed,
     checkpoint,
@@ -13,10 +14,9 @@ from dpodl.models.checkpoints import (
     draw_challenges,
     segment_count,
 )
-from dpodl.models.records import Header, Proof
-from dpodl.models.scheme import advance, initialize, prehash, setup, verify
-from dpodl.models.states import Look, model_digest
-from dpodl.models.transactions import sign_block, tx_root
+from dpodl.models.scheme.records import Header, Proof
+from dpodl.models.scheme.scheme import advance, initialize, prehash, setup, verify
+from dpodl.models.scheme.states import Look, model_digest
 
 from .mining_fixtures import (
     ALICE,

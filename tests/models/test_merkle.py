@@ -4,9 +4,8 @@ import hashlib
 from functools import cache
 
 import pytest
-from dpodl.models.merkle import inclusion_path, merkle_root, root_of_path
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dpodl.models.scheme.merkle import inclusion_path, merkle_root, root_of_path
+from hypothesis import given, settings, strategies as st
 
 # The test tree of RFC 6962's reference implementation, and its roots for 0 … 8 leaves.
 LEAVES = tuple(

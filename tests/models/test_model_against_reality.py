@@ -12,24 +12,26 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.agreement import (
-    Chains,
+from dpodl.analysis.agreement.chains import Chains, observed_chain, simulated_chains
+from dpodl.analysis.agreement.comparison import (
     Comparison,
     compare_chains,
     compare_domination,
     compare_winners,
     compare_with_law,
-    domination,
-    observed_chain,
-    race,
-    simulated_chains,
 )
-from dpodl.analysis.block_time import BlockTimeLaw, fastest_of_speeds
-from dpodl.analysis.empirical import Lottery, bootstrap_laws, empirical_law
-from dpodl.analysis.simulation import network, simulate
-from dpodl.models.architecture import Axis, Menu, Optimizer
-from dpodl.models.build import this_build
-from dpodl.models.curves import (
+from dpodl.analysis.agreement.named_race import domination, race
+from dpodl.analysis.block_time.empirical import Lottery, bootstrap_laws, empirical_law
+from dpodl.analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
+from dpodl.analysis.simulation.levels import network, simulate
+from dpodl.models.chain.archive import MemoryArchive
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.chain.prover import Prover
+from dpodl.models.chain.strategies.base import Honest
+from dpodl.models.chain.transactions import Key
+from dpodl.models.chain.world import Clock, World
+from dpodl.models.learning.architecture import Axis, Menu, Optimizer
+from dpodl.models.learning.curves import (
     CurveSet,
     CurveSettings,
     chunk_runs,
@@ -37,13 +39,10 @@ from dpodl.models.curves import (
     train_chunk,
     training_set,
 )
-from dpodl.models.data import load_dataset
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import Genesis, Parameters, Task
-from dpodl.models.scheme import Retry, dataset_digest
-from dpodl.models.strategies import Honest
-from dpodl.models.transactions import Key
-from dpodl.models.world import Clock, MemoryArchive, Prover, World
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.scheme.build import this_build
+from dpodl.models.scheme.records import Genesis, Parameters, Task
+from dpodl.models.scheme.scheme import Retry, dataset_digest
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.models.networks import (
+from dpodl.models.learning.networks import (
     build_network,
     forward_operations,
     initial_parameters,

@@ -5,9 +5,9 @@ import threading
 import jax
 import numpy as np
 import pytest
-from dpodl.models import pins
-from dpodl.models.curves import draw_runs, train_chunk, training_set
-from dpodl.models.pins import PINNED, decisive_flags, pinned, seed_key
+from dpodl.models.learning import pins
+from dpodl.models.learning.curves import draw_runs, train_chunk, training_set
+from dpodl.models.learning.pins import PINNED, decisive_flags, pinned, seed_key
 
 from .test_curves import SETTINGS, Bucket, menu, pixels
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dpodl.models import records
-from dpodl.models.architecture import Axis, HyperParameters, Menu, Optimizer
-from dpodl.models.encoding import (
+from dpodl.models.learning.architecture import Axis, HyperParameters, Menu, Optimizer
+from dpodl.models.scheme import records
+from dpodl.models.scheme.encoding import (
     Choice,
     EncodingError,
     Fixed,
@@ -30,7 +30,7 @@ from dpodl.models.encoding import (
     digest,
     encode,
 )
-from dpodl.models.records import (
+from dpodl.models.scheme.records import (
     BLOCK,
     CHECKPOINT,
     GENESIS,
@@ -58,8 +58,7 @@ from dpodl.models.records import (
     unsigned_block,
     unsigned_mtx,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 VECTORS = Path(__file__).parents[1] / "reference" / "encoding_vectors.txt"
 LONGEST_HEX = 400

@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
-from dpodl.models import replay
-from dpodl.models.checkpoints import checkpoint
-from dpodl.models.deferred import Deferred
-from dpodl.models.replay import Seen, advance_noted, training_name
-from dpodl.models.scheme import Training, advance, initialize, prove, setup, ticket
-from dpodl.models.states import model_digest, parameters_of, tensors_digest
+from dpodl.models.chain import replay
+from dpodl.models.chain.replay import Seen, advance_noted, training_name
+from dpodl.models.scheme.checkpoints import checkpoint
+from dpodl.models.scheme.deferred import Deferred
+from dpodl.models.scheme.scheme import (
+    Training,
+    advance,
+    initialize,
+    prove,
+    setup,
+    ticket,
+)
+from dpodl.models.scheme.states import model_digest, parameters_of, tensors_digest
 
 from .mining_fixtures import BUILD, PARAMETERS, mnist, task
 

@@ -13,9 +13,10 @@ from itertools import count, islice
 
 import numpy as np
 import pytest
-from dpodl.models import scheme
-from dpodl.models.architecture import hash_to_architecture
-from dpodl.models.checkpoints import (
+from dpodl.models.learning.architecture import hash_to_architecture
+from dpodl.models.learning.curves import training_set
+from dpodl.models.scheme import scheme
+from dpodl.models.scheme.checkpoints import (
     Rejected,
     challenge_seed,
     checkpoint,
@@ -23,9 +24,8 @@ from dpodl.models.checkpoints import (
     draw_challenges,
     open_checkpoint,
 )
-from dpodl.models.curves import training_set
-from dpodl.models.encoding import encode
-from dpodl.models.records import (
+from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.records import (
     CHECKPOINT,
     PROOF,
     REFERENCE,
@@ -34,7 +34,7 @@ from dpodl.models.records import (
     Reference,
     Weight,
 )
-from dpodl.models.scheme import (
+from dpodl.models.scheme.scheme import (
     Instance,
     Solution,
     Training,
@@ -54,7 +54,7 @@ from dpodl.models.scheme import (
     verify,
     weight,
 )
-from dpodl.models.states import (
+from dpodl.models.scheme.states import (
     Look,
     Model,
     first_look,

@@ -12,12 +12,13 @@ from itertools import combinations
 import jax
 import numpy as np
 import pytest
-from dpodl.models.architecture import HyperParameters, Initialization
-from dpodl.models.curves import Bucket, CurveSettings, train_chunk
-from dpodl.models.encoding import encode
-from dpodl.models.networks import build_network
-from dpodl.models.records import HYPER_PARAMETERS
-from dpodl.models.states import (
+from dpodl.models.learning.architecture import HyperParameters, Initialization
+from dpodl.models.learning.curves import Bucket, CurveSettings, train_chunk
+from dpodl.models.learning.networks import build_network
+from dpodl.models.learning.training import evaluation_sample, hyper_of, pixels
+from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.records import HYPER_PARAMETERS
+from dpodl.models.scheme.states import (
     Look,
     Model,
     Tensors,
@@ -27,7 +28,6 @@ from dpodl.models.states import (
     run_segment,
     tensors_digest,
 )
-from dpodl.models.training import evaluation_sample, hyper_of, pixels
 
 from .mining_fixtures import BATCH, EVAL_SAMPLES, LOOK, STEPS_AN_EPOCH, mnist
 

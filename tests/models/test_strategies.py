@@ -9,23 +9,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from dpodl.models.architecture import Initialization
-from dpodl.models.checkpoints import detection_probability
-from dpodl.models.records import Block, Mtx, block_digest, mtx_digest
-from dpodl.models.scheme import Training
-from dpodl.models.states import Look, model_digest
-from dpodl.models.strategies import (
-    CrossSlotNew,
-    CrossSlotOld,
-    Equivocate,
-    ForgedCheckpoints,
-    Honest,
-    PostHashGrinding,
-    PreHashGrinding,
-    Relabel,
-    WithheldMtx,
-)
-from dpodl.models.world import Clock
+from dpodl.models.chain.strategies.base import Honest
+from dpodl.models.chain.strategies.cross_slot import CrossSlotNew, CrossSlotOld
+from dpodl.models.chain.strategies.grinding import PostHashGrinding, PreHashGrinding
+from dpodl.models.chain.strategies.hidden import ForgedCheckpoints, WithheldMtx
+from dpodl.models.chain.strategies.unbound import Equivocate, Relabel
+from dpodl.models.chain.world import Clock
+from dpodl.models.learning.architecture import Initialization
+from dpodl.models.scheme.checkpoints import detection_probability
+from dpodl.models.scheme.records import Block, Mtx, block_digest, mtx_digest
+from dpodl.models.scheme.scheme import Training
+from dpodl.models.scheme.states import Look, model_digest
 from scipy import stats
 
 from .worlds import (

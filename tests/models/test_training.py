@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from dpodl.models import training
-from dpodl.models.architecture import HyperParameters, Initialization
-from dpodl.models.data import load_dataset
-from dpodl.models.networks import build_network
-from dpodl.models.training import (
+from dpodl.models.learning import training
+from dpodl.models.learning.architecture import HyperParameters, Initialization
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.learning.networks import build_network
+from dpodl.models.learning.training import (
     Curve,
     Hyper,
     TrainState,

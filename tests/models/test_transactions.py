@@ -5,20 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.encoding import digest, encode
-from dpodl.models.merkle import merkle_root
-from dpodl.models.records import (
-    TRANSACTION,
-    Block,
-    Header,
-    Mtx,
-    Proof,
-    Score,
-    Transaction,
-    Transfer,
-)
-from dpodl.models.transactions import (
+from dpodl.models.chain.transactions import (
     Accounts,
     Key,
     apply_transactions,
@@ -34,8 +21,20 @@ from dpodl.models.transactions import (
     transfer,
     tx_root,
 )
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.encoding import digest, encode
+from dpodl.models.scheme.merkle import merkle_root
+from dpodl.models.scheme.records import (
+    TRANSACTION,
+    Block,
+    Header,
+    Mtx,
+    Proof,
+    Score,
+    Transaction,
+    Transfer,
+)
+from hypothesis import example, given, settings, strategies as st
 
 GENESIS, OTHER_GENESIS = bytes([1]) * 32, bytes([2]) * 32
 ALICE, BOB, EVE = (Key(bytes([n]) * 32) for n in (1, 2, 3))

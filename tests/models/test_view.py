@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dpodl.models import ledger
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.encoding import digest
-from dpodl.models.ledger import Ledger, Published
-from dpodl.models.records import Block, Mtx, Weight, block_digest, mtx_digest
-from dpodl.models.strategies import Honest, choose_reference
-from dpodl.models.transactions import sign_block
-from dpodl.models.view import View
+from dpodl.models.chain import ledger
+from dpodl.models.chain.ledger import Ledger, Published
+from dpodl.models.chain.strategies.base import Honest, choose_reference
+from dpodl.models.chain.transactions import sign_block
+from dpodl.models.chain.view import View
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.encoding import digest
+from dpodl.models.scheme.records import Block, Mtx, Weight, block_digest, mtx_digest
 
 from .mining_fixtures import ALICE, BOB, BUILD, CAROL, EVAL_SAMPLES, Mine, task
 

@@ -8,10 +8,8 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from dpodl.models.checkpoints import Rejected
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import Allocation
-from dpodl.models.transactions import (
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.chain.transactions import (
     Accounts,
     Key,
     apply_transactions,
@@ -19,6 +17,8 @@ from dpodl.models.transactions import (
     transfer,
     weak_key,
 )
+from dpodl.models.scheme.checkpoints import Rejected
+from dpodl.models.scheme.records import Allocation
 
 from .mining_fixtures import ALICE, BUILD, MemoryArchive, Mine
 

@@ -4,16 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
-from dpodl.models.curves import Bucket
-from dpodl.models.encoding import digest, encode
-from dpodl.models.ledger import Ledger
-from dpodl.models.records import BLOCK, Header, Weight, mtx_digest
-from dpodl.models.scheme import solve, weight
-from dpodl.models.states import count_correct
-from dpodl.models.strategies import Honest, Letter
-from dpodl.models.transactions import Key, transfer, tx_root
-from dpodl.models.view import View
-from dpodl.models.world import Clock, Publisher, World
+from dpodl.models.chain.ledger import Ledger
+from dpodl.models.chain.strategies.base import Honest, Letter
+from dpodl.models.chain.transactions import Key, transfer, tx_root
+from dpodl.models.chain.view import View
+from dpodl.models.chain.world import Clock, Publisher, World
+from dpodl.models.learning.curves import Bucket
+from dpodl.models.scheme.encoding import digest, encode
+from dpodl.models.scheme.records import BLOCK, Header, Weight, mtx_digest
+from dpodl.models.scheme.scheme import solve, weight
+from dpodl.models.scheme.states import count_correct
 from scipy import stats
 
 from .worlds import (

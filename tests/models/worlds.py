@@ -9,24 +9,18 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from dpodl.models.architecture import Axis, Menu, Optimizer
-from dpodl.models.curves import TrainingSet, training_set
-from dpodl.models.data import load_dataset
-from dpodl.models.ledger import Ledger, Published
-from dpodl.models.records import Block, Build, Genesis, Parameters, Task
-from dpodl.models.scheme import dataset_digest
-from dpodl.models.states import Model
-from dpodl.models.strategies import Honest
-from dpodl.models.transactions import Key
-from dpodl.models.world import (
-    Clock,
-    Happening,
-    MemoryArchive,
-    Prover,
-    Publisher,
-    World,
-    prover_key,
-)
+from dpodl.models.chain.archive import MemoryArchive
+from dpodl.models.chain.ledger import Ledger, Published
+from dpodl.models.chain.prover import Prover, prover_key
+from dpodl.models.chain.strategies.base import Honest
+from dpodl.models.chain.transactions import Key
+from dpodl.models.chain.world import Clock, Happening, Publisher, World
+from dpodl.models.learning.architecture import Axis, Menu, Optimizer
+from dpodl.models.learning.curves import TrainingSet, training_set
+from dpodl.models.learning.data import load_dataset
+from dpodl.models.scheme.records import Block, Build, Genesis, Parameters, Task
+from dpodl.models.scheme.scheme import dataset_digest
+from dpodl.models.scheme.states import Model
 
 EXAMPLES, BATCH, EVAL_SAMPLES = 1000, 32, 250
 LOOK, SEGMENT, HORIZON = 10, 20, 600

@@ -1,0 +1,162 @@
+"""The setting of an attack: a network, the scheme's numbers, and the evidence.
+
+Everything an attack's laws come from is in one value, so that a bootstrap is a function
+from settings to settings and every attack is measured anew under each resample.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ...models.learning.curves import CurveSet
+from ...models.scheme.branching import Branches
+from ..block_time.empirical import EmpiricalLaw, Lottery, accuracy_error, empirical_law
+
+
+class Setting(NamedTuple):
+    """A network under the scheme, with the evidence its laws come from.
+
+    Attributes:
+        curves: Learning curves of fresh runs.
+        lottery: T_acc, p_1, p_2, hash rate, retry policy.
+        provers: n.
+        beta: β; βn is whole.
+        delay_steps: Δ.
+        runs: Which original run each curve is (a resample repeats some).
+        step_costs: c_i of each run; None: all 1.
+        warm: Measured warm starts from models of accuracy ≥ T_acc, a block's; None:
+            such a model is taken to stay above T_acc at every look.
+        mtx: Measured warm starts from models below T_acc, an mtx's; None: not known.
+        s_min: S_min.
+        checkpoint_every: Steps of a segment, whole looks; None: one look.
+        challenges: q.
+    """
+
+    curves: CurveSet
+    lottery: Lottery
+    provers: int
+    beta: float
+    delay_steps: float
+    runs: Int[np.ndarray, " runs"]
+    step_costs: Float[np.ndarray, " runs"] | None = None
+    warm: Branches | None = None
+    mtx: Branches | None = None
+    s_min: int = 0
+    checkpoint_every: int | None = None
+    challenges: int = 2
+
+    @property
+    def adversarial(self) -> int:
+        """n_a = βn."""
+        return round(self.beta * self.provers)
+
+    @property
+    def honest(self) -> int:
+        """n_h = n − n_a."""
+        return self.provers - self.adversarial
+
+    @property
+    def check_every(self) -> int:
+        """Steps between two looks."""
+        return int(self.curves.steps[0])
+
+
+def setting(
+    curves: CurveSet,
+    lottery: Lottery,
+    *,
+    provers: int,
+    beta: float,
+    delay_steps: float,
+    step_costs: np.ndarray | None = None,
+    **others,
+) -> Setting:
+    """A setting of all runs.
+
+    Raises:
+        ValueError: If β is not in (0, 1) or βn is not a whole number ≥ 1.
+    """
+    adversarial = round(beta * provers)
+    if not (0 < beta < 1 and adversarial and abs(adversarial - beta * provers) < 1e-6):
+        raise ValueError(
+            f"beta × provers must be a whole number from 1 to {provers - 1}, got "
+            f"{beta:g} × {provers}"
+        )
+    runs = np.arange(len(curves.initializations))
+    return Setting(
+        curves, lottery, provers, beta, delay_steps, runs, step_costs, **others
+    )
+
+
+def resampled(base: Setting, seed: int) -> Setting:
+    """The setting with its runs drawn again, with replacement.
+
+    As ``empirical.bootstrap_laws``: a drawn run's accuracies are also shifted by one
+    error of the evaluation sample. Warm starts are drawn by the run they come from,
+    all branches of a run together, independently of the fresh runs.
+    """
+    generator = np.random.default_rng(seed)
+    count = len(base.runs)
+    drawn = generator.integers(count, size=count)
+    shift = _shift(generator, base.curves, base.lottery.t_acc, count)
+    again = base._replace(
+        curves=selected(base.curves, drawn, shift),
+        runs=base.runs[drawn],
+        step_costs=None if base.step_costs is None else base.step_costs[drawn],
+    )
+    return again._replace(
+        warm=_resampled_branches(base.warm, generator, base.lottery.t_acc),
+        mtx=_resampled_branches(base.mtx, generator, base.lottery.t_acc),
+    )
+
+
+def ticketed(curves: CurveSet, due: np.ndarray) -> CurveSet:
+    """Curves whose looks before ``due`` steps (one number a run) are no tickets."""
+    counted = curves.steps[None, :] >= np.asarray(due)[:, None]
+    return curves._replace(correct=np.where(counted, curves.correct, 0))
+
+
+def plain(at: Setting) -> EmpiricalLaw:
+    """X: a fresh model for each block, S_min steps at least.
+
+    Raises:
+        Refused: If the runs cannot support a law, or none may make a block.
+    """
+    due = np.full(len(at.runs), at.s_min)
+    return empirical_law(ticketed(at.curves, due), at.lottery, step_costs=at.step_costs)
+
+
+def selected(
+    curves: CurveSet, rows: np.ndarray, shift: np.ndarray | None = None
+) -> CurveSet:
+    """Some of the curves, counts shifted by so many examples (one number a row)."""
+    correct = curves.correct[rows]
+    if shift is not None:
+        correct = correct + np.rint(shift).astype(correct.dtype)
+    return curves._replace(
+        initializations=tuple(curves.initializations[i] for i in rows),
+        correct=correct,
+        loss=curves.loss[rows],
+    )
+
+
+def _resampled_branches(warm: Branches | None, generator, t_acc) -> Branches | None:
+    if warm is None:
+        return None
+    origins = np.unique(warm.origins)
+    chosen = generator.choice(origins, size=len(origins))
+    rows = np.concatenate([np.flatnonzero(warm.origins == each) for each in chosen])
+    return warm._replace(
+        curves=selected(
+            warm.curves, rows, _shift(generator, warm.curves, t_acc, len(rows))
+        ),
+        origins=warm.origins[rows],
+        reference_steps=warm.reference_steps[rows],
+        reference_correct=warm.reference_correct[rows],
+    )
+
+
+def _shift(generator, curves: CurveSet, t_acc: float, rows: int) -> np.ndarray | None:
+    error = accuracy_error(curves, t_acc) * curves.eval_samples
+    return error * generator.standard_normal((rows, 1)) if error else None

@@ -1,0 +1,448 @@
+"""The table attack × mitigation: depth, rates, quality, verdict, with their intervals.
+
+Notation (security.md §3–5):
+    k(ε)         smallest depth with Pr[violation at depth k] ≤ ε   ``Row.depths``
+    n_a, n_h     corrupted and honest provers
+    A, H         fastest of n_a under the attack; fastest of n_h
+    1/E[A]       the private chain's growth, blocks per unit of time
+    1/(E[H]+Δ)   the public chain's, where every level waits for Δ
+
+A depth is infinite where the private chain outgrows the public one. What a row holds
+and how its verdict comes about is in ``attack_rows.py``.
+"""
+
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Key
+
+from ..block_time.effective_runs import network as network_basis, run_laws
+from ..block_time.law import fastest_of, mean
+from ..block_time.tilt import log_moment
+from ..estimation.estimate import Estimate, Refused
+from ..estimation.training_error import Basis, training_interval
+from ..good_periods.windows import RoundRates
+from ..race.fourier import smallest_depths
+from ..race.threshold import race_threshold
+from ..race.walk import Race, bounded, outgrows, race, tilts
+from ..simulation.levels import Network
+from . import attack as attacks, grinding, warm
+from .attack import Attack
+from .balancing import Balance, balance
+from .chains import ChainFigures, chain_figures, expected_rates
+from .policies import POLICIES, reference_policy
+from .rows import Effort, Row, interval, judge, refused_row, whole
+from .situation import Setting, plain, resampled, ticketed
+from .sm1 import sm1_revenue
+
+TARGETS = (1e-3, 1e-9, 2.0**-40)
+_EFFORT = Effort()
+Build = Callable[[Setting], Attack]
+
+
+class _Figures(NamedTuple):
+    """What one law of the runs gives: k by ε, why others are missing, and rates."""
+
+    depths: dict[float, float]
+    refusal: str
+    attacker_rate: float
+    public_rate: float
+
+
+class _Job(NamedTuple):
+    """What all rows share; many rows are the same race, which is solved once."""
+
+    key: Key[Array, ""]
+    at: Setting
+    others: list[Setting]
+    targets: tuple[float, ...]
+    effort: Effort
+    figures: dict[bytes, _Figures]
+    chains: dict[bytes, ChainFigures]
+    expected: dict[int, RoundRates | None]
+    basis: Basis
+
+
+def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
+    return {on: functools.partial(build, on=on, **options) for on in (False, True)}
+
+
+def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
+    """Every attack that is a block-time law, by name: mitigation off, then on.
+
+    Args:
+        rarer_prehash: Factor on p_1 that stands for the mitigation of its grinding.
+    """
+    switched = {
+        "grind_posthash": _switched(grinding.grind_posthash),
+        "cross_slot_new (mtx)": _switched(warm.cross_slot_new, kind="mtx"),
+        "cross_slot_new (block)": _switched(warm.cross_slot_new, kind="block"),
+        "cross_slot_old": _switched(warm.cross_slot_old),
+        "reference_relay": _switched(warm.reference_relay),
+        "surplus_reference": _switched(warm.surplus_reference),
+        "withheld_mtx": _switched(warm.withheld_mtx),
+        "forged_checkpoints": _switched(warm.forged_checkpoints),
+        "relabel": _switched(attacks.relabel),
+        "equivocate": _switched(attacks.equivocate),
+    }
+    policies = {
+        f"reference_policy ({policy})": _switched(reference_policy, policy=policy)
+        for policy in POLICIES
+    }
+    return {
+        "private": [attacks.private],
+        "private, pre-mined": [functools.partial(attacks.private, premined=True)],
+        "grind_prehash": [
+            grinding.grind_prehash,
+            functools.partial(grinding.grind_prehash, rarer=rarer_prehash),
+        ],
+        **{name: list(both.values()) for name, both in (switched | policies).items()},
+    }
+
+
+def attack_table(
+    key: Key[Array, ""],
+    at: Setting,
+    *,
+    targets: Sequence[float] = TARGETS,
+    effort: Effort = _EFFORT,
+    seed: int = 0,
+    rarer_prehash: float = 1 / 16,
+    only: Collection[str] | None = None,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> list[Row]:
+    """All attacks on a setting, each with its mitigation off and on.
+
+    Args:
+        key: Fixes the simulations (quality, SM1); all rows share it.
+        at: Curves, lottery, network, rules' numbers, measured warm starts.
+        targets: ε; the first decides the verdict.
+        effort: Resamples and replicas.
+        seed: Fixes the resamples.
+        rarer_prehash: As ``attack_builders``.
+        only: Names of ``attack_builders`` that are asked for; None: every attack.
+        progress: Told how many rows are done.
+
+    Raises:
+        ValueError: If a target is not in (0, 1).
+        Refused: If the runs cannot support the honest law itself.
+    """
+    if not targets or not all(0 < each < 1 for each in targets):
+        raise ValueError(f"targets must be in (0, 1), got {list(targets)}")
+    law = plain(at).law
+    others = [resampled(at, seed + i) for i in range(effort.resamples)]
+    counted = run_laws(
+        ticketed(at.curves, np.full(len(at.runs), at.s_min)),
+        at.lottery,
+        law,
+        step_costs=at.step_costs,
+    )
+    basis = network_basis(counted, at.honest, at.adversarial)
+    job = _Job(key, at, others, tuple(targets), effort, {}, {}, {}, basis)
+    builders = attack_builders(rarer_prehash=rarer_prehash)
+    if only is not None:
+        builders = {name: builders[name] for name in only}
+    total = sum(map(len, builders.values())) + 2 * (only is None)
+    rows: list[Row] = []
+
+    def add(row: Row) -> None:
+        rows.append(row)
+        progress("attacking", len(rows), total)
+
+    for name, builds in builders.items():
+        for place, build in enumerate(builds):
+            add(_law_row(job, name, place == 1, build))
+    if only is None:
+        add(_selfish_row(job))
+        add(_balance_row(job))
+    return rows
+
+
+def depths_of(
+    attack: Attack, at: Setting, targets: Sequence[float], *, ties_win: bool = True
+) -> tuple[float, ...]:
+    """k(ε) of an attack for each target; inf where its chain outgrows the public one.
+
+    A free block at the start is one draw A less in the race. Where equal length does
+    not revert, the race is then the one where it does, exactly. Otherwise it is worth a
+    factor 1/E[e^{−θ_0 A}] on the risk to leading order under the tilt θ_0, which errs
+    towards deeper: under the tilt the race has drifted by E[A] more.
+
+    Raises:
+        Refused: As ``lattice_race.smallest_depths``.
+    """
+    free = attack.free_blocks
+    if free and not ties_win:
+        free, ties_win = free - 1, True
+    running = _race(attack, at, ties_win)
+    if outgrows(running):
+        return (math.inf,) * len(targets)
+    if free:
+        saved = log_moment(running.adversary, -tilts(bounded(running)).theta_0)[0]
+        targets = [each * math.exp(free * saved) for each in targets]
+    return tuple(float(d.depth) for d in smallest_depths(running, targets))
+
+
+def _race(attack: Attack, at: Setting, ties_win: bool) -> Race:
+    return race(
+        _network(attack, at),
+        ties_win=ties_win,
+        premined=attack.premined,
+        known_until=attack.known_until,
+    )
+
+
+def _network(attack: Attack, at: Setting) -> Network:
+    return Network(
+        attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary
+    )
+
+
+def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
+    try:
+        attack = build(job.at)
+    except Refused as refusal:
+        return refused_row(name, on, str(refusal))
+    value = _figures(job, attack, job.at)
+    spread, failed = _each(lambda here: _figures(job, build(here), here), job.others)
+    depths = _depth_estimates(job, value.depths, [each.depths for each in spread])
+    rates = [
+        interval(
+            getattr(value, each), [getattr(x, each) for x in spread], basis=job.basis
+        )
+        for each in ("attacker_rate", "public_rate")
+    ]
+    (quality, good_period), revenue = _chain_estimates(job, attack, build), None
+    if attack.takes_all:
+        every = "every public block is relabelled"
+        quality, revenue = (Estimate(x, x, x, 0, every) for x in (0.0, 1.0))
+        verdict, reason = "fails", "no block of the chain is an honest prover's"
+    elif job.targets[0] not in value.depths:
+        verdict, reason = "refused", value.refusal
+    else:
+        failed += sum(job.targets[0] not in each.depths for each in spread)
+        verdict, reason = judge(depths[0][1], failed, job.effort)
+    return Row(
+        attack.name,
+        attack.mitigation,
+        attack.on,
+        depths,
+        verdict,
+        reason,
+        attack.assumptions,
+        *rates,
+        quality=quality,
+        good_period=good_period,
+        revenue=revenue,
+        figures=(*attack.figures, *_threshold(attack, job.at)),
+        basis=job.basis,
+    )
+
+
+def _threshold(attack: Attack, at: Setting) -> tuple[tuple[str, float], ...]:
+    """β*: the share of provers at which this attack's private chain keeps up."""
+    try:
+        found = race_threshold(
+            attack.honest,
+            provers=at.provers,
+            delay_steps=at.delay_steps,
+            adversary=attack.adversary,
+        )
+    except Refused:
+        return ()
+    return (("beta_star", found.beta),)
+
+
+def _selfish_row(job: _Job) -> Row:
+    at, effort = job.at, job.effort
+    assumptions = (
+        f"SM1, no delay, γ = {effort.gamma:g}, all provers of one law; compared with β"
+    )
+    try:
+        if at.beta >= 0.5:
+            raise Refused(
+                f"selfish: SM1 needs β < ½, got {at.beta:g}; lower network.beta"
+            )
+
+        def revenue(here: Setting) -> Estimate:
+            return sm1_revenue(
+                job.key,
+                plain(here).law,
+                provers=here.provers,
+                beta=here.beta,
+                gamma=effort.gamma,
+                events=2048,
+                replicas=256,
+            )
+
+        found = revenue(at)
+        spread = _each(lambda here: revenue(here).value, job.others)[0]
+    except Refused as refusal:
+        return refused_row("selfish", False, str(refusal), assumptions)
+    found = training_interval(found, spread, "angle", basis=job.basis)
+    if found.low > at.beta:
+        verdict, reason = "fails", f"SM1 earns more than its share {at.beta:g}"
+    elif found.high <= at.beta:
+        verdict, reason = "holds", f"SM1 earns no more than its share {at.beta:g}"
+    else:
+        verdict, reason = "undecided", "the interval holds the adversary's share"
+    quality = found._replace(
+        value=1 - found.value, low=1 - found.high, high=1 - found.low
+    )
+    return Row(
+        "selfish",
+        "",
+        False,
+        (),
+        verdict,
+        reason,
+        assumptions,
+        quality=quality,
+        revenue=found,
+        basis=job.basis,
+    )
+
+
+def _balance_row(job: _Job) -> Row:
+    at = job.at
+    assumptions = (
+        "one strategy: halves cut off by Δ, all corrupted provers on the lagging "
+        "branch, nothing saved up, a fork to begin with; better ones may exist"
+    )
+
+    def found(here: Setting) -> Balance:
+        law = plain(here).law
+        return balance(
+            law,
+            law,
+            provers=here.honest,
+            adversarial=here.adversarial,
+            delay_steps=here.delay_steps,
+        )
+
+    def depth(each: Balance) -> dict[float, float]:
+        return {target: each.depth(target) for target in job.targets}
+
+    try:
+        if at.honest < 2:
+            raise Refused(
+                f"balance: {at.honest:g} honest provers cannot be split, at least 2 "
+                "are needed (network.provers, network.beta)"
+            )
+        value = found(at)
+    except Refused as refusal:
+        return refused_row("balance", False, str(refusal), assumptions)
+    spread, failed = _each(found, job.others)
+    depths = _depth_estimates(job, depth(value), [depth(each) for each in spread])
+    verdict, reason = judge(depths[0][1], failed, job.effort)
+    return Row(
+        "balance",
+        "",
+        False,
+        depths,
+        verdict,
+        reason,
+        assumptions,
+        figures=(("level_survival", value.ratio),),
+        basis=job.basis,
+    )
+
+
+def _figures(job: _Job, attack: Attack, at: Setting) -> _Figures:
+    name = _fingerprint(attack)
+    if name not in job.figures:
+        honest = mean(fastest_of(attack.honest, at.honest)) + at.delay_steps
+        private = mean(fastest_of(attack.adversary, at.adversarial))
+        depths, refusal = {}, ""
+        for target in job.targets:
+            # One by one: a target that is out of reach leaves the others.
+            try:
+                (depths[target],) = depths_of(
+                    attack, at, [target], ties_win=job.effort.ties_win
+                )
+            except Refused as refused:
+                refusal = str(refused)
+                break
+        job.figures[name] = _Figures(depths, refusal, 1 / private, 1 / honest)
+    return job.figures[name]
+
+
+def _depth_estimates(
+    job: _Job, value: dict[float, float], spread: Sequence[dict[float, float]]
+) -> tuple[tuple[float, Estimate], ...]:
+    found = []
+    for target, depth in value.items():
+        drawn = [each[target] for each in spread if target in each]
+        found.append((target, whole(interval(depth, drawn, basis=job.basis))))
+    return tuple(found)
+
+
+def _fingerprint(attack: Attack) -> bytes:
+    """The same for attacks that are the same race."""
+    laws = b"".join(
+        np.asarray(part, float).tobytes()
+        for law in (attack.honest, attack.adversary)
+        for part in law
+    )
+    flags = (attack.known_until, attack.premined, attack.free_blocks)
+    return hashlib.sha256(laws + repr(flags).encode()).digest()
+
+
+def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
+    """A figure of each resample, and how many refused it."""
+    found = []
+    for here in others:
+        try:
+            found.append(figure(here))
+        except Refused:
+            continue
+    return found, len(others) - len(found)
+
+
+def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
+    """Quality and good periods, with the error of the simulation and of the runs."""
+    value = _chain(job, attack, job.at, job.effort)
+    if value == ChainFigures():
+        return value
+    effort = job.effort._replace(replicas=job.effort.spread_replicas)
+    spread, _ = _each(lambda here: _chain(job, build(here), here, effort), job.others)
+
+    def wide(name: str) -> Estimate | None:
+        found = getattr(value, name)
+        if found is None:
+            return None
+        drawn = [getattr(each, name) for each in spread]
+        values = [each.value for each in drawn if each is not None]
+        return training_interval(found, values, "angle", basis=job.basis)
+
+    return ChainFigures(wide("quality"), wide("good_period"))
+
+
+def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigures:
+    name = _fingerprint(attack._replace(premined=False, free_blocks=0))
+    name += effort.replicas.to_bytes(8)
+    if name not in job.chains:
+        job.chains[name] = chain_figures(
+            job.key,
+            _network(attack, at),
+            _expected(job, at, effort),
+            effort=effort,
+            round_steps=float(at.check_every),
+        )
+    return job.chains[name]
+
+
+def _expected(job: _Job, at: Setting, effort: Effort) -> RoundRates | None:
+    """What the protocol counts on under the setting's own law, without the attack."""
+    if id(at) not in job.expected:
+        job.expected[id(at)] = expected_rates(
+            job.key,
+            _network(attacks.private(at), at),
+            effort=effort,
+            round_steps=float(at.check_every),
+        )
+    return job.expected[id(at)]

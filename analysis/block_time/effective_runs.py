@@ -1,0 +1,255 @@
+r"""On how many training runs a figure rests.
+
+Notation
+    S_i(t)      Pr[X > t | the prover's first model is run i]      ``RunLaws.survival``
+    S(t)        their mean
+    U_i         influence of run i on a figure: how far it moves without the run
+    w_i         how often run i is the model that counts
+    n_eff       Kish's (Σw)²/Σw²
+
+The fastest of n provers depends on the runs that are fast: run i wins with the weight
+w_i = ∫ S^{n−1} dF_i, and a race in which the adversary must be lucky is played out
+under the tilt e^{−θt}: w_i = ∫ S^{n−1} e^{−θt} dF_i. Leaving run i out turns S into
+(N S − S_i)/(N − 1), which moves ln E[T] and ln CV[T] of T = fastest of n by −U_i; of a
+tilted race only the derivative is needed,
+
+    ln E[e^{∓θT}]   U_i ∝ ∫ n S^{n−1} e^{∓θt} (S_i − S) dt,
+
+both up to a factor (models given up are replaced by ones of the same law) that no
+count, no degrees of freedom and no skew depend on:
+
+    runs     Kish's number of the w_i
+    freedom  (ΣU²)²/ΣU⁴ − 1: few where few runs carry the spread
+    skew     ΣU³ / (6 (ΣU²)^{3/2})
+
+Only what is seen counts: a run that ends at the horizon goes on like a fresh model, or,
+where it was above T_acc at its last look, with a ticket at each further look.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ...models.learning.curves import CurveSet
+from ..estimation.training_error import Basis
+from .empirical import Lottery, run_costs
+from .law import BlockTimeLaw, Real, quantile, survival
+
+# Places in time; what is counted needs no more.
+_TIMES, _MOST_LOOKS, _NODES = 192, 128, 12
+_LEVELS = (np.arange(_NODES) + 0.5) / _NODES
+
+
+class RunLaws(NamedTuple):
+    """S_i of every run on one grid of times.
+
+    Attributes:
+        times: From 0, increasing.
+        survival: S_i(t), one row a run.
+    """
+
+    times: Float[np.ndarray, " times"]
+    survival: Float[np.ndarray, "runs times"]
+
+
+def run_laws(
+    curves: CurveSet,
+    lottery: Lottery,
+    law: BlockTimeLaw,
+    *,
+    step_costs: np.ndarray | None = None,
+) -> RunLaws:
+    """The block-time law given which run is the prover's first model.
+
+    Args:
+        curves: Learning curves.
+        lottery: T_acc, p_1, p_2, hash rate, policies.
+        law: Of all runs: what a fresh model after a failed one takes.
+        step_costs: As ``empirical.empirical_law``.
+    """
+    costs = run_costs(curves, step_costs)
+    levels = -np.expm1(-np.geomspace(1e-4, 14.0, _TIMES))
+    times = quantile(law, levels)
+    times = np.unique(np.concatenate([[0.0], times[np.isfinite(times)]]))
+    wins, fails = _ends(curves, lottery)
+    last = wins.shape[1] - _NODES
+    # The last columns are what goes on beyond the horizon, a ticket at each look.
+    late = np.ones(_NODES)
+    if lottery.p_2 < 1:
+        late = np.ceil(np.log1p(-_LEVELS) / math.log1p(-lottery.p_2))
+    looks = np.concatenate([np.arange(1, last + 1.0), last + late])
+    wins, fails, looks = _coarser(wins, fails, looks)
+    found = np.empty((len(costs), len(times)))
+    for cost in np.unique(costs):
+        mine = costs == cost
+        ends = looks * float(curves.steps[0]) * cost
+        failing = fails[mine].any(axis=0)
+        found[mine] = wins[mine] @ _prehashed(lottery, times, ends, None)
+        if failing.any():
+            again = _prehashed(lottery, times, ends[failing], law)
+            found[mine] += fails[mine][:, failing] @ again
+    return RunLaws(times, found)
+
+
+def fastest(runs: RunLaws, provers: Real) -> tuple[Basis, Basis]:
+    """What mean and CV of the fastest of n rest on."""
+    n = float(provers)
+    count = len(runs.survival)
+    weights = _wins(runs, n, 0.0)
+    alive = runs.survival.mean(axis=0)
+    without = alive - _apart(runs, alive) / max(count - 1, 1)
+    whole, left = (_log_moments(s**n, runs.times) for s in (alive, without))
+    # A law without spread has no CV to be off: its logarithm stays where it is.
+    found = [
+        _basis(weights, all_of_them - each)
+        for all_of_them, each in zip(whole, left, strict=True)
+    ]
+    return found[0], found[1]
+
+
+def network(runs: RunLaws, *groups: Real) -> Basis:
+    """What figures of a network rest on: the least of its groups' means and CVs.
+
+    Which way a figure is skewed is not known here: no skew.
+
+    Args:
+        runs: Laws of the runs.
+        groups: Provers of each group that races; those of 0 do not.
+    """
+    found = [each for n in groups if n > 0 for each in fastest(runs, n)]
+    return Basis(min(each.runs for each in found), min(each.freedom for each in found))
+
+
+def tilted(runs: RunLaws, honest: Real, adversarial: Real, theta: Real) -> Basis:
+    """What the private race rests on, as it is played out under the tilt θ.
+
+    Args:
+        runs: Laws of the runs.
+        honest: n_h > 0.
+        adversarial: n_a > 0.
+        theta: θ ≥ 0 per unit of time (``race.tilts``).
+    """
+    parts = []
+    for count, sign in ((float(adversarial), -1.0), (float(honest), 1.0)):
+        with np.errstate(over="ignore"):
+            tilt = np.exp(np.clip(sign * theta * runs.times, -700, 700))
+        alive = runs.survival.mean(axis=0)
+        total = 1 + sign * theta * _integral(tilt * alive**count, runs.times)
+        inner = tilt * count * alive ** (count - 1)
+        change = _integral(inner * _apart(runs, alive), runs.times)
+        parts.append(sign * change / total)
+    weights = _wins(runs, float(adversarial), theta)
+    own = _basis(weights, parts[0] + parts[1])
+    public = fastest(runs, honest)[0]
+    return Basis(min(own.runs, public.runs), min(own.freedom, public.freedom))
+
+
+def kish(weights: Float[np.ndarray, " runs"]) -> float:
+    """Effective number (Σw)²/Σw² of weights ≥ 0; 0 where all are 0."""
+    square = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / square if square > 0 else 0.0
+
+
+def _basis(weights, influences) -> Basis:
+    influences = influences - influences.mean()
+    second = float((influences**2).sum())
+    if not second > 1e-24:
+        # Runs that are all alike: nothing to be lopsided.
+        return Basis(kish(weights), math.inf)
+    fourth, third = float((influences**4).sum()), float((influences**3).sum())
+    return Basis(
+        kish(weights),
+        max(second**2 / fourth - 1, 1.0),
+        third / (6 * second**1.5),
+    )
+
+
+def _apart(runs: RunLaws, alive: np.ndarray) -> np.ndarray:
+    """S_i − S; rounding is no difference between runs."""
+    apart = runs.survival - alive
+    return np.where(np.abs(apart) < 1e-12, 0.0, apart)
+
+
+def _log_moments(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of mean and CV of laws, times on the last axis."""
+    first = _integral(alive, times)
+    variance = _integral(2 * times * alive, times) - first**2
+    least = (1e-9 * first) ** 2
+    mean = np.asarray(np.log(first))
+    return mean, np.asarray(0.5 * np.log(np.maximum(variance, least)) - mean)
+
+
+def _wins(runs: RunLaws, n: float, theta: Real) -> np.ndarray:
+    alive = runs.survival.mean(axis=0)
+    middle = (runs.times[1:] + runs.times[:-1]) / 2
+    others = ((alive[1:] + alive[:-1]) / 2) ** (n - 1) * np.exp(-theta * middle)
+    # What is left at the end of the grid ends there.
+    late = runs.survival[:, -1] * alive[-1] ** (n - 1)
+    return -np.diff(runs.survival, axis=1) @ others + late * math.exp(
+        -theta * runs.times[-1]
+    )
+
+
+def _integral(values: np.ndarray, times: np.ndarray):
+    return np.trapezoid(values, times, axis=-1)
+
+
+def _ends(curves: CurveSet, lottery: Lottery) -> tuple[np.ndarray, np.ndarray]:
+    """Mass of every run's ends, look by look: with a block, and with a fresh model.
+
+    The last columns are what is left at the horizon.
+    """
+    tickets = curves.accuracy >= lottery.t_acc
+    looks = tickets.shape[1]
+    given_up = looks
+    if lottery.abandon_steps is not None:
+        given_up = int(lottery.abandon_steps // int(curves.steps[0]))
+    late = np.logical_not(tickets[:, :given_up].any(axis=1))
+    tickets = tickets & ~late[:, None]
+    restart = lottery.retry == "restart"
+    ending, winning = (1.0, lottery.p_2) if restart else (lottery.p_2, 1.0)
+    draw = ending * tickets
+    spent = np.cumprod(1.0 - draw, axis=1)
+    before = np.concatenate([np.ones((len(spent), 1)), spent[:, :-1]], axis=1)
+    ends = before * draw
+    beyond = np.zeros((len(ends), _NODES))
+    fails = (1 - winning) * ends
+    fails[late, given_up - 1] += 1.0
+    goes_on = tickets[:, -1]
+    beyond[goes_on] = spent[goes_on, -1:] / _NODES
+    rest = ~goes_on & ~late
+    fails[rest, looks - 1] += spent[rest, -1]
+    wins = np.concatenate([winning * ends, beyond], axis=1)
+    fails = np.concatenate([fails, np.zeros_like(beyond)], axis=1)
+    return wins, fails
+
+
+def _coarser(wins, fails, looks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Neighbouring looks together where there are very many."""
+    last = len(looks) - _NODES
+    step = -(-last // _MOST_LOOKS)
+    if step == 1:
+        return wins, fails, looks
+    starts = np.concatenate([np.arange(0, last, step), np.arange(last, len(looks))])
+    mean = np.add.reduceat(looks, starts) / np.diff(np.append(starts, len(looks)))
+    return (
+        np.add.reduceat(wins, starts, axis=1),
+        np.add.reduceat(fails, starts, axis=1),
+        mean,
+    )
+
+
+def _prehashed(lottery: Lottery, times, ends, law: BlockTimeLaw | None) -> np.ndarray:
+    """Pr[P + end (+ X) > t] for every end, one row each."""
+    hashing = 1.0 / (lottery.p_1 * lottery.hashes_per_step)
+    left = times[None, :] - ends[:, None]
+    if law is None:
+        # A prehash is one in very many: exponential.
+        return np.where(left < 0, 1.0, np.exp(-np.maximum(left, 0.0) / hashing))
+    nodes = -hashing * np.log1p(-_LEVELS)
+    place = left[..., None] - nodes
+    grid = np.concatenate([[0.0], times])
+    alive = np.concatenate([[1.0], survival(law, times)])
+    return np.interp(place, grid, alive, left=1.0).mean(axis=-1)

@@ -1,0 +1,426 @@
+"""From learning curves to the block-time law of a D-PoDL prover.
+
+Notation (SLT23 §3.2):
+    acc_i(t)    accuracy of run i at look t = e, 2e, ...     ``curves.accuracy``
+    L_i(t)      1{acc_i(t) ≥ T_acc}: is the look a ticket?
+    p_1, p_2    success probabilities of pre- and post-hash  ``lottery.p_1, .p_2``
+    P           pre-hash time, Geometric(p_1) hashes
+    K           training time from initM to the passing ticket
+    c_i         cost of one step of run i, in units of time  ``step_costs``
+
+Retry policies after a failed ticket:
+    continue    X = P + K, Pr[K > t] = mean_i Π_{s ≤ t} (1 − p_2 L_i(s))
+    restart     a new nonce and model each time: X = Σ (P_j + first passage_j), the
+                number of attempts geometric with p_2
+A run that has not reached T_acc after ``abandon_steps`` is given up for a new nonce
+(another Σ term); without such a rule it stays *censored* and the law's mass beyond
+the horizon is unknown.
+
+The lottery is integrated out; only the training is sampled. Beyond the horizon a run
+that has reached T_acc keeps drawing tickets, at a rate that all runs together say as a
+function of the looks since the passage (``ticket_rates.py``, which also says what the
+bracket of ``slowest`` and ``fastest`` is); what an attempt then comes to is in
+``attempts.py``.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from ...models.learning.curves import CurveSet
+from ..estimation.estimate import Refused
+from .attempts import (
+    Attempts,
+    Late,
+    Lottery,
+    Shown,
+    attempts_of,
+    ending,
+    later,
+    shown_by,
+)
+from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, Real, fastest_of, mean
+from .renewals import convolve, prehash_of, renewals_of
+from .ticket_rates import Plateau
+
+# The table reaches this many horizons where the looks are few enough, and never less
+# than two; beyond it the hazard is constant. It reaches further where runs of different
+# rates are still left there, until the variance that one hazard for all of them loses
+# is _LOST of the mean's square, but with no fewer cells than one for _COARSEST looks.
+_TABLE_HORIZONS = 8
+_LOST, _COARSEST = 0.005, 16
+# Of the central mean: a wider bracket is no answer.
+_WIDEST = 0.25
+MAXIMUM_LOOKS = KNOTS // 2
+_MINIMUM_REACHED = 5
+# Share of the mean beyond the table, and difference of hazards, that do not matter.
+_BEYOND, _DIFFER = 0.01, 0.05
+
+
+class EmpiricalLaw(NamedTuple):
+    """A law with what it rests on.
+
+    Attributes:
+        law: With the central plateau rates.
+        slowest: With the slowest defensible behaviour beyond the horizon.
+        fastest: With the fastest.
+        runs: Training runs behind it.
+        reached: Runs that reached T_acc within the horizon and before abandonment.
+        known_until: Time beyond which runs are extrapolated; inf: none is.
+        late_hazard: Of ending an attempt, per step, of the runs left at the horizon;
+            0: none is left, or they never end.
+    """
+
+    law: BlockTimeLaw
+    slowest: BlockTimeLaw
+    fastest: BlockTimeLaw
+    runs: int
+    reached: int
+    known_until: float
+    late_hazard: float
+
+
+def empirical_law(
+    curves: CurveSet, lottery: Lottery, *, step_costs: np.ndarray | None = None
+) -> EmpiricalLaw:
+    """The block-time law of one prover, from learning curves.
+
+    Args:
+        curves: Learning curves of independent runs.
+        lottery: T_acc, p_1, p_2, hash rate, retry policy.
+        step_costs: c_i, time of a step of run i; None: all 1, time in steps. One grid
+            serves all runs: times are good to 8 horizons of the costliest over 8192.
+
+    Returns:
+        The law with its bracket and counts.
+
+    Raises:
+        ValueError: If a parameter is out of its range.
+        Refused: If fewer than 5 runs reached T_acc before the horizon or abandonment;
+            says what the runs did reach.
+
+    Reference: SLT23 §3.2.
+    """
+    _check(lottery, curves)
+    reached = _require_reached(curves, lottery.t_acc, lottery.abandon_steps)
+    costs = run_costs(curves, step_costs)
+    shown = shown_by(curves.accuracy, lottery, float(curves.steps[0]))
+    law, slowest, fastest = (
+        _law(shown, lottery, curves, costs, plateau)
+        for plateau in ("central", "slowest", "fastest")
+    )
+    last = float(curves.steps[-1] * costs.min())
+    return EmpiricalLaw(
+        law=law,
+        slowest=slowest,
+        fastest=fastest,
+        runs=len(reached),
+        reached=int(reached.sum()),
+        known_until=last if (shown.left > 0).any() else math.inf,
+        late_hazard=_late_hazard(later(shown, lottery, costs, "central"), lottery)
+        / float(curves.steps[0]),
+    )
+
+
+def _late_hazard(late: Late, lottery: Lottery) -> float:
+    """Chance that a run which is left ends at its next look, by what is left."""
+    left = float(late.alive[:, 0].sum())
+    if left == 0:
+        return 0.0
+    if late.alive.shape[1] > 1:
+        return 1.0 - float(late.alive[:, 1].sum()) / left
+    return ending(lottery) * float((late.left * late.rate).sum()) / left
+
+
+def bootstrap_laws(
+    seed: int,
+    curves: CurveSet,
+    lottery: Lottery,
+    count: int,
+    *,
+    step_costs: np.ndarray | None = None,
+) -> list[BlockTimeLaw]:
+    """Laws of resampled training runs: the sampling error of the training.
+
+    Runs are drawn with replacement, which carries the variance of everything that
+    differs between runs. Where a look scored a sample of the training set, each drawn
+    run's accuracies are also shifted by one normal error of that sample's
+    standard deviation at T_acc, √(T_acc(1−T_acc)/m · (N−m)/(N−1)).
+
+    Args:
+        seed: Fixes the draws.
+        curves: The curves to resample.
+        lottery: As for ``empirical_law``.
+        count: Number of laws.
+        step_costs: As for ``empirical_law``.
+
+    Raises:
+        As ``empirical_law``.
+    """
+    _check(lottery, curves)
+    _require_reached(curves, lottery.t_acc, lottery.abandon_steps)
+    generator = np.random.default_rng(seed)
+    runs = len(curves.initializations)
+    noise = accuracy_error(curves, lottery.t_acc)
+    costs = run_costs(curves, step_costs)
+    check_every = float(curves.steps[0])
+    start = shown_by(curves.accuracy, lottery, check_every).rates
+    laws = []
+    for _ in range(count):
+        drawn = generator.integers(runs, size=runs)
+        shift = noise * generator.standard_normal((runs, 1))
+        accuracy = curves.accuracy[drawn] + shift
+        shown = shown_by(accuracy, lottery, check_every, start=start)
+        laws.append(_law(shown, lottery, curves, costs[drawn], "central"))
+    return laws
+
+
+def accuracy_error(curves: CurveSet, accuracy: float) -> float:
+    """Standard error of a look's accuracy: sampling m of N without replacement."""
+    m, population = curves.eval_samples, curves.population
+    if m >= population:
+        return 0.0
+    variance = accuracy * (1 - accuracy) / m
+    return float(np.sqrt(variance * (population - m) / (population - 1)))
+
+
+def first_passage(curves: CurveSet, t_acc: float):
+    """Kaplan–Meier estimate of the steps to T_acc; runs below it are right-censored.
+
+    Returns:
+        ``scipy.stats.ecdf`` result: ``.sf.evaluate(t)``, ``.sf.confidence_interval()``.
+
+    Raises:
+        Refused: As ``empirical_law``.
+    """
+    above = curves.accuracy >= t_acc
+    reached = _require_reached(curves, t_acc)
+    steps = curves.steps[np.argmax(above, axis=1)].astype(float)
+    horizon = np.full(int((~reached).sum()), float(curves.steps[-1]))
+    return stats.ecdf(stats.CensoredData(steps[reached], right=horizon))
+
+
+def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
+    """Mean time of the fastest of n under the two defensible extrapolations.
+
+    Raises:
+        Refused: If they differ by more than a quarter of the central mean: the runs
+            are too short for this T_acc, T_2 and n; or as ``require_shape``.
+    """
+    all_three = [
+        mean(fastest_of(one, provers)) for one in (law.law, law.slowest, law.fastest)
+    ]
+    low, high = min(all_three), max(all_three)
+    require_shape(law.law, provers)
+    # Where a run may never end, high is infinite, and so may the centre be.
+    if not (math.isfinite(high) and high - low <= _WIDEST * all_three[0]):
+        raise Refused(
+            f"mean block time of the fastest of {provers}: between {low:.4g} and "
+            f"{high:.4g}, depending on what training does beyond the horizon; "
+            "horizon_steps must be longer (or t_acc lower, or abandon_steps set)"
+        )
+    return low, high
+
+
+def require_shape(law: BlockTimeLaw, provers: Real) -> None:
+    """Refuse a law whose tail decides, where the tail is not what the table ends with.
+
+    Args:
+        law: Block-time law of one prover.
+        provers: n > 0, of the smaller group that races.
+
+    Raises:
+        Refused: If more than 1 % of the mean lies beyond the table, and the hazards
+            differ by more than 5 %.
+    """
+    knots, hazard = np.asarray(law.cumulative_hazard), float(law.tail_hazard)
+    if hazard <= 0:
+        return
+    beyond = math.exp(-provers * float(knots[-1])) / (provers * hazard)
+    part = len(knots) // 8
+    ends_with = float(knots[-1] - knots[-1 - part]) / (part * float(law.spacing))
+    differ = abs(ends_with / hazard - 1)
+    if beyond > _BEYOND * mean(fastest_of(law, provers)) and differ > _DIFFER:
+        length = float(law.spacing) * (len(knots) - 1)
+        raise Refused(
+            f"the law: beyond {length:.4g} steps, where many blocks come, its hazard "
+            "is not yet constant; horizon_steps must be longer, or t_1 or t_2 larger"
+        )
+
+
+def _law(
+    shown: Shown,
+    lottery: Lottery,
+    curves: CurveSet,
+    costs: np.ndarray,
+    plateau: Plateau,
+) -> BlockTimeLaw:
+    looks = shown.ends.shape[1]
+    check_every = float(curves.steps[0])
+    # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
+    lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
+    late = later(shown, lottery, costs, plateau)
+    spacing = check_every * float(costs.max())
+    if not lattice:
+        # Beyond the table the hazard is constant. It still rises where hashing and
+        # waiting for a ticket both go on: the table must be longer than the shorter.
+        look, hashing = spacing, 1.0 / (lottery.p_1 * lottery.hashes_per_step)
+        cells = max(1, KNOTS // (_TABLE_HORIZONS * looks))
+        both = min(hashing, look / lottery.p_2)
+        longest = _mixed_until(shown, late, lottery, check_every)
+        longest = min(longest, _COARSEST * look * KNOTS)
+        spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
+        if spacing < look:
+            spacing = look / math.floor(look / spacing + 1e-9)
+    cell = check_every / spacing
+    attempts = attempts_of(shown, late, lottery, costs * cell, cell)
+    return _table(attempts, lottery, spacing, lattice)
+
+
+def _mixed_until(
+    shown: Shown, late: Late, lottery: Lottery, check_every: float
+) -> float:
+    """Time from which one hazard may stand for all runs that are left.
+
+    With B_j left of kind j, of mean t_j, one exponential of their joint mean has the
+    second moment 2 (ΣBt)²/ΣB instead of 2 ΣBt².
+    """
+    runs, looks = shown.ends.shape
+    going = late.rate > 0
+    if not going.any():
+        return 0.0
+    begin = looks + late.alive.shape[1] - 1
+    hit = np.minimum(ending(lottery) * late.rate[going], 1.0 - 1e-16)
+    left, cost = late.left[going] / runs, late.costs[late.group[going]]
+    time = cost * check_every / hit
+    # At the least: what the runs have shown, and what is left of them.
+    least = shown.alive.sum() / runs * check_every * late.costs.min()
+    least += float((left * time).sum())
+    until = check_every * begin * late.costs.max()
+    for _ in range(24):
+        rest = left * np.exp(
+            np.log1p(-hit) * np.maximum(until / (check_every * cost) - begin, 0.0)
+        )
+        total = rest.sum()
+        if total <= 0:
+            return until
+        moment = float((rest * time).sum())
+        lost = 2 * (float((rest * time**2).sum()) - moment**2 / total)
+        if lost <= _LOST * least**2:
+            return until
+        until *= 1.25
+    return until
+
+
+def run_costs(
+    curves: CurveSet, step_costs: np.ndarray | None
+) -> Float[np.ndarray, " runs"]:
+    """c_i of each run; 1 where none are given."""
+    runs = len(curves.initializations)
+    if step_costs is None:
+        return np.ones(runs)
+    costs = np.asarray(step_costs, float)
+    if costs.shape != (runs,) or not (costs > 0).all():
+        raise ValueError(f"step_costs must be {runs} numbers > 0, got {step_costs}")
+    return costs
+
+
+def _table(attempts: Attempts, lottery: Lottery, spacing, lattice) -> BlockTimeLaw:
+    """X = Σ over failed attempts (P + K) + the last P + K, as a table of Λ.
+
+    CDF = U ∗ success ∗ F_P with U = Σ_j (p_P ∗ retry)^{∗j}; the tail hazard is the
+    one that makes E[X] exact (Wald: E[X] = E[attempt] / Pr[attempt succeeds]).
+    """
+    hash_time = 1.0 / lottery.hashes_per_step
+    # A table spreads an atom over the cell before its knot, half a cell too early on
+    # average: a knot holds the CDF half a cell later, and dead time shifts it back.
+    early = 0.0 if lattice else 0.5 * spacing
+    prehash = prehash_of(lottery.p_1, hash_time, spacing, early)
+    renewals = renewals_of(convolve(prehash.mass, attempts.retry))
+    trained = convolve(renewals, attempts.success)
+    cdf = convolve(trained, prehash.cdf)
+    # The transform's rounding must not put a block before the first possible one.
+    cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
+    alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
+    hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
+    # Mass that never ends has no mean to make exact: half a cell is put back alone.
+    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + early, lattice)
+    if attempts.never > 0 or attempts.success_total == 0:
+        return law
+    law = law._replace(offset=hash_time)
+    attempt = hash_time / lottery.p_1 + spacing * attempts.duration
+    exact = attempt / attempts.success_total
+    # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
+    end = spacing * (KNOTS - 1) + early
+    on_table = end - float((trained * prehash.spared[::-1]).sum())
+    law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
+    if lattice:
+        return law
+    # About half a cell, and so much that E[X] is exact.
+    return law._replace(offset=hash_time + exact - mean(law))
+
+
+def _tail_hazard(law: BlockTimeLaw, rest: float) -> float:
+    """The constant hazard beyond the table for which ∫ S there is ``rest``."""
+    alive = float(np.exp(-law.cumulative_hazard[-1]))
+    length = float(law.spacing * (KNOTS - 1))
+    if rest <= 1e-9 * length:
+        # Nothing worth extrapolating, only rounding: the average hazard so far.
+        return float(law.cumulative_hazard[-1]) / length
+    if law.lattice:
+        gone = min(law.spacing * alive / rest, 1 - 1e-12)
+        return float(-np.log1p(-gone) / law.spacing)
+    return float(alive / rest)
+
+
+def _require_reached(
+    curves: CurveSet, t_acc: float, abandon_steps: int | None = None
+) -> np.ndarray:
+    accuracy, when = curves.accuracy, "within the horizon"
+    if abandon_steps is not None:
+        accuracy = accuracy[:, curves.steps <= abandon_steps]
+        when = f"before abandon_steps = {abandon_steps}"
+    best = accuracy.max(axis=1)
+    reached = best >= t_acc
+    if reached.sum() < _MINIMUM_REACHED:
+        half, tenth, top = np.quantile(best, [0.5, 0.9, 1.0])
+        raise Refused(
+            f"t_acc = {t_acc:g}: {int(reached.sum())} of {len(best)} runs reached it "
+            f"{when}, at least {_MINIMUM_REACHED} are needed. Half of the "
+            f"runs reached {half:.4f}, a tenth {tenth:.4f}, the best {top:.4f}: lower "
+            "t_acc, train longer (horizon_steps, abandon_steps), or choose a faster "
+            "menu"
+        )
+    return reached
+
+
+def _check(lottery: Lottery, curves: CurveSet) -> None:
+    for name in ("t_acc", "p_1", "p_2"):
+        value = getattr(lottery, name)
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} must be in (0, 1], got {value}")
+    if not 0 < lottery.hashes_per_step < math.inf:
+        raise ValueError(
+            f"hashes_per_step must be > 0 and finite, got {lottery.hashes_per_step}"
+        )
+    horizon, check_every = int(curves.steps[-1]), int(curves.steps[0])
+    if len(curves.steps) > MAXIMUM_LOOKS:
+        raise ValueError(
+            f"a run may have at most {MAXIMUM_LOOKS} looks, so that its horizon fits "
+            f"the law's table twice, got {len(curves.steps)}: raise check_every"
+        )
+    abandon = lottery.abandon_steps
+    if abandon is not None and (
+        not check_every <= abandon <= horizon or abandon % check_every
+    ):
+        raise ValueError(
+            f"abandon_steps must be a multiple of check_every = {check_every} up to "
+            f"the horizon = {horizon}, got {abandon}"
+        )
+    if lottery.retry not in ("continue", "restart"):
+        raise ValueError(
+            f"retry must be 'continue' or 'restart', got {lottery.retry!r}"
+        )

@@ -1,0 +1,373 @@
+"""Calibration: which (T_acc, T_1, T_2, S_min) meet targets, and how near others come.
+
+Notation (scheme.md §1–3, security.md §3–6)
+    T_acc, p_1, p_2, S_min      what is chosen                  ``Choice``
+    E[C]                        mean interval (work_cycle.py)   ``interval``
+    β*                          largest share the private race is safe from ``beta``
+    k*(ε)                       confirmations for risk ε        ``depth``
+    q, c                        drawn segments, steps of each   ``Terms``
+
+E[C] falls in p_1, so that for every (T_acc, p_2, S_min) one p_1 gives the interval that
+is asked for: a root, not a scan. S_min counts as in the ledger: no look before S_min
+steps is a ticket, for an honest prover with a fresh model; the adversary of
+``beta_warm`` refers to its last block's model, which is above T_acc at every look, and
+owes what ``warm_attacks.step_debt`` leaves.
+
+k* is estimated by a saddle point, which costs milliseconds, and found on the grid
+(``lattice_race.py``) for the settings that are shown:
+    ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
+m = 1, or 2 with a head start (``race.py``). Intervals join the spread over resampled
+trainings and the two defensible extrapolations behind the horizon
+(``training_error.py``).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+from scipy import optimize
+
+from ..attacks.situation import Setting, plain, ticketed
+from ..attacks.warm import cross_slot_new
+from ..block_time.empirical import (
+    EmpiricalLaw,
+    empirical_law,
+    interval_bracket,
+    require_shape,
+)
+from ..block_time.law import BlockTimeLaw, Real, cv, fastest_of, mean
+from ..estimation.estimate import Estimate, Refused
+from ..estimation.training_error import Scale, law_figure
+from ..race.fourier import smallest_depths
+from ..race.threshold import race_drift
+from ..race.walk import Race, bounded, log_start, outgrows, tilts
+from ..simulation.levels import network, simulate
+from ..simulation.properties import chain_measurements, follow, liveness_measurements
+from .choice import Party, Terms, party_of
+from .work_cycle import cycle
+
+MOST_LEVELS = 4096
+_METHOD = "law"
+# Where a figure is spread evenly; the others are positive numbers.
+_SCALES: dict[str, Scale] = {
+    "useful": "logit",
+    "verification": "logit",
+    "beta": "logit",
+    "beta_warm": "logit",
+    # Its bound may be 0.
+    "quality": "angle",
+}
+_MOST: dict[Scale, float] = {"logit": 1.0, "angle": 1.0}
+
+
+def threshold_share(
+    law: BlockTimeLaw, party: Party, adversary: BlockTimeLaw | None = None
+) -> float:
+    """β* as ``thresholds.race_threshold``, for numbers of provers that are not whole.
+
+    Raises:
+        Refused: If the drift has no root.
+    """
+    provers = party.honest + party.adversarial
+
+    def drift(beta: float) -> float:
+        return race_drift(
+            law,
+            provers=provers,
+            adversarial=beta * provers,
+            delay_steps=party.delay,
+            adversary=adversary,
+        )
+
+    low, high = 1e-6 / provers, 1 - 1e-6 / provers
+    if drift(high) >= 0:
+        raise Refused(
+            "threshold: the honest chain is faster than an adversary with all but a "
+            "millionth of a prover; there is no share that it is not safe from"
+        )
+    if drift(low) <= 0:
+        return 0.0
+    return float(optimize.brentq(drift, low, high, xtol=1e-9))  # pyright: ignore
+
+
+def depth_estimate(race: Race, risk: Real) -> float:
+    """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
+
+    Raises:
+        Refused: As ``race.tilts``.
+    """
+    if outgrows(race):
+        return math.inf
+    race = bounded(race)
+    tilt = tilts(race)
+    maxima = 2 if race.premined else 1
+    room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
+    start = log_start(race, tilt.theta_0) + maxima * room - math.log(risk)
+    width = tilt.theta_0 * tilt.spread * math.sqrt(2 * math.pi)
+
+    def excess(depth: float) -> float:
+        spread = math.log(max(1.0, width * math.sqrt(depth)))
+        return start + depth * tilt.log_rate - spread
+
+    if excess(1.0) <= 0:
+        return 1.0
+    high = 2.0
+    while excess(high) > 0:
+        high *= 2
+    return float(optimize.brentq(excess, 1.0, high, xtol=1e-9))  # pyright: ignore
+
+
+def figures(
+    at: Setting,
+    law: BlockTimeLaw,
+    party: Party,
+    terms: Terms,
+    *,
+    warm: bool = True,
+    reasons: dict[str, str] | None = None,
+) -> dict[str, float]:
+    """The figures of a setting under one law; NaN where one is not known.
+
+    Args:
+        at: The setting (``at_choice``).
+        law: ``attack_setting.plain`` of it, or one end of its bracket.
+        party: Provers and delay.
+        terms: Risks, step rule, bytes.
+        warm: Whether to find ``beta_warm`` too, which takes two laws.
+        reasons: Filled with why figures are not known, by name.
+
+    Returns:
+        interval and confirmation (steps); depth, depth_premined (blocks); beta and
+        beta_warm; quality (its lower bound 1 − E[C]/E[A]: exact for memoryless laws);
+        cv (of the fastest honest prover);
+        useful, verification (shares); verification_steps and block_steps; storage
+        (bytes); bits (−log2 of what a block more multiplies the risk by).
+    """
+    # The transforms' rounding may leave 1e-15 in front, which no race takes.
+    knots = np.asarray(law.cumulative_hazard)
+    law = law._replace(cumulative_hazard=knots - knots[0])
+    one = cycle(at, law, honest=party.honest, delay=party.delay)
+    honest = fastest_of(law, party.honest)
+    against = fastest_of(law, party.adversarial)
+    # The bracket says what extrapolation may do; known_until would also refuse what
+    # the pre-hash, which is no extrapolation, makes long.
+    race = Race(honest, against, party.delay)
+    found = {
+        "interval": one.interval,
+        "useful": 1 - one.hashing,
+        "block_steps": one.block_steps,
+        "quality": max(0.0, 1 - one.interval / mean(against)),
+        "cv": cv(honest),
+        **proof_costs(at, one.block_steps, terms.state_bytes),
+    }
+
+    def add(name: str, figure: Callable[[], float]) -> None:
+        try:
+            found[name] = figure()
+        except Refused as refusal:
+            found[name] = math.nan
+            if reasons is not None:
+                reasons[name] = str(refusal)
+
+    add("beta", lambda: threshold_share(law, party))
+    add("depth", lambda: depth_estimate(race, terms.risk))
+    ahead = race._replace(premined=True)
+    add("depth_premined", lambda: depth_estimate(ahead, terms.risk_premined))
+    add("bits", lambda: -tilts(bounded(race)).log_rate / math.log(2))
+    add("confirmation", lambda: found["depth"] * one.interval + party.delay)
+    if warm:
+        add("beta_warm", lambda: _warm_share(at, law, party, terms))
+    return found
+
+
+def proof_costs(at: Setting, block_steps: Real, state_bytes: Real) -> dict[str, float]:
+    """What a block of S steps costs to check and to keep.
+
+    q distinct of n = ⌈S/c⌉ segments and the last are run again, in the mean
+    c (1 + q (1 − 1/n)) steps; n + 1 states are kept.
+    """
+    every = float(at.checkpoint_every or at.check_every)
+    if not math.isfinite(block_steps):
+        names = ("verification", "verification_steps", "storage")
+        return dict.fromkeys(names, math.nan)
+    segments = max(1, math.ceil(block_steps / every - 1e-9))
+    drawn = min(at.challenges, segments)
+    again = min(block_steps, every * (1 + drawn * (1 - 1 / segments)))
+    return {
+        "verification": again / block_steps,
+        "verification_steps": again,
+        "storage": (segments + 1) * state_bytes,
+    }
+
+
+def estimates(
+    at: Setting, resamples: Sequence[Setting], terms: Terms, *, exact: bool = True
+) -> dict[str, Estimate]:
+    """Every figure with its interval.
+
+    Args:
+        at: The setting (``at_choice``).
+        resamples: The same with resampled runs (``attack_setting.resampled``).
+        terms: Risks, step rule, bytes.
+        exact: Whether depths come from the grid; else from the saddle point.
+
+    Returns:
+        An estimate a figure of ``figures``. A depth whose resample has none has no
+        upper end; what is not known is NaN with the reason as method.
+
+    Raises:
+        Refused: If no law is known, or what is extrapolated decides the interval.
+    """
+    law, party = known_law(at), party_of(at)
+    reasons: dict[str, str] = {}
+    centre = figures(at, law.law, party, terms, reasons=reasons)
+    ends = [
+        figures(at, each, party, terms, warm=False)
+        for each in (law.slowest, law.fastest)
+    ]
+    spread = []
+    for one in resamples:
+        try:
+            spread.append(figures(one, plain(one).law, party, terms))
+        except Refused:
+            spread.append({})
+    found = {}
+    for name, value in centre.items():
+        drawn = np.array([each.get(name, math.nan) for each in spread])
+        bracket = [each[name] for each in ends if name in each]
+        found[name] = joined(value, drawn, bracket, _SCALES.get(name, "log"))
+        if name in reasons:
+            found[name] = found[name]._replace(method=f"refused: {reasons[name]}")
+    if exact:
+        for name, premined, risk in (
+            ("depth", False, terms.risk),
+            ("depth_premined", True, terms.risk_premined),
+        ):
+            found[name] = _on_grid(found[name], law, party, premined, risk)
+        blocks, interval = found["depth"].value, centre["interval"]
+        scale = (blocks * interval + party.delay) / centre["confirmation"]
+        if math.isfinite(scale):
+            old = found["confirmation"]
+            found["confirmation"] = old._replace(
+                value=old.value * scale, low=old.low * scale, high=old.high * scale
+            )
+    return found
+
+
+def known_law(at: Setting) -> EmpiricalLaw:
+    """The law, where it does not hang on what training does behind the horizon.
+
+    Raises:
+        Refused: As ``empirical_law``, ``interval_bracket`` and ``require_shape``.
+    """
+    due = np.full(len(at.runs), at.s_min)
+    law = empirical_law(ticketed(at.curves, due), at.lottery, step_costs=at.step_costs)
+    interval_bracket(law, at.honest)
+    require_shape(law.law, min(at.honest, at.adversarial))
+    return law
+
+
+def joined(
+    value: float, drawn: np.ndarray, bracket: Sequence[float], scale: Scale
+) -> Estimate:
+    """A figure with the spread of the resamples and its bracket.
+
+    Args:
+        value: Under the law of all runs.
+        drawn: Under each resampled law; NaN or infinite where it has none: the upper
+            end is then open.
+        bracket: Under the slowest and the fastest defensible extrapolation.
+        scale: Where it is spread evenly.
+    """
+    if not math.isfinite(value):
+        what = "not known" if math.isnan(value) else "unbounded"
+        return Estimate(value, value, value, 0, what)
+    ends = [each for each in bracket if not math.isnan(each)]
+    return law_figure(
+        value, drawn, scale, _METHOD, extremes=ends, lacking=_MOST.get(scale, math.inf)
+    )
+
+
+def _on_grid(
+    quick: Estimate, law: EmpiricalLaw, party: Party, premined: bool, risk: float
+) -> Estimate:
+    """The depth by the grid, with the quick estimate's relative interval."""
+    if not math.isfinite(quick.value):
+        return quick
+    race = Race(
+        fastest_of(law.law, party.honest),
+        fastest_of(law.law, party.adversarial),
+        party.delay,
+        premined=premined,
+    )
+    try:
+        depth = smallest_depths(race, [risk])[0].depth
+    except Refused as refusal:
+        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
+    low = max(1, math.floor(depth * quick.low / quick.value + 1e-9))
+    high = depth * quick.high / quick.value
+    high = math.ceil(high - 1e-9) if math.isfinite(high) else math.inf
+    method = f"grid; {_METHOD} by the saddle point"
+    return Estimate(float(depth), float(low), float(high), quick.count, method)
+
+
+def _warm_share(at: Setting, law: BlockTimeLaw, party: Party, terms: Terms) -> float:
+    attack = cross_slot_new(at, terms.step_rule, kind="block")
+    return threshold_share(law, party, attack.adversary)
+
+
+def simulated(
+    key: Key[Array, ""],
+    at: Setting,
+    law: BlockTimeLaw,
+    *,
+    confirmations: int,
+    level: float,
+    replicas: int,
+) -> dict[str, Estimate]:
+    """What only the simulated network tells, with the simulation's error alone.
+
+    Args:
+        key: Fixes every draw.
+        at: The setting: provers and delay.
+        law: Block-time law of one prover.
+        confirmations: k of the liveness figure.
+        level: Its quantile.
+        replicas: Independent replicas.
+
+    Returns:
+        interval and liveness (steps), quality and stale (shares). Liveness is NaN
+        where k is too deep for 4096 levels.
+
+    Raises:
+        Refused: As ``simulation.simulate``.
+    """
+    deep = 4 * confirmations > MOST_LEVELS
+    # Few lengths, each of which is a program of its own.
+    levels = 128
+    while 4 * confirmations > levels and not deep:
+        levels = min(4 * levels, MOST_LEVELS)
+    draw_key, moment_key = jax.random.split(key)
+    net = network(law, provers=at.provers, beta=at.beta, delay_steps=at.delay_steps)
+    drawn = simulate(draw_key, net, levels=levels, replicas=replicas)
+    paths = follow(
+        moment_key,
+        drawn,
+        delay_steps=float(at.delay_steps),
+        confirmations=levels // 4 if deep else confirmations,
+    )
+    chain = {m.quantity: m.estimate for m in chain_measurements(paths, levels=levels)}
+    liveness = Estimate(math.nan, math.nan, math.nan, 0, "refused: too deep")
+    if not deep:
+        try:
+            liveness = liveness_measurements(paths, (level,))[0].estimate
+        except Refused as refusal:
+            liveness = liveness._replace(method=f"refused: {refusal}")
+    return {
+        "interval": chain["block_interval_mean"],
+        "stale": chain["stale_rate"],
+        "quality": chain["chain_quality"],
+        "liveness": liveness,
+    }

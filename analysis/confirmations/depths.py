@@ -1,0 +1,222 @@
+"""How deep is deep enough, down to 2^-128, and up to which adversary.
+
+Notation (``race.py`` says which event; security.md §4, §6)
+    k*(ε)       smallest k with Pr[violation at depth k] ≤ ε       ``safe_depths``
+    β*(k, ε)    largest β with Pr[violation at depth k] ≤ ε        ``depth_threshold``
+
+Both are of the private race against the slowest public chain that the delay allows,
+which bounds a private chain's risk on the simulated network from above (and no other
+attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
+is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that
+anybody has seen: it multiplies levels as independent, which trainings from independent
+hashes are as far as the model goes, and takes the law's tail beyond what was observed
+as it is extrapolated.
+
+β* is a root in the number of corrupted provers, which need not be whole here: S^{βn} is
+a law for every βn > 0.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import optimize
+
+from ..block_time.law import BlockTimeLaw, Real
+from ..estimation.estimate import Estimate, Refused
+from ..estimation.mapping import Mapped, one_by_one
+from ..estimation.measurement import Measurement
+from ..estimation.training_error import UNKNOWN, Basis, law_figure
+from ..race.fourier import log_persistence, smallest_depths
+from ..race.threshold import race_threshold
+from ..race.walk import TARGETS, race
+from ..simulation.levels import Network
+
+_SCAN = 24
+_METHOD = (
+    "Fourier grid of the private race (upper bound of the private chain's risk on this "
+    "network, if trainings are independent)"
+)
+
+
+def safe_depths(
+    law: BlockTimeLaw,
+    resamples: Sequence[BlockTimeLaw],
+    networks: Callable[[BlockTimeLaw], Network],
+    *,
+    targets: Sequence[float] = TARGETS,
+    premined: bool = False,
+    known_until: Real = math.inf,
+    extremes: Sequence[BlockTimeLaw] = (),
+    basis: Basis = UNKNOWN,
+    progress: Callable[[int, int], None] | None = None,
+    mapped: Mapped = one_by_one,
+) -> list[Measurement]:
+    """k*(ε) for each target, with the training's error.
+
+    Args:
+        law: Block-time law of one prover.
+        resamples: Laws of resampled training runs.
+        networks: The network under a law.
+        targets: ε.
+        premined: Whether the adversary starts with its stationary lead.
+        known_until: As ``race.Race``.
+        extremes: The slowest and the fastest defensible law beyond the horizon.
+        basis: What the race rests on (``effective_runs.tilted``).
+        progress: Told (laws done, laws).
+        mapped: As for ``assessment.assess``: laws are independent.
+
+    Returns:
+        ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
+        resampled law, or one of the extremes, has no safe depth, the interval has no
+        upper end.
+
+    Raises:
+        Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
+    """
+    others = (*resamples, *extremes)
+    total = 1 + len(others)
+    quantity = "safe_depth_premined" if premined else "safe_depth"
+
+    def depths(one: BlockTimeLaw, known: Real) -> list[float]:
+        found = smallest_depths(
+            race(networks(one), premined=premined, known_until=known), targets
+        )
+        return [float(each.depth) for each in found]
+
+    def resampled(number: int) -> list[float]:
+        try:
+            # Whether the runs are long enough was judged by all of them.
+            return depths(others[number], math.inf)
+        except Refused:
+            return [math.inf] * len(targets)
+
+    values = depths(law, known_until)
+    spread = []
+    for each in mapped(resampled, len(others)):
+        spread.append(each)
+        if progress is not None:
+            progress(1 + len(spread), total)
+    return [
+        Measurement(
+            quantity,
+            target,
+            "target",
+            _depth_estimate(value, each, len(resamples), basis),
+            unit="blocks",
+            basis=basis,
+        )
+        for target, value, each in zip(
+            targets, values, _columns(spread, len(targets)), strict=True
+        )
+    ]
+
+
+def depth_threshold(
+    law: BlockTimeLaw,
+    *,
+    provers: int,
+    delay_steps: Real,
+    depth: int,
+    target: Real,
+    premined: bool = False,
+    known_until: Real = math.inf,
+) -> float:
+    """β*(k, ε): the largest corrupted share at which depth k still holds.
+
+    Args:
+        law: Block-time law of one prover.
+        provers: n ≥ 2.
+        delay_steps: Δ.
+        depth: k.
+        target: ε in (0, 1).
+        premined: Whether the adversary starts with its stationary lead.
+        known_until: As ``race.Race``.
+
+    Returns:
+        β*, found to 1e-6; a share of n that need not be whole. Where the grid refuses
+        shares near the even race, the largest one that it judges to hold.
+
+    Raises:
+        Refused: If no share is known to be small enough; says what the grid refused.
+        ValueError: If a parameter is out of range.
+    """
+    if not 0 < target < 1:
+        raise ValueError(f"target must be in (0, 1), got {target}")
+    if provers < 2:
+        raise ValueError(f"provers must be ≥ 2, got {provers}")
+
+    def excess(beta: float) -> float:
+        net = Network(law, (1 - beta) * provers, beta * provers, float(delay_steps))
+        one = race(net, premined=premined, known_until=known_until)
+        logs, _ = log_persistence(one, [depth])
+        return float(logs[0]) - math.log(target)
+
+    # From above, where the private chain outgrows the public one: of small adversaries
+    # the grid may refuse to speak, and it need not.
+    ever = race_threshold(law, provers=provers, delay_steps=delay_steps).beta
+    low = high = ever
+    reason = ""
+    for share in np.linspace(1.0, 0.0, _SCAN, endpoint=False)[1:]:
+        low = float(ever * share)
+        try:
+            if excess(low) <= 0:
+                break
+        except Refused as refusal:
+            reason = str(refusal)
+            continue
+        high, reason = low, ""
+    else:
+        raise Refused(
+            f"threshold: depth {depth} is not known to hold {target:g} for any share "
+            f"of the adversary that was tried, from {ever:.3g}, where its chain is the "
+            f"faster one, down to {low:.3g}; a larger depth or target may hold"
+            + (f" ({reason})" if reason else "")
+        )
+
+    def judged(beta: float) -> float:
+        try:
+            return excess(beta)
+        except Refused:  # too near the even race: not known to hold
+            return 1.0
+
+    return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
+
+
+def share_estimate(
+    value: float,
+    spread: Sequence[float],
+    *,
+    extremes: Sequence[float] = (),
+    basis: Basis = UNKNOWN,
+) -> Estimate:
+    """β* with the interval of its resamples.
+
+    Args:
+        value: Under the law of all runs.
+        spread: Under each resampled law; NaN where it was refused.
+        extremes: Under the slowest and the fastest law beyond the horizon.
+        basis: What it rests on.
+    """
+    return law_figure(value, spread, "logit", _METHOD, extremes=extremes, basis=basis)
+
+
+def _depth_estimate(
+    value: float, found: Sequence[float], resamples: int, basis: Basis
+) -> Estimate:
+    """A depth under all laws but that of all runs: resamples first, then extremes."""
+    wide = law_figure(
+        value,
+        found[:resamples],
+        "log",
+        _METHOD,
+        extremes=found[resamples:],
+        basis=basis,
+        lacking=math.inf,
+    )
+    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
+    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high)
+
+
+def _columns(rows: list[list[float]], width: int) -> list[list[float]]:
+    return [[row[i] for row in rows] for i in range(width)]

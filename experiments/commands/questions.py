@@ -1,0 +1,205 @@
+"""Commands that ask about security: threshold, attack, validate."""
+
+import math
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from ..pipeline.machine import set_up_jax
+from .completion import config_argument
+from .terminal import (
+    BAD_INPUT,
+    FAILED,
+    clear_errors,
+    echo_json,
+    fail,
+    json_option,
+    overrides_option,
+    progress_bars,
+    quiet_option,
+    results_option,
+)
+
+
+@click.command()
+@config_argument()
+@overrides_option
+@click.option(
+    "--depth",
+    "depths",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Confirmations; may be given several times. security.confirmations and "
+    "security.depths unless given.",
+)
+@results_option
+@json_option
+@quiet_option
+def threshold(config, overrides, depths, output, as_json, quiet) -> None:
+    """Find the largest corrupted share β at which the target still holds.
+
+    \b
+    Example:
+      dpodl threshold quickstart --depth 20 --set security.target=1e-9
+    """
+    with clear_errors():
+        from ..config.loading import load_config
+
+        settings = load_config(config, overrides)
+        set_up_jax()
+        from ..questions.threshold import threshold_table
+
+        security = settings.security
+        chosen = depths or (security.confirmations, security.depths)
+        with progress_bars(quiet or as_json) as progress:
+            table = threshold_table(settings, output, tuple(chosen), progress)
+        rows: Any = table.to_dict("records")
+        if as_json:
+            echo_json(rows)
+            return
+        for row in rows:
+            what = row["rule"]
+            if row["depth"] == row["depth"]:
+                what = f"{row['depth']:.0f} deep, risk {row['target']:g}, {what}"
+            if row["beta"] != row["beta"]:
+                click.echo(f"{what:44} {row['method']}")
+                continue
+            click.echo(
+                f"{what:44} β < {row['beta']:.4f}   [{row['low']:.4f}, "
+                f"{row['high']:.4f}]"
+            )
+        click.echo(
+            "Private chain, ties win (equal length suffices), every honest message Δ "
+            "late;\nintervals 95 %, of the training runs."
+        )
+
+
+@click.command()
+@config_argument()
+@overrides_option
+@click.option(
+    "--branches",
+    type=click.IntRange(min=10),
+    default=48,
+    show_default=True,
+    help="Trainings that are branched off a referenced model, for each kind.",
+)
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="Resampled laws behind the intervals.",
+)
+@results_option
+@json_option
+@quiet_option
+def attack(config, overrides, branches, resamples, output, as_json, quiet) -> None:
+    """Try every attack of the scheme on a CONFIG, its mitigation off and on.
+
+    Measures what a referenced model saves by branching real trainings off it, builds
+    each attacker's block-time law, and finds the confirmations that still hold.
+
+    \b
+    Example:
+      dpodl attack quickstart --set mining.s_min=400
+    """
+    with clear_errors():
+        from ..config.loading import load_config
+
+        settings = load_config(config, overrides)
+        set_up_jax()
+        from ..questions import attack as attacking
+
+        words = ["dpodl", "attack", config]
+        words += [word for override in overrides for word in ("--set", override)]
+        with progress_bars(quiet or as_json) as progress:
+            table = attacking.attack(
+                settings, output, progress, branches=branches, resamples=resamples
+            )
+        folder = output / f"attack-{settings.name}-{settings.chain_digest()[:10]}"
+        attacking.write(table, folder, command=shlex.join(words))
+        rows: Any = table.to_dict("records")
+        if as_json:
+            echo_json(rows)
+            return
+        depth = f"depth_{settings.security.target:.3g}"
+        for row in rows:
+            name = row["attack"]
+            if row["mitigation"]:
+                name += f", {row['mitigation']} {'on' if row['on'] else 'off'}"
+            blocks = _blocks(row[depth], row[f"{depth}_low"], row[f"{depth}_high"])
+            share = row["quality"]
+            quality = "" if share != share else f"{share:.3f}"
+            window = row["good_period"]
+            good = "" if window != window else f"{window:.3f}"
+            click.echo(f"{name:58} {blocks:22} {quality:6} {good:6} {row['verdict']}")
+        click.echo(
+            f"columns: confirmations for risk {settings.security.target:g} with 95 % "
+            "interval, chain quality, Pr[a window of 10 expected blocks is good], "
+            "verdict. Reasons and assumptions: attacks.csv"
+        )
+        click.echo(f"table and figure: {folder}")
+
+
+def _blocks(value: float, low: float, high: float) -> str:
+    def number(depth: float) -> str:
+        return "∞" if math.isinf(depth) else f"{depth:.0f}"
+
+    if value != value:
+        return "—"
+    return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+@click.command()
+@click.argument("cases", nargs=-1)
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Of the draws.")
+@click.option("--list", "only_list", is_flag=True, help="List the cases.")
+@json_option
+@quiet_option
+def validate(cases, seed, only_list, as_json, quiet) -> None:
+    """Run the engines against every published and exact value they must meet.
+
+    CASES are names of `--list`; without any, all of them: about a minute. Exact rows
+    are judged to their digits, random ones at 3.5 standard errors.
+
+    \b
+    Exit codes: 0 all is right; 1 something is off, FAILED in the table.
+    """
+    with clear_errors():
+        import time
+
+        set_up_jax()
+
+        from ...analysis.validation import check as checks, suite
+        from ...models.learning.pins import seed_key
+
+        if only_list:
+            for case in suite.cases():
+                click.echo(f"{case.name:20} {case.about}")
+            return
+        with progress_bars(quiet or as_json) as progress:
+            try:
+                found = suite.validate(
+                    seed_key(suite.SEED if seed is None else seed),
+                    cases or None,
+                    progress,
+                    clock=time.perf_counter,
+                )
+            except ValueError as error:
+                fail(str(error), BAD_INPUT)
+        failed = suite.failures(found)
+        if as_json:
+            echo_json([check._asdict() for check in found])
+        else:
+            for check in found:
+                click.echo(checks.as_line(check))
+            judged = sum(check.passed is not None for check in found)
+            click.echo(
+                f"{judged} judged, {len(failed)} off. A right program fails by chance "
+                f"with probability {checks.false_alarm_level(found):.2g} a fresh seed."
+            )
+        if failed:
+            sys.exit(FAILED)

@@ -1,0 +1,57 @@
+"""What a sweep goes over, as a config's section."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+)
+
+from .section import Section, Whole
+
+
+def _dotted(given: Any) -> Any:
+    """``over = {scheme.t_acc = …}`` nests in TOML; here a path is one key."""
+    if not isinstance(given, Mapping):
+        return given
+    flat: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            inner = _dotted(value)
+            flat |= {f"{name}.{rest}": each for rest, each in inner.items()}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+class SweepConfig(Section):
+    """The points that ``dpodl sweep`` computes, and how hard it tries at each."""
+
+    design: Literal["grid", "list", "sobol", "halton", "latin"] = Field(
+        default="grid",
+        description="product of all values; values side by side; or spread over ranges",
+    )
+    points: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="points of sobol, halton and latin"
+    )
+    over: Annotated[dict[str, str | tuple[Any, ...]], BeforeValidator(_dotted)] = Field(
+        default={},
+        description="setting → values: an array, 'start:stop:step', 'low:high:log5', "
+        "'a,b,c', or 'low..high' for sobol, halton and latin",
+    )
+    replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=512, description="security.replicas of a point"
+    )
+    good_period_replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=128, description="security.good_period_replicas of a point"
+    )
+    bootstraps: Annotated[Whole, Field(ge=0)] = Field(
+        default=6, description="security.bootstraps of a point"
+    )
+    bootstrap_replicas: Annotated[Whole, Field(ge=100)] = Field(
+        default=100, description="security.bootstrap_replicas of a point"
+    )
+    shard: Annotated[Whole, Field(ge=1, le=10_000)] = Field(
+        default=64, description="most points that are computed and kept together"
+    )

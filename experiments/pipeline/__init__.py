@@ -1,0 +1,10 @@
+"""From a config to tables: curves → laws → estimates → figures → summary.
+
+``stages`` conducts and keeps, ``training`` makes the curves, ``laws`` the laws,
+``estimates`` the figures of the chain; ``translation`` says a config in the terms of
+the analysis. That is the whole way, in this order.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

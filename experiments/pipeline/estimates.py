@@ -1,0 +1,229 @@
+"""From a config and its curves to tidy tables of laws and estimates."""
+
+import numpy as np
+import pandas as pd
+
+from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan, assess
+from ...analysis.block_time.effective_runs import (
+    RunLaws,
+    network as network_basis,
+    run_laws,
+    tilted,
+)
+from ...analysis.block_time.empirical import (
+    EmpiricalLaw,
+    bootstrap_laws,
+    empirical_law,
+    interval_bracket,
+)
+from ...analysis.block_time.law import (
+    BlockTimeLaw,
+)
+from ...analysis.bounds.memoryless import Reference, memoryless_references
+from ...analysis.bounds.rounds import good_window
+from ...analysis.confirmations.depths import safe_depths
+from ...analysis.estimation.estimate import Refused
+from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.training_error import Basis
+from ...analysis.good_periods.oracle_figures import oracle_figures
+from ...analysis.race.walk import race, tilts
+from ...analysis.simulation.levels import Network
+from ...models.learning.curves import CurveSet
+from ...models.learning.pins import seed_key
+from ..config.experiment import Config
+from ..store.files import Progress
+from .devices import on_devices
+from .laws import _look_success
+from .notes import notes_table
+from .translation import lottery_of, network_of, plan_of
+
+
+def estimate_tables(
+    config: Config, curves: CurveSet, costs: np.ndarray | None, progress: Progress
+) -> dict[str, pd.DataFrame]:
+    """Security figures with both errors, exact references, and notes.
+
+    Raises:
+        Refused: If the law of the block time cannot be known well enough.
+    """
+    security, net = config.security, config.network
+    smaller = plan_of(config)._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    plan = plan_of(config)._replace(
+        rel_error=security.rel_error,
+        most_replicas=security.max_replicas or MOST_REPLICAS,
+    )
+    key = seed_key(config.seed)
+    lottery = lottery_of(config, config.scheme)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    resamples = bootstrap_laws(
+        config.seed, curves, lottery, security.bootstraps, step_costs=costs
+    )
+    # The same effort for the laws beyond the horizon, and one to compare them with.
+    others = [*resamples, law.law, law.slowest, law.fastest]
+    if not resamples:
+        others = []
+    total = 1 + len(others)
+    progress("estimating security", 0, total)
+
+    def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
+        return assess(key, network_of(config, one_law), one_plan)
+
+    adversarial = round(net.beta * net.provers)
+    groups = {"honest": net.provers - adversarial}
+    if adversarial:
+        groups["corrupted"] = adversarial
+    brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
+    assessment = assess(key, network_of(config, law.law), plan, mapped=on_devices)
+    progress("estimating security", 1, total)
+
+    def replicate(number: int) -> list[Measurement] | None:
+        try:
+            return at(others[number], smaller).measurements
+        except Refused:
+            return None
+
+    replicates = []
+    for done, found in enumerate(on_devices(replicate, len(others))):
+        replicates.append(found)
+        progress("estimating security", 2 + done, total)
+    drawn, beyond = replicates[: len(resamples)], replicates[len(resamples) :]
+    failed = drawn.count(None)
+    counted = run_laws(curves, lottery, law.law, step_costs=costs)
+    centre, *extremes = beyond if beyond else [None]
+    measurements = with_training_error(
+        assessment.measurements,
+        [each for each in drawn if each is not None],
+        extremes=[each for each in extremes if each is not None],
+        centre=centre or (),
+        basis=network_basis(counted, *groups.values()),
+    )
+    if adversarial:
+        deep, refusals = _deep_measurements(config, law, resamples, counted, progress)
+        measurements += deep
+        assessment.refusals.extend(refusals)
+    success = _look_success(
+        config, measurements, lambda one: at(law.law, smaller._replace(**one))
+    )
+    oracle, refusals = [], []
+    if success is not None:
+        oracle, refusals = oracle_figures(
+            config.seed,
+            curves,
+            law.law,
+            t_acc=config.scheme.t_acc,
+            p_2=config.scheme.p_2,
+            honest=groups["honest"],
+            delay_steps=net.delay_steps,
+            p=success,
+        )
+    assessment.refusals.extend(refusals)
+    references, refusals = _references(config, law.law, assessment)
+    assessment.refusals.extend(refusals)
+    notes = notes_table(
+        config, curves, law, groups, brackets, resamples, assessment, failed
+    )
+    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
+    return {
+        "estimates": measurement_table(measurements + oracle),
+        "references": references,
+        "notes": notes,
+    }
+
+
+def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
+    """The rows with a warning, in one sentence."""
+    told = {m.quantity: m.basis.runs for m in measurements if m.warning}
+    if not told:
+        return pd.DataFrame(columns=["kind", "text"])
+    text = (
+        f"{', '.join(told)}: rest on few training runs in effect (the fewest "
+        f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
+        "intervals may cover less than 95 %: train more models"
+    )
+    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
+
+
+def _deep_measurements(
+    config: Config,
+    law: EmpiricalLaw,
+    resamples: list[BlockTimeLaw],
+    counted: RunLaws,
+    progress: Progress,
+) -> tuple[list[Measurement], list[str]]:
+    """Confirmations for 1e-9 … 2^-128, with and without a head start."""
+    found, refusals = [], []
+    basis = race_basis(network_of(config, law.law), counted, law.known_until)
+    for premined in (False, True):
+        what = "confirmations, " + ("head start" if premined else "no head start")
+        try:
+            found += safe_depths(
+                law.law,
+                resamples,
+                lambda one: network_of(config, one),
+                premined=premined,
+                known_until=law.known_until,
+                extremes=(law.slowest, law.fastest),
+                basis=basis,
+                progress=lambda done, total, what=what: progress(what, done, total),
+                mapped=on_devices,
+            )
+        except Refused as refusal:
+            refusals.append(f"{what}: {refusal}")
+    return found, refusals
+
+
+def race_basis(net: Network, counted: RunLaws, known_until: float) -> Basis:
+    """What the private race rests on; what the network does where it has no tilt."""
+    honest, adversarial = float(net.honest), float(net.adversarial)
+    plain = network_basis(counted, honest, adversarial)
+    try:
+        theta = tilts(race(net, known_until=known_until)).theta_0
+    except Refused:
+        return plain
+    tilt = tilted(counted, honest, adversarial, float(theta))
+    return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
+
+
+def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
+    """Measurements as a tidy table."""
+    return pd.DataFrame(
+        [
+            {
+                "quantity": m.quantity,
+                "at": np.nan if m.at is None else m.at,
+                "at_unit": m.at_unit,
+                **m.estimate._asdict(),
+                "unit": m.unit,
+                "runs_effective": m.basis.runs,
+                "warning": m.warning,
+            }
+            for m in measurements
+        ]
+    )
+
+
+def _references(
+    config: Config, law: BlockTimeLaw, assessment: Assessment
+) -> tuple[pd.DataFrame, list[str]]:
+    """Closed forms to stand beside the estimates, and what was refused."""
+    net, security = config.network, config.security
+    adversarial = round(net.beta * net.provers)
+    found, refusals = memoryless_references(
+        law,
+        honest=net.provers - adversarial,
+        adversarial=adversarial,
+        delay_steps=net.delay_steps,
+        depths=range(1, security.depths + 1),
+    )
+    measured = {m.quantity for m in assessment.measurements}
+    rows = [each for each in found if each.quantity in measured]
+    if assessment.rates is not None:
+        x, y, z = assessment.rates[:3]
+        for blocks, rounds in assessment.window_rounds.items():
+            value = good_window(rounds, x, y, min(z, 1.0), security.epsilon)
+            rows.append(Reference("good_period", blocks, "independent rounds", value))
+    table = pd.DataFrame(rows, columns=list(Reference._fields))
+    return table.assign(at=table["at"].astype(float)), refusals

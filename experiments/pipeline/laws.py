@@ -1,0 +1,219 @@
+"""A run's second stage: laws of block times, with what is uncertain of them."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from ...analysis.assessment.one_law import Assessment
+from ...analysis.block_time.effective_runs import RunLaws, fastest, run_laws
+from ...analysis.block_time.empirical import (
+    EmpiricalLaw,
+    bootstrap_laws,
+    empirical_law,
+)
+from ...analysis.block_time.horizon import owed_to_horizon
+from ...analysis.block_time.law import (
+    BlockTimeLaw,
+    cv,
+    mean,
+    proof_of_work,
+    quantile,
+    survival,
+)
+from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.estimation.measurement import Measurement
+from ...analysis.estimation.training_error import few_runs, law_figure
+from ...models.learning.curves import CurveSet
+from ..config.experiment import Config
+from ..config.hash_targets import format_target
+from ..config.sections import ComparisonConfig, LotteryConfig
+from .notes import further
+from .translation import lottery_of, plan_of
+
+_LAW_POINTS = 400
+
+
+def curve_table(curves: CurveSet) -> pd.DataFrame:
+    """One row a run and look: setting, step, accuracy, loss."""
+    runs, looks = curves.correct.shape
+    settings = pd.DataFrame([i.hpp._asdict() for i in curves.initializations])
+    table = settings.loc[settings.index.repeat(looks)].reset_index(drop=True)
+    table.insert(0, "run", np.repeat(np.arange(runs), looks))
+    return table.assign(
+        step=np.tile(curves.steps, runs),
+        accuracy=curves.accuracy.ravel(),
+        loss=curves.loss.ravel(),
+    )
+
+
+def law_tables(
+    config: Config, curves: CurveSet, costs: np.ndarray | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Survival curves and a summary of the scheme's law and its comparisons.
+
+    Returns:
+        (laws, law_summary). Intervals of mean and CV hold the bootstrap's spread and
+        the plateau bracket; a comparison that the runs cannot support is left empty.
+    """
+    laws, rows = [], []
+    scheme_label = "D-PoDL " + _targets(config.scheme)
+    settings: list[tuple[str, str, LotteryConfig, bool]] = [
+        (c.label, c.kind, c, False) for c in config.comparisons
+    ]
+    settings.append((scheme_label, "dpodl", config.scheme, True))
+    for label, kind, setting, main in settings:
+        row = {
+            "setting": label,
+            "kind": kind,
+            "t_acc": np.nan if kind == "pow" else setting.t_acc,
+            "t_1": "" if kind == "dl" else format_target(setting.t_1),
+            "t_2": format_target(setting.t_2) if kind == "dpodl" else "",
+            "p_1": np.nan if kind == "dl" else setting.p_1,
+            "p_2": setting.p_2 if kind == "dpodl" else np.nan,
+            "main": main,
+            **_published(setting),
+        }
+        try:
+            law, spread, counted = _setting_law(config, curves, costs, setting, kind)
+        except Refused:
+            if main:
+                raise
+            rows.append(row)
+            continue
+        seconds = config.clock.seconds_per_step
+        centre = law.law if isinstance(law, EmpiricalLaw) else law
+        row |= {
+            **_with_interval("mean", mean, law, spread, counted),
+            **_with_interval("cv", cv, law, spread, counted),
+            "mean_seconds": mean(centre) * seconds,
+            "sd_seconds": cv(centre) * mean(centre) * seconds,
+            "runs": law.runs if isinstance(law, EmpiricalLaw) else 0,
+            "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
+            **_counted(counted),
+        }
+        row["warning"] = _joined(row["warning"], _owed(config, law, spread))
+        rows.append(row)
+        # A law that may never end has no high quantiles: its curve stops earlier.
+        ends = quantile(centre, [0.5, 0.9, 0.995, 0.999, 0.9999])
+        ends = ends[np.isfinite(ends)]
+        if len(ends) == 0:
+            continue
+        stop = ends[:3].max()
+        times = np.concatenate([np.linspace(0, stop, _LAW_POINTS), ends[ends > stop]])
+        laws.append(
+            pd.DataFrame(
+                {
+                    "setting": label,
+                    "kind": kind,
+                    "time": times,
+                    "survival": survival(centre, times),
+                }
+            )
+        )
+    return pd.concat(laws, ignore_index=True), pd.DataFrame(rows)
+
+
+def _published(setting: LotteryConfig) -> dict[str, float | str]:
+    if setting.published is None:
+        return {}
+    mean_seconds, variance, source = (
+        setting.published.mean_seconds,
+        setting.published.variance,
+        setting.published.source,
+    )
+    return {
+        "published_mean_seconds": mean_seconds,
+        "published_sd_seconds": variance**0.5,
+        "published_cv": variance**0.5 / mean_seconds,
+        "published_source": source,
+    }
+
+
+def _setting_law(config, curves, costs, setting, kind):
+    """Law, bootstrap laws and laws of the runs of a comparison or the scheme itself."""
+    if kind == "pow":
+        rate = config.clock.hashes_per_step
+        return proof_of_work(setting.p_1, hashes_per_step=rate), [], None
+    lottery = lottery_of(config, setting)
+    if kind == "dl":
+        # Plain deep learning: no hash before or after, only the training.
+        lottery = lottery._replace(p_1=1.0, p_2=1.0)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    count = config.security.bootstraps
+    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
+    return law, resamples, run_laws(curves, lottery, law.law, step_costs=costs)
+
+
+def _with_interval(
+    name: str,
+    figure: Callable[[BlockTimeLaw], float],
+    law: EmpiricalLaw | BlockTimeLaw,
+    resamples: list[BlockTimeLaw],
+    counted: RunLaws | None,
+) -> dict[str, float]:
+    """A law's mean or CV with the error of the runs and of what lies beyond them."""
+    if not isinstance(law, EmpiricalLaw) or counted is None:
+        value = figure(law.law if isinstance(law, EmpiricalLaw) else law)
+        return {name: value, f"{name}_low": value, f"{name}_high": value}
+    found = law_figure(
+        figure(law.law),
+        [figure(each) for each in resamples],
+        "log",
+        "law",
+        basis=fastest(counted, 1)[0 if name == "mean" else 1],
+        extremes=[figure(law.slowest), figure(law.fastest)],
+        lacking=math.inf,
+    )
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _counted(counted: RunLaws | None) -> dict[str, float | str]:
+    """On how many runs mean and CV of one prover rest."""
+    if counted is None:
+        return {"runs_effective": np.nan, "warning": ""}
+    least = min(fastest(counted, 1), key=lambda basis: basis.runs)
+    return {"runs_effective": least.runs, "warning": few_runs(least)}
+
+
+def _owed(
+    config: Config, law: EmpiricalLaw | BlockTimeLaw, resamples: list[BlockTimeLaw]
+) -> str:
+    """Which of mean and CV owe more to the horizon than to the runs."""
+    if not isinstance(law, EmpiricalLaw):
+        return ""
+    told = {
+        name: owed
+        for name, figure in (("mean", mean), ("CV", cv))
+        if (owed := owed_to_horizon(law, resamples, figure)) is not None
+    }
+    if not told:
+        return ""
+    most = max(told.values(), key=lambda owed: owed.further_steps)
+    return f"{' and '.join(told)} {further(most, config)}"
+
+
+def _look_success(
+    config: Config, measurements: list[Measurement], again: Callable[[dict], Assessment]
+) -> Estimate | None:
+    """E[X_r] with rounds of one look, which is a query of SLT23's oracle.
+
+    With other rounds in the config it is simulated apart, without the training's error.
+    """
+    look = float(config.training.check_every)
+    if plan_of(config).round_steps != look:
+        measurements = again({"round_steps": look, "detail": False}).measurements
+    found = (m.estimate for m in measurements if m.quantity == "round_success")
+    return next(found, None)
+
+
+def _targets(setting: LotteryConfig | ComparisonConfig) -> str:
+    return (
+        f"({setting.t_acc:g}, {format_target(setting.t_1)}, "
+        f"{format_target(setting.t_2)})"
+    )
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)

@@ -1,0 +1,213 @@
+"""What a careful reader must know beside the numbers of a run."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ...analysis.assessment.one_law import Assessment
+from ...analysis.block_time.empirical import EmpiricalLaw, accuracy_error
+from ...analysis.block_time.horizon import Owed, owed_to_horizon
+from ...analysis.block_time.law import BlockTimeLaw, fastest_of, mean
+from ...analysis.simulation.properties import LOWER_BOUND
+from ...models.learning.curves import CurveSet
+from ..config.experiment import Config
+from ..config.sections import MAXIMUM_LOOKS
+
+
+def notes_table(
+    config: Config,
+    curves: CurveSet,
+    law: EmpiricalLaw,
+    groups: Mapping[str, int],
+    brackets: Mapping[str, tuple[float, float]],
+    resamples: Sequence[BlockTimeLaw],
+    assessment: Assessment,
+    failed: int,
+) -> pd.DataFrame:
+    """Assumptions, warnings and refusals: columns kind, text.
+
+    Args:
+        config: The experiment.
+        curves: Its learning curves.
+        law: The scheme's law.
+        groups: Provers by who they are (honest, corrupted).
+        brackets: Mean block times of the groups under the extreme extrapolations.
+        resamples: Laws of resampled runs.
+        assessment: The estimates.
+        failed: Bootstrap laws that could not be simulated.
+    """
+    rows = [("assumption", text) for text in _assumptions(config, law, curves)]
+    rows += [("assumption", text) for text in _horizon(assessment)]
+    rows += [("assumption", text) for text in _sampling(config, assessment)]
+    rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
+    rows += [
+        ("warning", text) for text in _horizon_warnings(config, law, resamples, groups)
+    ]
+    rows += [
+        ("warning", text) for text in _interval_warnings(config, assessment, failed)
+    ]
+    rows += [("refused", text) for text in assessment.refusals]
+    return pd.DataFrame(rows, columns=["kind", "text"])
+
+
+def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterator[str]:
+    net, training = config.network, config.training
+    yield (
+        f"{net.provers} equal provers; the corrupted ones share what they find at "
+        f"once; honest messages take {net.delay_steps:g} steps, the adversary's none"
+    )
+    yield (
+        "private race from the tip: the adversary starts from the parent of the "
+        "transaction's block when that parent is found; a head start (pre-mining) is "
+        "in the confirmations that say so, not in the rest"
+    )
+    yield (
+        "ties: persistence counts a private chain of equal length as a violation (ties "
+        "win), persistence_violation_strict only a longer one. Both are criteria; of "
+        "two public blocks at one height a prover goes on with the one it saw first"
+    )
+    if net.beta > 0:
+        yield (
+            "confirmations for risks down to 2^-128 (†) are those of the private chain "
+            "and rest on trainings that are independent of each other: what is common "
+            "to them (data, code, a shortcut for all) is in no interval"
+        )
+    yield (
+        "liveness: a transaction reaches every prover at once and can enter the block "
+        "that is being trained (binding none); where the header is bound to h_1 it "
+        "waits for one more block"
+    )
+    yield f"time unit: {_unit(config)}"
+    kept = config.scheme.abandon_steps
+    rule = {
+        "never": "is never given up",
+        "horizon": "is given up at the last of them for a new one (abandon_steps = "
+        "'horizon': training further would be another scheme)",
+    }.get(str(kept), f"is given up after {kept} steps for a new one")
+    yield (
+        f"{law.reached} of {law.runs} models reached T_acc within the "
+        f"{training.horizon_steps} steps trained (or before they were given up); a "
+        f"model that has not {rule}"
+    )
+    broken = int((~np.isfinite(curves.loss)).any(axis=1).sum())
+    if broken:
+        yield (
+            f"{broken} of {law.runs} trainings broke down: their loss or logits are "
+            "not finite. Such a model classifies nothing and scores no ticket"
+        )
+    error = accuracy_error(curves, config.scheme.t_acc)
+    if error > 0:
+        yield (
+            f"a look scores {curves.eval_samples} of {curves.population} training "
+            f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
+            "and so in the intervals; it makes first passages slightly early"
+        )
+
+
+def _horizon(assessment: Assessment) -> Iterator[str]:
+    rates = assessment.rates
+    if rates is not None:
+        length = rates.end - rates.begin
+        yield (
+            f"good periods: 'all windows' means all within {length} rounds, about "
+            f"{length * rates.x:.0f} successful ones, a horizon that security.levels "
+            "and the law fix, whatever the number of replicas; window lengths count "
+            "successful rounds (kp), forks included"
+        )
+
+
+def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
+    if config.security.rel_error is None:
+        return
+    count = max(
+        m.estimate.count
+        for m in assessment.measurements
+        if m.quantity == "chain_growth"
+    )
+    yield (
+        f"{count:,} replicas were simulated for a half-width of "
+        f"{config.security.rel_error:.3g} of the value: growth, quality, stale blocks "
+        f"and persistence up to {config.security.confirmations} deep (ties win). Their "
+        "intervals allow for the looks on the way; the training's error is added to "
+        "them and may be larger"
+    )
+
+
+def _law_warnings(law, groups, brackets) -> Iterator[str]:
+    for who, (low, high) in brackets.items():
+        if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
+            yield (
+                f"beyond the horizon the law is extrapolated: the mean block time of "
+                f"the {groups[who]} {who} provers lies between {low:.4g} and "
+                f"{high:.4g} steps"
+            )
+    most = max(groups.values())
+    if law.runs < 10 * most:
+        yield (
+            f"the fastest of {most} provers hangs on the lowest 1/{most} of {law.runs} "
+            f"trained models; for a bias below its error train at least {10 * most}"
+        )
+
+
+def _horizon_warnings(config, law, resamples, groups) -> Iterator[str]:
+    for who, provers in groups.items():
+        owed = owed_to_horizon(
+            law, resamples, lambda one, n=provers: mean(fastest_of(one, n))
+        )
+        if owed is not None:
+            yield (
+                f"the interval of the mean block time of the {provers} {who} provers "
+                f"{further(owed, config)} ({owed.low:.4g} to {owed.high:.4g} steps by "
+                f"what training does beyond it, ± {owed.runs:.3g} by the number of "
+                "models)"
+            )
+
+
+def further(owed: Owed, config: Config) -> str:
+    """What to do about an interval that owes more to the horizon than to the runs."""
+    training = config.training
+    looks = math.ceil(owed.further_steps / training.check_every)
+    looks += training.horizon_steps // training.check_every
+    said = "owes more to the horizon than to the number of models"
+    if looks > MAXIMUM_LOOKS:
+        return f"{said}, and would do so at the longest horizon, {MAXIMUM_LOOKS} looks"
+    return f"{said}, up to horizon_steps = {looks * training.check_every}"
+
+
+def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[str]:
+    if config.security.bootstraps == 0:
+        yield (
+            "the intervals hold the simulation's error only (bootstraps = 0), not that "
+            "of the number of trained models"
+        )
+    if failed:
+        yield (
+            f"{failed} of {config.security.bootstraps} bootstrap laws could not be "
+            "simulated and are left out of the spread"
+        )
+    if assessment.missing:
+        yield (
+            f"security.rel_error = {config.security.rel_error:.3g} was not reached: "
+            + "; ".join(assessment.missing)
+            + " (raise security.max_replicas)"
+        )
+    undecided = [
+        m.at for m in assessment.measurements if LOWER_BOUND in m.estimate.method
+    ]
+    if undecided:
+        yield (
+            f"persistence from depth {min(x for x in undecided if x):g} is "
+            f"{LOWER_BOUND} (raise security.levels)"
+        )
+
+
+def _unit(config: Config) -> str:
+    unit = config.clock.unit
+    seconds = f"{config.clock.seconds_per_step:.3g} s"
+    if unit == "steps":
+        return f"one training step, whatever its size; a step is {seconds}"
+    if unit == "operations":
+        return f"the menu's mean step by floating-point operations; it takes {seconds}"
+    return f"the menu's mean step by measured seconds; it takes {seconds}"

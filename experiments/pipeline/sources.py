@@ -1,0 +1,70 @@
+"""Which code a stage's results belong to."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[2]
+_LAWS = (
+    "models/learning",
+    "models/scheme",
+    "analysis",
+    *(
+        f"experiments/pipeline/{name}.py"
+        for name in ("estimates", "laws", "translation", "notes")
+    ),
+)
+# What each stage's numbers depend on. Trained curves must not grow stale by an edit of
+# the chain: they take an hour where everything after them takes a minute.
+_USED = {
+    "training": ("models/learning",),
+    "curves": ("models/learning", *_LAWS[3:]),
+    "laws": _LAWS,
+    "estimates": _LAWS,
+    "figures": ("models", "analysis", "figures", "experiments"),
+    "summary": ("models", "analysis", "figures", "experiments"),
+    "sweep": (*_LAWS, "experiments/sweep/evaluation.py"),
+}
+
+
+def stage_digests() -> dict[str, str]:
+    """``stage_digest`` of every stage of a run."""
+    return {stage: stage_digest(stage) for stage in _USED if stage != "sweep"}
+
+
+def stage_digest(stage: str) -> str:
+    """SHA-256 of the code that a stage's results depend on.
+
+    Args:
+        stage: Of a run (``training``, ``curves``, ``laws``, ``estimates``, ``figures``,
+            ``summary``), or ``sweep``: a point's numbers.
+    """
+    return source_digest([_PACKAGE / name for name in _USED[stage]], _PACKAGE)
+
+
+@lru_cache(maxsize=1)
+def sweep_code_at_start() -> str:
+    """``stage_digest("sweep")`` as this process first saw it: files may change."""
+    return stage_digest("sweep")
+
+
+def source_digest(places: Sequence[Path], base: Path) -> str:
+    """SHA-256 over Python files and all of folders, nested ones included.
+
+    Args:
+        places: Files, and folders of files.
+        base: What the names in the digest are relative to.
+    """
+    files = {
+        path
+        for place in places
+        for path in ([place] if place.is_file() else place.rglob("*.py"))
+    }
+    if not files:
+        raise FileNotFoundError(f"no source in {', '.join(map(str, places))}")
+    total = hashlib.sha256()
+    for path in sorted(files):
+        name = path.relative_to(base).as_posix().encode()
+        total.update(name + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()

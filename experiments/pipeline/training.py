@@ -1,0 +1,208 @@
+"""A run's first stage: the menu's models are trained, once for all who ask."""
+
+import io
+import logging
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from importlib import import_module
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from ...models.learning.architecture import Initialization
+from ...models.learning.curves import (
+    CurveSet,
+    CurveSettings,
+    TrainingSet,
+    chunk_runs,
+    draw_runs,
+    training_set,
+)
+from ...models.learning.data import SHA256, Dataset
+from ...models.learning.pins import pinned
+from ...models.learning.training import Curve
+from ..config.experiment import Config, fingerprint, plain
+from ..config.section import ConfigError
+from ..store.files import Progress
+from ..store.run_folder import RunFolder
+from ..store.state_store import StateStore
+from .dataset import check_images, config_dataset
+from .machine import usable_cores
+from .sources import stage_digest
+from .training_shelf import TrainingShelf
+from .versions import build
+
+_log = logging.getLogger(__name__)
+
+
+def curve_settings(config: Config, dataset: Dataset) -> CurveSettings:
+    """The curve settings of a config, checked against the data.
+
+    Raises:
+        ConfigError: If a batch or an evaluation sample is larger than the data set, or
+            a network needs larger images.
+    """
+    check_images(dataset, config.menu.architectures)
+    examples = len(dataset.x_train)
+    training = config.training
+    samples = examples if training.eval_samples == "all" else training.eval_samples
+    problems = []
+    if samples > examples:
+        problems.append(
+            f"training.eval_samples must be at most the {examples} training examples "
+            f"of {dataset.name}, got {samples}"
+        )
+    largest = max(config.menu.batch_sizes)
+    if largest > examples:
+        problems.append(
+            f"menu.batch_sizes must be at most the {examples} training examples of "
+            f"{dataset.name}, got {largest}"
+        )
+    if problems:
+        raise ConfigError("\n  ".join(problems))
+    return CurveSettings(
+        check_every=training.check_every,
+        horizon_steps=training.horizon_steps,
+        eval_samples=samples,
+        lanes=training.lanes,
+    )
+
+
+def curve_bytes(curves: CurveSet) -> bytes:
+    """Learning curves as the file that ``stored_curves`` reads."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        correct=curves.correct,
+        loss=curves.loss,
+        steps=curves.steps,
+        eval_samples=curves.eval_samples,
+        population=curves.population,
+    )
+    return buffer.getvalue()
+
+
+def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
+    """The learning curves that a run keeps in its folder.
+
+    Raises:
+        Changed: If they are not what was written.
+    """
+    content = io.BytesIO(folder.read("curves.npz"))
+    with np.load(content, allow_pickle=False) as file:
+        return CurveSet(
+            _initializations(config),
+            file["steps"],
+            file["correct"],
+            file["loss"],
+            int(file["eval_samples"]),
+            int(file["population"]),
+        )
+
+
+@pinned()
+def train(config: Config, root: Path, progress: Progress) -> CurveSet:
+    """Train the config's runs, or those that the curve store does not have yet.
+
+    Work is spread over the accelerators, or over the cores of a CPU by threads (a
+    compiled training occupies about one core). Finished chunks are stored at once.
+
+    Returns:
+        The curves, ordered by run.
+    """
+    dataset = config_dataset(config)
+    settings = curve_settings(config, dataset)
+    runs = _initializations(config)
+    shelf = TrainingShelf(
+        root / "curves" / _curve_key(config, dataset),
+        settings,
+        keep=config.training.keep_states,
+    )
+    done = shelf.done()
+    chunks = [
+        (bucket, missing)
+        for bucket, members in chunk_runs(runs, range(len(runs)), settings.lanes)
+        if (missing := [run for run in members if run not in done])
+    ]
+    shelf.tell([run for _, missing in chunks for run in missing])
+    progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))
+    if chunks:
+        _train_chunks(chunks, runs, dataset, shelf, done, progress)
+    return CurveSet(
+        initializations=runs,
+        steps=settings.check_every * np.arange(1, settings.looks + 1),
+        correct=np.stack([done[run].correct for run in range(len(runs))]),
+        loss=np.stack([done[run].loss for run in range(len(runs))]),
+        eval_samples=settings.eval_samples,
+        population=len(dataset.x_train),
+    )
+
+
+def kept_states(config: Config, root: Path) -> tuple[int, Path]:
+    """Bytes of the states that are kept of the config's trainings, and where."""
+    path = root / "curves" / _curve_key(config, config_dataset(config))
+    return StateStore(path).size(), path
+
+
+def _train_chunks(chunks, runs, dataset, shelf, done, progress) -> None:
+    devices = jax.local_devices()
+    workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
+    data: list[TrainingSet] = [
+        training_set(dataset.x_train, dataset.y_train, device)
+        for device in devices[:workers]
+    ]
+
+    @pinned()
+    def work(place: int) -> tuple[list[int], Curve]:
+        bucket, members = chunks[place]
+        mine = data[place % len(data)]
+        return members, shelf.train(bucket, members, runs, mine)
+
+    # Loaded while models train: the stages behind this one need it.
+    threading.Thread(target=import_module, args=(f"{__package__}.estimates",)).start()
+    pool = ThreadPoolExecutor(workers)
+    pending: set[Future] = {pool.submit(work, i) for i in range(len(chunks))}
+    try:
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                members, curve = future.result()
+                shelf.add(members, curve)
+                _log.info("trained runs %s", ", ".join(map(str, members)))
+                for i, run in enumerate(members):
+                    done[run] = Curve(curve.correct[i], curve.loss[i])
+                # A store may have more runs than this experiment asks for.
+                there = sum(run in done for run in range(len(runs)))
+                progress("training models", there, len(runs))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _initializations(config: Config) -> tuple[Initialization, ...]:
+    return draw_runs(config.seed, config.training.runs, config.menu.build())
+
+
+def own_data(config: Config) -> str | None:
+    """SHA-256 of a data set of the user's own; None for one that comes with us."""
+    # What is pinned cannot change behind its name; a file of the user's can.
+    if config.data.name in SHA256:
+        return None
+    return config_dataset(config).sha256
+
+
+def _curve_key(config: Config, dataset: Dataset) -> str:
+    training = plain(config.training)
+    # More runs of the same kind, and longer ones, extend a store instead of starting a
+    # new one.
+    for name in ("runs", "horizon_steps", "keep_states"):
+        del training[name]
+    facts = [
+        config.seed,
+        plain(config.menu),
+        training,
+        dataset.sha256,
+        build(),
+        stage_digest("training"),
+    ]
+    return fingerprint(facts)[:16]

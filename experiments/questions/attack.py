@@ -1,0 +1,119 @@
+"""``dpodl attack``: every attack of the scheme on a config, mitigation off and on."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ...analysis.attacks.rows import Effort, tidy
+from ...analysis.attacks.situation import setting
+from ...analysis.attacks.table import attack_table
+from ...figures import attacks
+from ...models.learning.curves import CurveSet, training_set
+from ...models.learning.pins import seed_key
+from ...models.scheme.branching import Branches, branch_curves
+from ..config.experiment import Config
+from ..config.section import ConfigError
+from ..pipeline import pictures, training, translation
+from ..pipeline.dataset import config_dataset
+from ..store.files import Progress, table_bytes
+from ..store.run_folder import keep
+
+# Deep targets beside the config's own; the first one decides the verdict.
+_TARGETS = (1e-9, 2.0**-40)
+# Accuracy of a model that is offered for reference, as a share of the way to T_acc.
+_MTX_SHARE = 0.98
+
+
+def attack(
+    config: Config, root: Path, progress: Progress, *, branches: int, resamples: int
+) -> pd.DataFrame:
+    """The attack table of a config.
+
+    Args:
+        config: The experiment; rules' numbers are those of [mining].
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        progress: Told how far it is.
+        branches: Trainings that are branched off a referenced model, for each kind.
+        resamples: Resampled laws behind the intervals.
+
+    Returns:
+        ``attack_rows.tidy``: one row an attack and a state of its mitigation.
+
+    Raises:
+        ConfigError: If config and data do not go together, or nobody is corrupted.
+        Refused: If the runs cannot support a law.
+    """
+    net, mining = config.network, config.mining
+    if not round(net.beta * net.provers):
+        raise ConfigError("network.beta must leave a corrupted prover, got none")
+    curves = training.train(config, root, progress)
+    dataset = config_dataset(config)
+    height, width = dataset.x_train.shape[1:]
+    every = mining.checkpoint_every
+    t_acc = config.scheme.t_acc
+    at = setting(
+        curves,
+        translation.lottery_of(config, config.scheme),
+        provers=net.provers,
+        beta=net.beta,
+        delay_steps=net.delay_steps,
+        step_costs=translation.step_costs(
+            config, curves, (height, width), dataset.n_classes
+        ),
+        warm=_branched(config, curves, t_acc, branches, progress, "from T_acc"),
+        mtx=_branched(
+            config, curves, _MTX_SHARE * t_acc, branches, progress, "from an mtx"
+        ),
+        s_min=mining.s_min,
+        checkpoint_every=(
+            config.training.check_every if every == "check_every" else every
+        ),
+        challenges=mining.challenges,
+    )
+    targets = (config.security.target, *_TARGETS)
+    rows = attack_table(
+        seed_key(config.seed),
+        at,
+        targets=tuple(dict.fromkeys(targets)),
+        effort=Effort(resamples=resamples),
+        seed=config.seed,
+        progress=progress,
+    )
+    return pd.DataFrame(tidy(rows)).assign(target=config.security.target)
+
+
+def write(table: pd.DataFrame, folder: Path, *, command: str) -> None:
+    """Write the table and its figure."""
+    files = pictures.render(
+        {"attacks": table}, command=command, figures={"attacks": attacks}
+    )
+    keep(folder, "attack", command, {"attacks.csv": table_bytes(table), **files})
+
+
+def _branched(
+    config: Config,
+    curves: CurveSet,
+    accuracy: float,
+    branches: int,
+    progress: Progress,
+    what: str,
+) -> Branches | None:
+    """Trainings from referenced models; None where no run has such a model."""
+    dataset = config_dataset(config)
+    settings = training.curve_settings(config, dataset)
+    some = curves.initializations[:branches]
+    try:
+        return branch_curves(
+            some,
+            training_set(dataset.x_train, dataset.y_train),
+            config.menu.build(),
+            settings,
+            seed=config.seed,
+            accuracy=accuracy,
+            way=config.mining.way,
+            progress=lambda _, done, total: progress(f"branching {what}", done, total),
+        )
+    except ValueError:
+        if (curves.accuracy[: len(some)] >= accuracy).any():
+            raise
+        return None

@@ -1,0 +1,256 @@
+"""``dpodl effects``: what a law that is not memoryless does, from a config's curves."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from ...analysis.attacks.situation import resampled, setting
+from ...analysis.effects.delay_equivalence import pooling, saving_as_delay, warm_laws
+from ...analysis.effects.findings import (
+    Finding,
+    find_domination,
+    find_equivalence,
+    find_forks,
+    find_memorylessness,
+)
+from ...analysis.effects.memorylessness import (
+    Evidence,
+    Row,
+    fast_machine,
+    memorylessness,
+    restart_forks,
+    swept_laws,
+)
+from ...analysis.estimation.estimate import Refused
+from ...figures import domination, memorylessness as memorylessness_figure
+from ...models.learning.curves import CurveSet, training_set
+from ...models.learning.pins import seed_key
+from ...models.scheme.branching import branch_curves
+from ..config.experiment import Config
+from ..pipeline import pictures, training, translation
+from ..pipeline.dataset import config_dataset
+from ..store.files import Progress, table_bytes
+from ..store.run_folder import keep
+
+POST_HASHES = tuple(2.0**-k for k in range(13))
+SPEEDS = (2, 5, 10, 30)
+# A 30× machine among 70 units: its share of the compute is .3.
+COMPUTE = 100
+# Accuracy of a model that is offered for reference, as a share of the way to T_acc.
+_MTX_SHARE = 0.98
+_FIGURES = {
+    "memorylessness": memorylessness_figure,
+    "domination": domination,
+}
+
+
+class Effects(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        tables: One an effect, columns as ``analysis.effects.Row``, in the order of the
+            findings; an effect that was refused has none.
+        findings: Columns effect, verdict, sentence; refused effects too.
+        refused: Columns p_2, reason: laws that the runs do not support.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    findings: pd.DataFrame
+    refused: pd.DataFrame
+
+
+def effects(
+    config: Config,
+    root: Path,
+    progress: Progress,
+    *,
+    branches: int,
+    resamples: int,
+) -> Effects:
+    """All effects of a config's real curves.
+
+    Args:
+        config: The experiment; p_2 is swept over 2^-k and the config's own.
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        progress: Told how far it is.
+        branches: Trainings that are branched off an mtx.
+        resamples: Resampled laws behind the intervals.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        Refused: If the runs cannot support any law.
+    """
+    net, scheme = config.network, config.scheme
+    honest = net.provers - round(net.beta * net.provers)
+    curves = training.train(config, root, progress)
+    p_2s = sorted({*POST_HASHES, scheme.p_2}, reverse=True)
+    laws, refused = swept_laws(
+        curves,
+        translation.lottery_of(config, scheme),
+        p_2s,
+        provers=honest,
+        seed=config.seed,
+        resamples=resamples,
+        step_costs=_costs(config, curves),
+    )
+    if not laws:
+        raise Refused(f"effects: no p_2 has a law; {next(iter(refused.values()))}")
+    key = seed_key(config.seed)
+    at = scheme.p_2
+
+    def saving() -> list[Row]:
+        return _saving(config, curves, laws, branches, resamples, progress)
+
+    jobs: list[tuple[str, Callable[[], list[Row]], Callable[..., Finding], dict]] = [
+        (
+            "memorylessness",
+            lambda: memorylessness(laws, provers=net.provers, honest=honest),
+            find_memorylessness,
+            {"honest": honest, "check_every": config.training.check_every},
+        ),
+        (
+            "domination",
+            lambda: _domination(laws),
+            find_domination,
+            {"total": COMPUTE},
+        ),
+        (
+            "forks",
+            lambda: restart_forks(key, laws, honest=honest),
+            find_forks,
+            {"p_2": at},
+        ),
+        ("saving", saving, find_equivalence, {"effect": "saving", "p_2": at}),
+        (
+            "pooling",
+            lambda: _pooling(config, laws),
+            find_equivalence,
+            {"effect": "pooling", "p_2": at},
+        ),
+    ]
+    tables, findings = {}, []
+    for done, (name, measure, find, settings) in enumerate(jobs):
+        progress("measuring effects", done, len(jobs))
+        try:
+            rows = measure()
+        except Refused as refusal:
+            findings.append((name, "refused", str(refusal)))
+            continue
+        tables[name] = pd.DataFrame(rows)
+        findings.append(find(rows, **settings))
+    progress("measuring effects", len(jobs), len(jobs))
+    return Effects(
+        tables,
+        pd.DataFrame(findings, columns=["effect", "verdict", "sentence"]),
+        pd.DataFrame(list(refused.items()), columns=["p_2", "reason"]),
+    )
+
+
+def write(found: Effects, folder: Path, *, command: str) -> None:
+    """Write tables, findings and figures."""
+    tables = {
+        **found.tables,
+        "findings": found.findings,
+        "refused": found.refused,
+    }
+    figures = {k: figure for k, figure in _FIGURES.items() if k in found.tables}
+    files = pictures.render(found.tables, command=command, figures=figures)
+    files |= {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+    keep(folder, "effects", command, files)
+
+
+def _domination(laws: Sequence[Evidence]) -> list[Row]:
+    if any(each.law.lattice for each in laws):
+        raise Refused(
+            "domination: with p_1 = 1 all block times are whole looks and winners tie; "
+            "scheme.t_1 must be below 2^256"
+        )
+    return fast_machine(laws, speeds=SPEEDS, total=COMPUTE)
+
+
+def _pooling(config: Config, laws: Sequence[Evidence]) -> list[Row]:
+    net = config.network
+    return pooling(
+        laws,
+        _certain(laws),
+        provers=net.provers,
+        adversarial=round(net.beta * net.provers),
+        delay_steps=net.delay_steps,
+    )
+
+
+def _saving(
+    config: Config,
+    curves: CurveSet,
+    laws: Sequence[Evidence],
+    branches: int,
+    resamples: int,
+    progress: Progress,
+) -> list[Row]:
+    net = config.network
+    adversarial = round(net.beta * net.provers)
+    if not adversarial:
+        raise Refused(
+            "saving: no prover is corrupted, there is nobody to save work "
+            "(network.beta, network.provers)"
+        )
+    _certain(laws)
+    dataset = config_dataset(config)
+    accuracy = _MTX_SHARE * config.scheme.t_acc
+    some = curves.initializations[:branches]
+    if not (curves.accuracy[: len(some)] >= accuracy).any():
+        raise Refused(
+            f"saving: none of the {len(some)} runs asked for showed a model of "
+            f"accuracy {accuracy:g}; more branches, or a lower t_acc"
+        )
+    warm = branch_curves(
+        some,
+        training_set(dataset.x_train, dataset.y_train),
+        config.menu.build(),
+        training.curve_settings(config, dataset),
+        seed=config.seed,
+        accuracy=accuracy,
+        way=config.mining.way,
+        progress=lambda _, done, total: progress("branching from an mtx", done, total),
+    )
+    at = setting(
+        curves,
+        translation.lottery_of(config, config.scheme),
+        provers=net.provers,
+        beta=net.beta,
+        delay_steps=net.delay_steps,
+        step_costs=_costs(config, curves),
+        mtx=warm,
+    )
+    others = [resampled(at, config.seed + i) for i in range(resamples)]
+    mine, faster = warm_laws(at, others, [each.p_2 for each in laws])
+    first = next(i for i, each in enumerate(mine) if each.p_2 == 1)
+    return saving_as_delay(
+        mine,
+        faster,
+        (mine[first], faster[first]),
+        provers=net.provers,
+        adversarial=adversarial,
+        delay_steps=net.delay_steps,
+    )
+
+
+def _certain(laws: Sequence[Evidence]) -> Evidence:
+    """The law at p_2 = 1, the training alone."""
+    for each in laws:
+        if each.p_2 == 1:
+            return each
+    raise Refused(
+        "the dead time is not known: the runs support no law at p_2 = 1 (the table of "
+        "refusals says why)"
+    )
+
+
+def _costs(config: Config, curves: CurveSet):
+    if config.clock.unit == "steps":
+        return None
+    dataset = config_dataset(config)
+    height, width = dataset.x_train.shape[1:]
+    return translation.step_costs(config, curves, (height, width), dataset.n_classes)

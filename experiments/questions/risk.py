@@ -1,0 +1,347 @@
+"""``dpodl risk``: share and depth to risk, target to depth and to age, for a config."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ...analysis.block_time.effective_runs import network as network_basis, run_laws
+from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
+from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.confirmations.any_block import any_block, any_block_bound
+from ...analysis.confirmations.rare_ages import safe_time, time_rule_rare
+from ...analysis.confirmations.tables import (
+    DepthCell,
+    RiskCell,
+    Setting,
+    depth_table,
+    risk_table,
+)
+from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.estimation.measurement import Measurement
+from ...analysis.estimation.training_error import (
+    UNKNOWN,
+    Basis,
+    few_runs,
+    training_interval,
+)
+from ...analysis.race.walk import TARGETS, Race, outgrows, race
+from ...models.learning.pins import seed_key
+from ..config.experiment import Config
+from ..config.section import ConfigError
+from ..pipeline import estimates, training, translation
+from ..store.files import Progress, table_bytes
+from ..store.run_folder import keep
+
+BETAS = (0.1, 0.2, 0.3, 0.4)
+DEPTHS = (1, 2, 3, 6, 10, 20, 50)
+# A table is read at a glance; more resamples would not move its second digit.
+_RESAMPLES = 8
+
+
+class _Races(NamedTuple):
+    """The race under every law.
+
+    Attributes:
+        first: Under the law of all runs.
+        resamples: Under those of resampled runs.
+        extremes: Under the slowest and the fastest law beyond the horizon.
+        basis: What it rests on.
+    """
+
+    first: Race
+    resamples: list[Race]
+    extremes: list[Race]
+    basis: Basis
+
+    def started(self, premined: bool) -> "_Races":
+        """The same with or without a head start."""
+        first, *others = (
+            one._replace(premined=premined)
+            for one in (self.first, *self.resamples, *self.extremes)
+        )
+        count = len(self.resamples)
+        return self._replace(
+            first=first, resamples=others[:count], extremes=others[count:]
+        )
+
+
+class Question(NamedTuple):
+    """What is asked about a config's law.
+
+    Attributes:
+        betas: Shares of the tables; the config's own is added.
+        depths: Depths of the tables.
+        horizon: N, levels within which any block may be reverted.
+        ages: Ages whose risk is asked, steps.
+        premined: Whether the adversary starts with its stationary lead.
+    """
+
+    betas: Sequence[float] = BETAS
+    depths: Sequence[int] = DEPTHS
+    horizon: int = 10_000
+    ages: Sequence[float] = ()
+    premined: bool = False
+
+
+def risk_tables(
+    config: Config, root: Path, progress: Progress, question: Question
+) -> dict[str, pd.DataFrame]:
+    """Answers as tidy tables.
+
+    Args:
+        config: The experiment; ``security.target`` is the first target.
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        progress: Told how far it is.
+        question: What is asked.
+
+    Returns:
+        ``risk`` (beta, depth) and ``confirmations`` (beta, target), each with
+        memoryless and nakamoto; ``any_block`` (quantity, depth) and ``age`` (quantity,
+        at) for the config's own share, empty if nobody is corrupted; ``notes`` (kind,
+        text). Cells have value, low, high, count, method, status (``estimated``,
+        ``certain``, ``refused``) and refusal, the reason.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        ValueError: If a share, a depth, an age or the horizon is out of range.
+        Refused: If the runs cannot support a law.
+    """
+    _check(question)
+    curves = training.train(config, root, progress)
+    lottery = translation.lottery_of(config, config.scheme)
+    costs = translation.costs_of(config, curves)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    count = min(config.security.bootstraps, _RESAMPLES)
+    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
+    net = config.network
+    extremes = (law.slowest, law.fastest)
+    counted = run_laws(curves, lottery, law.law, step_costs=costs)
+    corrupted = net.beta * net.provers
+    basis = network_basis(counted, net.provers - corrupted, corrupted)
+    setting = Setting(
+        net.provers,
+        net.delay_steps,
+        premined=question.premined,
+        known_until=law.known_until,
+    )
+    targets = tuple(dict.fromkeys((config.security.target, *TARGETS)))
+    betas = sorted({*question.betas, net.beta})
+    total = 2 * len(betas) + 2
+    risks, depths = [], []
+    for done, beta in enumerate(betas):
+        progress("risk tables", 2 * done, total)
+        wider: dict[str, Any] = {"extremes": extremes, "basis": basis}
+        risks += risk_table(
+            law.law, resamples, setting, betas=[beta], depths=question.depths, **wider
+        )
+        progress("risk tables", 2 * done + 1, total)
+        depths += depth_table(
+            law.law, resamples, setting, betas=[beta], targets=targets, **wider
+        )
+    progress("risk tables", total - 2, total)
+    blocks, ages = [], []
+    if round(net.beta * net.provers):
+
+        def race_of(one: BlockTimeLaw) -> Race:
+            network = translation.network_of(config, one)
+            return race(network, known_until=law.known_until)
+
+        races = _Races(
+            race_of(law.law),
+            [race_of(one) for one in resamples],
+            [race_of(one) for one in extremes],
+            estimates.race_basis(
+                translation.network_of(config, law.law), counted, law.known_until
+            ),
+        )
+        blocks = _any_block_rows(races, question, risks, net.beta)
+        progress("risk tables", total - 1, total)
+        moved = races.started(question.premined)
+        ages = _age_rows(seed_key(config.seed), moved, question, targets)
+    progress("risk tables", total, total)
+    own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
+    seconds = own[1]["value"].where(own[1]["unit"] == "steps")
+    return {
+        "risk": pd.DataFrame([_table_row(cell, basis) for cell in risks]),
+        "confirmations": pd.DataFrame([_table_row(cell, basis) for cell in depths]),
+        "any_block": own[0],
+        "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
+        "notes": pd.DataFrame(
+            [("assumption", text) for text in _assumptions(config, question, count)]
+            + [("warning", text) for text in [few_runs(basis)] if text],
+            columns=["kind", "text"],
+        ),
+    }
+
+
+def write(tables: dict[str, pd.DataFrame], folder: Path, config: Config) -> None:
+    """Write the tables and the config they belong to."""
+    files = {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+    files["config.toml"] = config.to_toml().encode()
+    keep(folder, "risk", config.digest(), files)
+
+
+_CELL = [
+    *("value", "low", "high", "count", "method"),
+    *("status", "refusal", "runs_effective", "warning"),
+]
+_ROW = ["quantity", "at", "at_unit", "unit", *_CELL]
+
+
+def _table_row(cell: RiskCell | DepthCell, basis: Basis) -> dict:
+    row = cell._asdict()
+    for name in ("estimate", "refusal", "certain"):
+        del row[name]
+    return row | _cell(cell.estimate, cell.refusal, certain=cell.certain, basis=basis)
+
+
+def _cell(
+    estimate: Estimate | None,
+    refusal: str = "",
+    *,
+    certain: bool = False,
+    basis: Basis = UNKNOWN,
+) -> dict:
+    rests = {"runs_effective": basis.runs, "warning": few_runs(basis)}
+    if estimate is None:
+        unknown = Estimate(math.nan, math.nan, math.nan, 0, "")
+        return unknown._asdict() | {"status": "refused", "refusal": refusal} | rests
+    status = "certain" if certain else "estimated"
+    return estimate._asdict() | {"status": status, "refusal": ""} | rests
+
+
+def _row(m: Measurement, *, certain: bool = False) -> dict:
+    kept = {"quantity": m.quantity, "at": m.at, "at_unit": m.at_unit, "unit": m.unit}
+    return kept | _cell(m.estimate, certain=certain)
+
+
+def _any_block_rows(
+    races: "_Races", question: Question, risks: list[RiskCell], beta: float
+) -> list[dict]:
+    """A given block, any block under restarts, and the bound on the best restarts."""
+    rows = [
+        {"quantity": "given_block", "at": cell.depth, "at_unit": "blocks"}
+        | {"unit": "probability"}
+        | _cell(cell.estimate, cell.refusal, certain=cell.certain)
+        for cell in risks
+        if cell.beta == beta
+    ]
+    for name, figure in (
+        ("any_block_violation", any_block),
+        ("any_block_bound", any_block_bound),
+    ):
+        for depth in question.depths:
+
+            def solve(one: Race, figure=figure, depth=depth) -> Measurement:
+                return figure(one, [depth], horizon=question.horizon)[0]
+
+            rows.append(_with_spread(name, depth, "blocks", races, solve, log=True))
+    return rows
+
+
+def _age_rows(
+    key, races: "_Races", question: Question, targets: Sequence[float]
+) -> list[dict]:
+    """The smallest safe age of each target, and the risk at each age asked."""
+    suffix = "_premined" if question.premined else ""
+    rows = []
+    for target in targets:
+
+        def age(one: Race, target=target) -> Measurement:
+            return safe_time(key, one, [target])[0]
+
+        name = f"safe_time{suffix}"
+        rows.append(_with_spread(name, target, "target", races, age, log=False))
+    for asked in question.ages:
+
+        def risk(one: Race, asked=asked) -> Measurement:
+            return time_rule_rare(key, one, [asked])[0]
+
+        name = f"time_rule_violation{suffix}"
+        rows.append(_with_spread(name, asked, "steps", races, risk, log=True))
+    return rows
+
+
+def _with_spread(
+    name: str,
+    at: float,
+    at_unit: str,
+    races: "_Races",
+    solve: Callable[[Race], Measurement],
+    *,
+    log: bool,
+) -> dict:
+    """A figure of the first race, with the error of the training runs.
+
+    Where another law is refused the interval has no upper end but the largest there is.
+    """
+    unit = "probability" if log else "steps"
+    place = {"quantity": name, "at": at, "at_unit": at_unit, "unit": unit}
+    try:
+        measured = solve(races.first)
+    except Refused as refusal:
+        return place | _cell(None, str(refusal))
+    if log and outgrows(races.first):
+        return _row(measured, certain=True)
+
+    def value(one: Race) -> float:
+        try:
+            return solve(one).estimate.value
+        except Refused:
+            return math.nan
+
+    found = training_interval(
+        measured.estimate,
+        [value(one) for one in races.resamples],
+        "logit" if log else "log",
+        basis=races.basis,
+        extremes=[value(one) for one in races.extremes],
+        lacking=1.0 if log else math.inf,
+    )
+    return place | _cell(found, basis=races.basis)
+
+
+def _assumptions(config: Config, question: Question, resamples: int) -> list[str]:
+    net = config.network
+    start = (
+        "it starts with the lead that it has in the long run (head start)"
+        if question.premined
+        else "it starts from the block's parent, without a head start"
+    )
+    return [
+        f"{net.provers} equal provers, Δ = {net.delay_steps:g} steps; a share β that "
+        "is not whole provers is the law S^{βn}",
+        f"private race, ties win (equal length suffices): the adversary mines alone, "
+        f"{start}; every honest message is Δ late. That bounds the risk of this attack "
+        "from above, not that of others (dpodl attack)",
+        "risks that no simulation sees are carried on from the law: they hold if "
+        "trainings are independent of each other, which no interval doubts",
+        f"intervals: 95 %, over {resamples} resamples of the "
+        f"{config.training.runs} trained models",
+        "memoryless and Nakamoto: exponential block times, the same β and no delay; "
+        "Nakamoto's is his Poisson approximation, without a head start and too small",
+        f"any block: at least one of {question.horizon:,} levels is reverted. "
+        "Restarts: a fork that is behind is given up for a new one, exact; the bound "
+        f"is {question.horizon:,} times one block's risk with a head start and holds "
+        "for the best restarts",
+        "age: steps since all honest provers saw the block; a step is "
+        f"{config.clock.seconds_per_step:.3g} s",
+    ]
+
+
+def _check(question: Question) -> None:
+    for beta in question.betas:
+        if not 0 <= beta < 1:
+            raise ConfigError(f"--beta must lie in [0, 1), got {beta:g}")
+    for age in question.ages:
+        if not 0 <= age < math.inf:
+            raise ConfigError(f"--age must be ≥ 0 and finite, got {age:g}")
+    for name, values in (
+        ("--depth", question.depths),
+        ("--horizon", [question.horizon]),
+    ):
+        if min(values, default=0) < 1:
+            raise ConfigError(f"{name} must be ≥ 1, got {list(values)}")

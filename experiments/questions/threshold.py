@@ -1,0 +1,119 @@
+"""``dpodl threshold``: the largest adversary at which the target still holds."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from ...analysis.block_time.effective_runs import network as network_basis, run_laws
+from ...analysis.block_time.empirical import EmpiricalLaw, bootstrap_laws, empirical_law
+from ...analysis.confirmations.depths import depth_threshold, share_estimate
+from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.estimation.training_error import few_runs
+from ...analysis.race.threshold import race_threshold
+from ..config.experiment import Config
+from ..pipeline import training, translation
+from ..store.files import Progress
+
+
+def threshold_table(
+    config: Config, root: Path, depths: tuple[int, ...], progress: Progress
+) -> pd.DataFrame:
+    """β* of the config's law: at each depth, with and without a head start, and ever.
+
+    Args:
+        config: The experiment; its ``security.target`` is the risk allowed.
+        root: Where trained curves are kept (``--output`` of ``dpodl run``).
+        depths: k.
+        progress: Told how far it is.
+
+    Returns:
+        Columns rule (``no head start``, ``head start``, ``any depth``), depth (NaN for
+        the last), target, beta, low, high, count (resampled laws), method,
+        runs_effective, warning; refusals have beta NaN and the reason as method.
+
+    Raises:
+        ConfigError: If config and data do not go together.
+        Refused: If the runs cannot support a law.
+    """
+    curves = training.train(config, root, progress)
+    lottery = translation.lottery_of(config, config.scheme)
+    costs = translation.costs_of(config, curves)
+    law = empirical_law(curves, lottery, step_costs=costs)
+    resamples = bootstrap_laws(
+        config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
+    )
+    net, target = config.network, config.security.target
+    corrupted = net.beta * net.provers
+    basis = network_basis(
+        run_laws(curves, lottery, law.law, step_costs=costs),
+        net.provers - corrupted,
+        corrupted,
+    )
+
+    def at_depth(one, depth: int, premined: bool) -> float:
+        return depth_threshold(
+            one,
+            provers=net.provers,
+            delay_steps=net.delay_steps,
+            depth=depth,
+            target=target,
+            premined=premined,
+            known_until=law.known_until,
+        )
+
+    def ever(one) -> float:
+        return race_threshold(
+            one, provers=net.provers, delay_steps=net.delay_steps
+        ).beta
+
+    cases = [("any depth", None, ever)]
+    cases += [
+        (
+            "head start" if premined else "no head start",
+            depth,
+            lambda one, depth=depth, premined=premined: at_depth(one, depth, premined),
+        )
+        for depth in depths
+        for premined in (False, True)
+    ]
+    rows = []
+    total = len(cases) * (3 + len(resamples))
+    for place, (rule, depth, threshold) in enumerate(cases):
+
+        def report(done: int, place: int = place) -> None:
+            progress("thresholds", place * (3 + len(resamples)) + done, total)
+
+        estimate = _with_spread(threshold, law, resamples, basis, report)
+        rows.append(
+            {
+                "rule": rule,
+                "depth": math.nan if depth is None else depth,
+                "target": math.nan if depth is None else target,
+                "beta": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "count": estimate.count,
+                "method": estimate.method,
+                "runs_effective": basis.runs,
+                "warning": few_runs(basis),
+            }
+        )
+    progress("thresholds", total, total)
+    return pd.DataFrame(rows)
+
+
+def _with_spread(threshold, law: EmpiricalLaw, resamples, basis, report) -> Estimate:
+    report(0)
+    try:
+        value = threshold(law.law)
+    except Refused as refusal:
+        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
+    found = []
+    for done, one in enumerate((*resamples, law.slowest, law.fastest)):
+        report(1 + done)
+        try:
+            found.append(threshold(one))
+        except Refused:
+            found.append(math.nan)
+    return share_estimate(value, found[:-2], extremes=found[-2:], basis=basis)

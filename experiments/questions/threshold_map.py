@@ -1,0 +1,112 @@
+"""β* over accuracy and lottery: the table ``thresholds`` of the figure security_map.
+
+One set of learning curves serves every T_acc and every p_2, so the map needs no
+training of its own. Each cell is ``analysis.thresholds.race_threshold`` of the law
+there; its interval is the spread over laws of resampled training runs.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
+from ...analysis.confirmations.depths import share_estimate
+from ...analysis.estimation.estimate import Refused
+from ...analysis.race.threshold import race_threshold
+from ...models.learning.curves import CurveSet
+from ..config.experiment import Config
+from ..pipeline.translation import lottery_of
+from ..store.files import Progress
+
+COLUMNS = (
+    *("t_acc", "p_2", "beta", "low", "high", "count", "method"),
+    *("provers", "delay_steps"),
+)
+P_2 = tuple(2.0**-power for power in (8, 6, 4, 2, 0))
+"""Lotteries of a map whose own are not given."""
+_ACCURACIES = 5
+
+
+def threshold_map(
+    config: Config,
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    progress: Progress,
+    *,
+    t_accs: Sequence[float],
+    p_2s: Sequence[float] = P_2,
+) -> pd.DataFrame:
+    """Largest safe share for each accuracy and lottery.
+
+    Args:
+        config: Everything else: provers, delay, T_1, policies, number of resamples.
+        curves: Learning curves of its menu.
+        costs: ``evaluation.step_costs``.
+        progress: Told of every cell.
+        t_accs: Accuracies T_acc in (0, 1].
+        p_2s: Chances p_2 in (0, 1].
+
+    Returns:
+        t_acc, p_2, beta, low, high (95 % interval of the training runs), count
+        (resampled laws that have a threshold), method; refusals have beta NaN and the
+        reason as method. Last, provers and delay_steps, which all cells share.
+
+    Raises:
+        ValueError: If an accuracy or a chance is out of range, or there is none.
+    """
+    for name, values in (("t_accs", t_accs), ("p_2s", p_2s)):
+        if not values or not all(0 < value <= 1 for value in values):
+            raise ValueError(f"{name} must be numbers in (0, 1], got {list(values)}")
+    net = config.network
+    cells = [(t_acc, p_2) for t_acc in t_accs for p_2 in p_2s]
+    rows = []
+    for done, (t_acc, p_2) in enumerate(cells):
+        progress("thresholds", done, len(cells))
+        cell = _cell(config, curves, costs, t_acc, p_2)
+        rows.append((t_acc, p_2, *cell, net.provers, net.delay_steps))
+    progress("thresholds", len(cells), len(cells))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def telling_accuracies(curves: CurveSet, count: int = _ACCURACIES) -> list[float]:
+    """Accuracies from where nearly every run gets to where few do, evenly, in .01."""
+    best = curves.accuracy.max(axis=1)
+    low, high = np.quantile(best, [0.1, 0.7])
+    places = np.floor(100 * np.linspace(low, high, count)) / 100
+    return sorted({float(place) for place in places if place > 0})
+
+
+def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> tuple:
+    net = config.network
+    lottery = lottery_of(config, config.scheme)._replace(t_acc=t_acc, p_2=p_2)
+
+    def threshold(law) -> float:
+        return race_threshold(
+            law, provers=net.provers, delay_steps=net.delay_steps
+        ).beta
+
+    try:
+        law = empirical_law(curves, lottery, step_costs=costs)
+        value = threshold(law.law)
+    except Refused as refusal:
+        return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
+    # Laws of the ends of what is extrapolated behind the horizon.
+    ends = []
+    for one in (law.slowest, law.fastest):
+        try:
+            ends.append(threshold(one))
+        except Refused:
+            continue
+    spread = []
+    resamples = bootstrap_laws(
+        config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
+    )
+    for one in resamples:
+        try:
+            spread.append(threshold(one))
+        except Refused:
+            spread.append(math.nan)
+    found = share_estimate(value, spread, extremes=ends)
+    return tuple(found)

@@ -1,0 +1,410 @@
+"""``dpodl sweep``: every point of a design, computed once, on one machine or many.
+
+First all is checked, then the curves are trained that are missing, then shards of
+points are computed wherever there are workers, and kept as they come. A point's numbers
+depend on its key alone: its settings, its curves, the code. So it does not matter who
+computed it, beside which others, or how often the sweep was cut off in between.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ...models.learning.pins import pinned
+from ..config.experiment import Config
+from ..config.loading import load_config
+from ..pipeline import stages, training, versions
+from ..store.files import Progress
+from ..store.locks import exclusive
+from . import shard_file, shards
+from .design import frozen
+from .executors import Pool, WorkersError, workers
+from .plan import Job, Plan, jobs_of, plan_of, table_of, tasks_of
+from .results import read_results, results_bytes, results_table
+from .shards import CurveSource, ShardTask
+from .store import SweepStore, found_elsewhere, store_path
+
+_log = logging.getLogger(__name__)
+
+# A shard that is alone on its worker and takes it down so often is at fault.
+_DEATHS = 2
+_NOTE_SECONDS = 2.0
+
+
+class SweepResult(NamedTuple):
+    """A sweep after a pass over it.
+
+    Attributes:
+        folder: Its store.
+        points: All of them.
+        done: That have their rows.
+        failed: That have not, after all.
+        unexpected: Of these, by an exception or a dead worker.
+        left_out: Of these, because their settings do not go together.
+        computed: Tried this time.
+        reused: Taken from other sweeps of the same folder this time.
+        seconds: How long this pass took.
+    """
+
+    folder: Path
+    points: int
+    done: int
+    failed: int
+    unexpected: int
+    left_out: int
+    computed: int
+    reused: int
+    seconds: float
+
+
+def sweep(
+    config: Config | str,
+    over: Mapping[str, Any] | None = None,
+    design: str | None = None,
+    *,
+    points: int | None = None,
+    output: Path | str = Path("runs"),
+    executor: str | Executor = "serial",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    skip_invalid: bool = False,
+    kept: Sequence[str] = (),
+    progress: Progress = lambda what, done, total: None,
+) -> pd.DataFrame:
+    """Compute a sweep, or what is missing of it, and return all its results.
+
+    ``sweep("quickstart", over={"scheme.t_acc": [0.9, 0.95], "seed": "1:3:1"})``
+
+    Args:
+        config: A config, a file's path, or a shipped config's name.
+        over: Setting → values: a list, or text as the command line takes it.
+        design: grid, list, sobol, halton or latin; None: the config's.
+        points: Points of the last three.
+        output: Folder of all results.
+        executor: serial, local, dask, or any ``concurrent.futures.Executor``. local in
+            a script needs its ``if __name__ == "__main__":``.
+        jobs: Shards at a time.
+        scheduler: Of dask.
+        retry_failed: Whether failed points are tried again.
+        skip_invalid: Whether points whose settings do not go together are left out.
+        kept: Settings like ``security.replicas`` that the config says, not the sweep.
+        progress: Told how far it is.
+
+    Returns:
+        As ``sweep_store.read_results``.
+
+    Raises:
+        ConfigError: With everything that is wrong with it.
+    """
+    base = load_config(config) if isinstance(config, str) else config
+    whole = frozen(base, over=over, design=design, points=points, kept=kept)
+    plan = plan_of(whole, Path(output))
+    if not skip_invalid:
+        plan.refuse_invalid()
+    with workers(executor, jobs=jobs, scheduler=scheduler) as pool:
+        result = run_sweep(
+            plan, Path(output), pool, progress, retry_failed=retry_failed
+        )
+    return read_results(result.folder)
+
+
+# ------------------------------------------------------------------ a pass over it
+
+
+@pinned()
+def run_sweep(
+    plan: Plan,
+    root: Path,
+    pool: Pool,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+    command: str = "",
+) -> SweepResult:
+    """Compute what is missing of a sweep; every shard is kept when it is done.
+
+    Args:
+        plan: The sweep. Its invalid points are left out and recorded.
+        root: Folder of all results.
+        pool: Workers.
+        progress: Told how far it is.
+        retry_failed: Whether failed points are tried again.
+        command: What reproduces it, for the notes.
+
+    Raises:
+        StoreError: If the sweep's folder belongs to something else.
+        Busy: If another process works on it.
+        WorkersError: If no worker can be had.
+        OtherCode: If a worker has other code.
+    """
+    start = time.perf_counter()
+    store = SweepStore(store_path(plan.config, root))
+    store.check(plan.config)
+    with exclusive(store.path):
+        store.write_plan(plan.config, table_of(plan))
+        store.drop_damaged()
+        reused = _reuse(plan, store, root)
+        jobs = jobs_of(plan, store, retry_failed=retry_failed)
+        count = sum(len(job.places) for job in jobs)
+        if jobs:
+            session = _Session(plan, store, pool, command, reused)
+            known = store.known()
+            before = sum(key in known for key in set(plan.keys)) - sum(
+                job.again for job in jobs
+            )
+            total = before + count
+            progress("points", before, total)
+            done = [before]
+
+            def keep(content: bytes, seconds: float, worker: str) -> None:
+                facts = store.add(content)
+                _log.info("shard of %d points kept, %.1f s", len(facts.keys), seconds)
+                done[0] += len(facts.keys)
+                session.note(facts, seconds, worker)
+                progress("points", done[0], total)
+
+            ready = _train(plan, jobs, root, progress, keep)
+            session.starts()
+            _compute(tasks_of(plan, ready), pool, keep)
+            session.ends()
+        _write_results(store)
+    return _result(plan, store, count, reused, time.perf_counter() - start)
+
+
+def _train(plan, jobs, root, progress, keep) -> list[Job]:
+    """Train what jobs need, each set of curves once; returns jobs that have theirs."""
+    failed: dict[CurveSource, str] = {}
+    wanted = {s: c for c, s in (plan.sources[job.group] for job in jobs)}
+    # The longest horizon first: shorter ones are the beginnings of its curves.
+    for source in sorted(wanted, key=lambda s: (s.looks, s.runs), reverse=True):
+        try:
+            training.train(wanted[source], root, progress)
+        except OSError:
+            raise  # a full disk will not be less full for the next ones
+        except Exception as error:
+            failed[source] = f"training: {type(error).__name__}: {error}"
+    ready = []
+    for job in jobs:
+        source = plan.sources[job.group][1]
+        if source not in failed:
+            ready.append(job)
+            continue
+        for task in tasks_of(plan, [job]):
+            keep(shards.gave_up(task, failed[source]), 0.0, "")
+    return ready
+
+
+Keep = Callable[[bytes, float, str], None]
+
+
+def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
+    """Hand shards to workers and keep what they return, as it comes.
+
+    When a worker dies, every shard that was handed out is a suspect: it is tried alone.
+    One that takes down its worker alone, twice, is halved until the point is found.
+    """
+    suspects: deque[ShardTask] = deque()
+    deaths: Counter[str] = Counter()
+    pending: dict[Future, ShardTask] = {}
+    executor, more = pool.open(), True
+
+    def collect(futures: set[Future]) -> list[ShardTask]:
+        """Keep what is computed; returns those whose worker died."""
+        died = []
+        for future in futures:
+            task = pending.pop(future)
+            error = _failure(future)
+            if error is None:
+                result = future.result()
+                keep(result.content, result.seconds, result.worker)
+            elif pool.died(error):
+                died.append(task)
+            else:
+                raise error
+        return died
+
+    try:
+        while more or suspects or pending:
+            alone = bool(suspects)
+            broken: list[ShardTask] = []
+            while len(pending) < (1 if alone else pool.room) and not broken:
+                task = suspects.popleft() if alone else next(tasks, None)
+                if task is None:
+                    more = False
+                    break
+                try:
+                    pending[executor.submit(shards.compute, task)] = task
+                except RuntimeError as error:  # the pool broke in this moment
+                    if not pool.died(error):
+                        raise
+                    broken.append(task)
+            if not pending and not broken:
+                continue
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            died = collect(finished)
+            if not died and not broken:
+                continue
+            finished, _ = wait(pending)
+            died += collect(finished)
+            executor = pool.renew()
+            suspects.extend(broken)
+            for task in sorted(died, key=lambda task: task.key):
+                deaths[task.key] += alone
+                if deaths[task.key] < _DEATHS:
+                    suspects.append(task)
+                elif len(task.keys) == 1:
+                    reason = "the worker died whenever it computed this point"
+                    keep(shards.gave_up(task, reason), 0.0, "")
+                else:
+                    half = len(task.keys) // 2
+                    for part in (task.part(0, half), task.part(half, len(task.keys))):
+                        deaths[part.key] = _DEATHS - 1
+                        suspects.append(part)
+    except BaseException:
+        for future, _ in list(pending.items()):
+            if future.done() and _failure(future) is None:
+                result = future.result()
+                keep(result.content, result.seconds, result.worker)
+        raise
+
+
+def _failure(future: Future) -> BaseException | None:
+    """What a future that is done failed by.
+
+    A cluster whose scheduler goes gives up all its futures: nobody here does.
+    """
+    try:
+        return future.exception()
+    except (CancelledError, asyncio.CancelledError):
+        return WorkersError(
+            "the cluster has gone: its scheduler does not answer any more; finished "
+            "shards are kept, and the same command goes on from there"
+        )
+
+
+def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
+    """Copy finished points of other sweeps; returns how many."""
+    known = store.known()
+    wanted = [
+        key for key in plan.keys if key and not (key in known and known[key].done)
+    ]
+    found = 0
+    for content, places in found_elsewhere(root, wanted, beside=store.path):
+        store.add(shard_file.part_of(content, places))
+        found += len(places)
+    return found
+
+
+def _write_results(store: SweepStore) -> None:
+    table = results_table(store)
+    kinds = {"results.parquet": "parquet", "results.csv.gz": "csv.gz"}
+    files = {name: results_bytes(table, kind) for name, kind in kinds.items()}
+    store.keep("results", files)
+
+
+def _result(plan, store, computed, reused, seconds) -> SweepResult:
+    known = [store.known().get(key) for key in plan.keys]
+    done = sum(each is not None and each.done for each in known)
+    return SweepResult(
+        folder=store.path,
+        points=len(plan.keys),
+        done=done,
+        failed=len(plan.keys) - done,
+        unexpected=sum(
+            each is not None and not each.done and each.unexpected for each in known
+        ),
+        left_out=len(plan.invalid),
+        computed=computed,
+        reused=reused,
+        seconds=seconds,
+    )
+
+
+class _Session:
+    """The notes of one pass: who, with what, how fast. No result depends on them."""
+
+    def __init__(self, plan, store, pool, command, reused):
+        self.store, self.written = store, 0.0
+        self.begun = time.perf_counter()
+        self.older = store.sessions()
+        self.facts: dict[str, Any] = {
+            "command": command,
+            "config": plan.config.name,
+            "seed": plan.config.seed,
+            "version": metadata.version("dpodl"),
+            "code": plan.code,
+            "build": versions.build(),
+            "python": sys.version.split()[0],
+            "packages": {
+                name: metadata.version(name)
+                for name in ("jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
+            },
+            "machine": {
+                "node": platform.node(),
+                "system": platform.platform(),
+                "cores": stages.usable_cores(),
+            },
+            "workers": {"kind": type(pool).__name__, "slots": pool.slots},
+            "process": os.getpid(),
+            "started": _now(),
+            "updated": _now(),
+            "finished": None,
+            "reused": reused,
+            "computed": 0,
+            "failed": 0,
+            "seconds": 0.0,
+            "shards": [],
+        }
+        self.write()
+
+    def starts(self) -> None:
+        self.begun = time.perf_counter()
+
+    def note(self, facts: shard_file.ShardFacts, seconds: float, worker: str) -> None:
+        mine = self.facts
+        mine["computed"] += len(facts.keys)
+        mine["failed"] += len(facts.errors)
+        mine["seconds"] = round(time.perf_counter() - self.begun, 3)
+        mine["updated"] = _now()
+        mine["shards"].append(
+            {
+                "key": shard_file.shard_key(facts.keys, facts.attempt)[:32],
+                "points": len(facts.keys),
+                "failed": len(facts.errors),
+                "seconds": round(seconds, 3),
+                "worker": worker,
+            }
+        )
+        # Each write waits for the disk.
+        if time.perf_counter() - self.written > _NOTE_SECONDS:
+            self.write()
+
+    def ends(self) -> None:
+        self.facts["finished"] = _now()
+        self.write()
+
+    def write(self) -> None:
+        self.store.write_sessions([*self.older, self.facts])
+        self.written = time.perf_counter()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,174 @@
+"""The security of many settings that share their trained models: a sweep's points.
+
+A point is a config. Points of one ``group`` share their learning curves and every
+static shape, so that one compiled program serves them all; what a point's numbers are
+never depends on the points beside it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
+from ...analysis.block_time.effective_runs import (
+    RunLaws,
+    network as network_basis,
+    run_laws,
+)
+from ...analysis.block_time.empirical import (
+    EmpiricalLaw,
+    bootstrap_laws,
+    empirical_law,
+    interval_bracket,
+)
+from ...analysis.estimation.estimate import Refused
+from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.training_error import Basis
+from ...models.learning.curves import CurveSet
+from ...models.learning.pins import seed_key
+from ..config.experiment import Config, fingerprint, plain
+from ..pipeline.translation import lottery_of, network_of, plan_of
+
+# What a point may change without training, or compiling, anything again.
+_SHARED = ("data", "menu", "training", "seed")
+_SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
+
+
+class Outcome(NamedTuple):
+    """What a point gave.
+
+    Attributes:
+        rows: Tidy rows: quantity, at, at_unit, value, low, high, count, method, unit,
+            runs_effective, warning.
+        error: Why there are none; empty if there are.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    error: str
+
+
+def group(config: Config) -> str:
+    """A digest of what the points of one program share: curves and static shapes."""
+    settings = plain(config)
+    shared: dict[str, Any] = {name: settings[name] for name in _SHARED}
+    shared |= {name: settings["security"][name] for name in _SHAPES}
+    return fingerprint(shared)
+
+
+def evaluate(
+    configs: Sequence[Config], curves: CurveSet, costs: np.ndarray | None
+) -> list[Outcome]:
+    """Estimate every point's security figures.
+
+    Args:
+        configs: Points of one group.
+        curves: Learning curves of that group.
+        costs: ``evaluation.step_costs`` of the points, which must share their clock.
+
+    Returns:
+        One outcome a point, in their order. A point whose figures are refused says
+        why and takes no other with it.
+    """
+    # Points that differ in the network alone have the same laws.
+    laws: dict[tuple, _Laws] = {}
+    return [_evaluate(config, curves, costs, laws) for config in configs]
+
+
+class _Laws(NamedTuple):
+    """What points with one lottery share.
+
+    Attributes:
+        law: Of all runs.
+        centre: The same, to be assessed.
+        others: Laws of resampled runs, and behind them that of all runs, the slowest
+            and the fastest beyond the horizon; None: no resamples were asked for.
+        counted: The law given each run.
+        bases: What the figures of so many honest and corrupted provers rest on.
+        known: Numbers of provers for which ``interval_bracket`` did not refuse.
+    """
+
+    law: EmpiricalLaw
+    centre: LawBatch
+    others: LawBatch | None
+    counted: RunLaws
+    bases: dict[tuple[float, float], Basis]
+    known: set[int]
+
+
+def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
+    try:
+        measured = _measured(config, _laws(config, curves, costs, laws))
+    except Refused as refusal:
+        return Outcome((), str(refusal))
+    return Outcome(tuple(map(_row, measured)), "")
+
+
+def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) -> _Laws:
+    lottery, security = lottery_of(config, config.scheme), config.security
+    name = (lottery, config.seed, security.bootstraps)
+    if name not in known:
+        law = empirical_law(curves, lottery, step_costs=costs)
+        resamples = bootstrap_laws(
+            config.seed, curves, lottery, security.bootstraps, step_costs=costs
+        )
+        known[name] = _Laws(
+            law,
+            law_batch([law.law]),
+            law_batch([*resamples, law.law, law.slowest, law.fastest])
+            if resamples
+            else None,
+            run_laws(curves, lottery, law.law, step_costs=costs),
+            {},
+            set(),
+        )
+    return known[name]
+
+
+def _measured(config: Config, laws: _Laws) -> list[Measurement]:
+    key, security, net = seed_key(config.seed), config.security, config.network
+    plan = plan_of(config)._replace(detail=False)
+    honest = net.provers - round(net.beta * net.provers)
+    if honest not in laws.known:
+        interval_bracket(laws.law, honest)
+        laws.known.add(honest)
+    network = network_of(config, laws.law.law)
+    centre = assess_laws(key, network, laws.centre, plan)
+    (found,) = centre.outcomes
+    if isinstance(found, Refused):
+        raise found
+    groups = float(network.honest), float(network.adversarial)
+    if groups not in laws.bases:
+        laws.bases[groups] = network_basis(laws.counted, *groups)
+    basis = laws.bases[groups]
+    if laws.others is None:
+        return with_training_error(found.measurements, [], basis=basis)
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    under = assess_laws(key, network, laws.others, smaller, slots=centre.slots)
+    replicates = [
+        None if isinstance(each, Refused) else each.measurements
+        for each in under.outcomes
+    ]
+    *drawn, middle, slowest, fastest = replicates
+    return with_training_error(
+        found.measurements,
+        [each for each in drawn if each is not None],
+        extremes=[each for each in (slowest, fastest) if each is not None],
+        centre=middle or (),
+        basis=basis,
+    )
+
+
+def _row(m: Measurement) -> dict[str, Any]:
+    return {
+        "quantity": m.quantity,
+        "at": np.nan if m.at is None else m.at,
+        "at_unit": m.at_unit,
+        **m.estimate._asdict(),
+        "unit": m.unit,
+        "runs_effective": m.basis.runs,
+        "warning": m.warning,
+    }

@@ -1,0 +1,169 @@
+"""A number over two parameters as a map, for the figures that show one.
+
+Viridis: its lightness rises all the way, so that a grey print and every kind of colour
+vision keep the order. Refused points are hatched, points that the design does not have
+are left white, and both are said.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from ..style import legend_above
+from .parameters import Parameter
+from .series import places_of, set_parameter_axis
+
+_HATCH: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.45", "hatch": "/////"}
+_ABSENT: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.7"}
+# More cells have no room for a number of 7 points and its half-width.
+_MOST_COLUMNS, _MOST_ROWS = 6, 7
+# A design that fills less of its grid is shown as points.
+_LEAST_FILL = 0.5
+
+
+class Scale(NamedTuple):
+    """What colours mean.
+
+    Attributes:
+        label: Of the colour bar.
+        low: Value of the darkest colour.
+        high: Value of the lightest.
+    """
+
+    label: str
+    low: float
+    high: float
+
+
+def draw_map(
+    axes: Axes, x: Parameter, y: Parameter, rows: pd.DataFrame, scale: Scale
+) -> Any:
+    """Draw a map, and the numbers in its cells where there is room.
+
+    Args:
+        axes: Where to.
+        x: The parameter of the x axis.
+        y: The parameter of the y axis.
+        rows: ``x``, ``y`` (their values), value, low, high; NaN where refused.
+        scale: What colours mean.
+
+    Returns:
+        What a colour bar is made of.
+    """
+    if is_grid(x, y, rows):
+        drawn = _draw_cells(axes, x, y, rows, scale)
+    else:
+        drawn = _draw_dots(axes, x, y, rows, scale)
+    axes.grid(visible=False)
+    axes.set_ylabel(y.label)
+    return drawn
+
+
+def is_grid(x: Parameter, y: Parameter, rows: pd.DataFrame) -> bool:
+    """Whether most combinations of the two parameters are there."""
+    return len(rows) >= _LEAST_FILL * len(x.values) * len(y.values)
+
+
+def half_width(rows: pd.DataFrame) -> float:
+    """The largest half-width of the intervals that are shown."""
+    return float(np.nanmax((rows["high"] - rows["low"]).to_numpy(float)) / 2)
+
+
+def add_keys(
+    figure: Figure, x: Parameter, y: Parameter, rows: pd.DataFrame, *, title: str
+) -> None:
+    """A legend of what is hatched and what is white, under the figure's title."""
+    grid = is_grid(x, y, rows)
+    handles, labels = [], []
+    refused = int(rows.loc[rows["value"].isna(), ["x", "y"]].drop_duplicates().shape[0])
+    if refused and grid:
+        handles.append(Patch(**_HATCH, linewidth=0.4))
+        labels.append(f"refused: no number ({refused})")
+    elif refused:
+        handles += Axes.plot(figure.axes[0], [], [], "x", color="0.25", markersize=4)
+        labels.append(f"refused: no number ({refused})")
+    there = rows[["x", "y"]].drop_duplicates().shape[0]
+    if grid and there < len(x.values) * len(y.values):
+        handles.append(Patch(**_ABSENT, linewidth=0.4))
+        labels.append("not in the design")
+    legend_above(figure, handles, labels, title=title, columns=2)
+
+
+def _draw_cells(axes, x: Parameter, y: Parameter, rows, scale: Scale):
+    # Cells of equal size, whatever the values: those of a grid seldom stand evenly,
+    # and a cell must hold its number.
+    column = {value: i for i, value in enumerate(x.values)}
+    row = {value: i for i, value in enumerate(y.values)}
+    values = np.full((len(y.values), len(x.values)), np.nan)
+    numbers = len(x.values) <= _MOST_COLUMNS and len(y.values) <= _MOST_ROWS
+    for each in rows.to_dict("records"):
+        i, j = row[each["y"]], column[each["x"]]
+        if np.isfinite(each["value"]):
+            values[i, j] = each["value"]
+            if numbers:
+                _write(axes, i, j, each, scale)
+        else:
+            axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, **_HATCH, lw=0)
+    drawn = axes.pcolormesh(
+        np.arange(len(x.values) + 1) - 0.5,
+        np.arange(len(y.values) + 1) - 0.5,
+        np.ma.masked_invalid(values),
+        cmap="viridis",
+        vmin=scale.low,
+        vmax=scale.high,
+        edgecolors="white",
+        linewidth=0.4,
+    )
+    for axis, grid in ((axes.xaxis, x), (axes.yaxis, y)):
+        step = -(-len(grid.values) // 8)
+        axis.set_ticks(range(0, len(grid.values), step), list(grid.texts[::step]))
+    axes.tick_params(length=0)
+    axes.set_xlabel(x.label)
+    return drawn
+
+
+def _write(axes: Axes, row: int, column: int, each: dict, scale: Scale) -> None:
+    span = scale.high - scale.low
+    shade = (each["value"] - scale.low) / span if span > 0 else 0.5
+    half = (each["high"] - each["low"]) / 2
+    text = f"{each['value']:.3g}"
+    if np.isfinite(half) and half > 0:
+        # As many digits as the interval leaves.
+        digits = max(0, -math.floor(math.log10(float(f"{half:.0e}"))))
+        text = f"{each['value']:.{digits}f}\n±{half:.{digits}f}"
+    axes.text(
+        column,
+        row,
+        text,
+        ha="center",
+        va="center",
+        fontsize=7,
+        linespacing=1.05,
+        color="white" if shade < 0.6 else "black",
+    )
+
+
+def _draw_dots(axes, x: Parameter, y: Parameter, rows, scale: Scale):
+    known = rows["value"].notna().to_numpy()
+    places = places_of(x, rows["x"]), places_of(y, rows["y"])
+    axes.plot(places[0][~known], places[1][~known], "x", color="0.25", markersize=4)
+    drawn = axes.scatter(
+        places[0][known],
+        places[1][known],
+        c=rows["value"].to_numpy(float)[known],
+        s=16,
+        cmap="viridis",
+        vmin=scale.low,
+        vmax=scale.high,
+        edgecolors="0.3",
+        linewidths=0.3,
+    )
+    set_parameter_axis(axes, x)
+    if y.scale == "log":
+        axes.set_yscale("log")
+    return drawn

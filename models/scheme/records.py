@@ -1,0 +1,486 @@
+"""What the chain is made of: every record that is hashed, signed or stored.
+
+Names (scheme.md §1–4; SLT23 §3.2, §4.1):
+    T_1, T_2, S_min, binding, ...   ``Parameters``, what Setup gives besides the task
+    (D, T_acc, ...)                 ``Task``
+    refM                            ``Reference``
+    (M_i, acc_i, S_i)               ``Checkpoint``, a Merkle leaf
+    (refM, nonce, ·), (M, acc, S, CPs)   ``Proof``
+    mtx                             ``Mtx``
+    bk                              ``Block``
+
+initM and r are not carried: they follow from h_1 and refM, and Verify derives them.
+Accuracies are counts of correct examples, so that no rounding enters a hash.
+"""
+
+from typing import Literal, NamedTuple
+
+from ..learning.architecture import Axis, HyperParameters, Menu, Optimizer
+from .encoding import (
+    DIGEST,
+    Choice,
+    Fixed,
+    Flag,
+    Float,
+    Optional,
+    Record,
+    Sequence,
+    Text,
+    Unsigned,
+    digest,
+    encode,
+)
+
+NONCE_BYTES = 16
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+HASH_BITS = 256
+UNSIGNED = bytes(SIGNATURE_BYTES)
+
+# Limits of the encoding. They bound what hostile bytes can ask for, not what an
+# experiment would.
+MAXIMUM_TRANSACTIONS = 4096
+MAXIMUM_REFERENCES = 256
+MAXIMUM_TASKS = 256
+
+Way = Literal["resume", "transplant"]
+
+
+class Build(NamedTuple):
+    """What decides the bits of a training besides its inputs.
+
+    Attributes:
+        jax: Version of jax.
+        jaxlib: Version of jaxlib, and with it of XLA.
+        platform: Backend, ``cpu``, ``gpu`` or ``tpu``.
+        device: The device's kind, as JAX names it.
+        flags: XLA_FLAGS and JAX's numeric settings.
+        canary: Digest of a short fixed training: what the arithmetic really gives.
+    """
+
+    jax: str
+    jaxlib: str
+    platform: str
+    device: str
+    flags: str
+    canary: bytes
+
+
+class Weight(NamedTuple):
+    """w(acc, T_acc), a block's weight.
+
+    Attributes:
+        family: ``indicator`` 1{acc ≥ T_acc}; ``linear`` ramp min(1, acc/T_acc);
+            ``exponential`` 2^{κ(acc − T_acc)}.
+        kappa: κ ≥ 0; used by ``exponential``.
+    """
+
+    family: Literal["indicator", "linear", "exponential"] = "indicator"
+    kappa: float = 0.0
+
+
+class Parameters(NamedTuple):
+    """pp with T_1 and T_2: the rules every participant applies.
+
+    Attributes:
+        t_1: Pre-hash target: h_1 ≤ T_1.
+        t_2: Post-hash target: h_2 ≤ T_2.
+        s_min: Least training steps of a block on a fresh task, and more under the
+            step rule.
+        check_every: Steps between two looks; a proof ends at a look.
+        checkpoint_every: Steps between two checkpoints; whole looks.
+        challenges: q, segments a verifier re-runs besides the last.
+        horizon_steps: Most steps of one proof.
+        eval_samples: Training examples a look scores, drawn by r.
+        binding: Whether the miner's key and transactions enter h_1 (``header``).
+        chain_rule: ``longest`` or ``weight``.
+        weight: Weight function of the ``weight`` rule.
+        tie_rule: Between equal chains.
+        step_rule: Whether old work must be matched (scheme.md §5).
+        reference_window: Reference rule: a referenced model extends an ancestor of the
+            extended block, at most so many blocks back; None: no rule.
+        tolerance: Largest difference of a re-executed parameter that passes; 0: none,
+            bit for bit. More than 0 opens post-hash grinding (scheme.md §6.2).
+        reward: Coins a block pays.
+    """
+
+    t_1: int
+    t_2: int
+    s_min: int
+    check_every: int
+    checkpoint_every: int
+    challenges: int
+    horizon_steps: int
+    eval_samples: int
+    binding: Literal["none", "header"] = "header"
+    chain_rule: Literal["longest", "weight"] = "longest"
+    weight: Weight = Weight()
+    tie_rule: Literal["first_seen", "adversary", "random"] = "first_seen"
+    step_rule: bool = True
+    reference_window: int | None = 6
+    tolerance: float = 0.0
+    reward: int = 1_000_000
+
+
+class Task(NamedTuple):
+    """A deep-learning task as its publisher gives it.
+
+    Attributes:
+        name: For people.
+        dataset: Digest of D, images and labels in their order.
+        t_acc: T_acc, the training accuracy a block's model must reach.
+        r_task: R_task: the test accuracy at which the publisher moves on.
+        slots: ℓ, most time slots the task takes.
+        menu: What HtoA can pick.
+    """
+
+    name: str
+    dataset: bytes
+    t_acc: float
+    r_task: float
+    slots: int
+    menu: Menu
+
+
+class Allocation(NamedTuple):
+    """Coins a key owns from the start."""
+
+    owner: bytes
+    amount: int
+
+
+class Genesis(NamedTuple):
+    """The block nobody mined: rules, tasks, build, first coins.
+
+    Attributes:
+        parameters: The rules.
+        tasks: In the order they are worked on; the last one stays.
+        publisher: Key that signs test scores.
+        build: Where proofs can be re-executed.
+        allocations: First coins.
+        seed: Tells chains of equal settings apart.
+        config: SHA-256 of the settings it was made from; zeros: none.
+    """
+
+    parameters: Parameters
+    tasks: tuple[Task, ...]
+    publisher: bytes
+    build: Build
+    allocations: tuple[Allocation, ...] = ()
+    seed: int = 0
+    config: bytes = bytes(32)
+
+
+class Reference(NamedTuple):
+    """refM: the model a training starts from.
+
+    Attributes:
+        kind: Where the model was published, ``mtx`` or ``block``.
+        digest: Of that record.
+        way: ``resume``: initM = refM; ``transplant``: refM's learnable parameters and
+            architecture with fresh hyper-parameters.
+    """
+
+    kind: Literal["mtx", "block"]
+    digest: bytes
+    way: Way
+
+
+class Checkpoint(NamedTuple):
+    """(M_i, acc_i, S_i), a Merkle leaf.
+
+    Attributes:
+        state: Digest of the training state: parameters and optimizer buffers.
+        correct: Correct examples among ``eval_samples``.
+        steps: S_i.
+    """
+
+    state: bytes
+    correct: int
+    steps: int
+
+
+class Header(NamedTuple):
+    """What a proof is for.
+
+    Attributes:
+        prev_block: Digest of the block that is extended.
+        miner: Public key.
+        tx_root: Merkle root of the transactions.
+    """
+
+    prev_block: bytes
+    miner: bytes
+    tx_root: bytes
+
+
+class Proof(NamedTuple):
+    """(refM, nonce), (M, acc, S, CPs).
+
+    Attributes:
+        reference: refM; None is ⊥, a fresh model.
+        nonce: What made h_1 ≤ T_1.
+        model: Digest of M: hyper-parameters and learnable parameters.
+        correct: acc · eval_samples.
+        steps: S.
+        cp_root: Merkle root of the checkpoints.
+    """
+
+    reference: Reference | None
+    nonce: bytes
+    model: bytes
+    correct: int
+    steps: int
+    cp_root: bytes
+
+
+class Mtx(NamedTuple):
+    """A model transaction: a model offered for reference, b = 1."""
+
+    header: Header
+    proof: Proof
+    signature: bytes
+
+
+class Transfer(NamedTuple):
+    """Coins for another key."""
+
+    to: bytes
+    amount: int
+
+
+class Score(NamedTuple):
+    """The publisher's word on a selected model's test accuracy.
+
+    Attributes:
+        block: Whose model.
+        correct: Correct test examples.
+        samples: Test examples.
+    """
+
+    block: bytes
+    correct: int
+    samples: int
+
+
+class Transaction(NamedTuple):
+    """A signed transaction.
+
+    Attributes:
+        sender: Public key.
+        sequence: The sender's transactions so far; so none can be replayed.
+        transfer: Coins, or None.
+        score: A test score, or None. Exactly one of the two is there.
+        signature: Of the sender, over everything above and the chain's genesis.
+    """
+
+    sender: bytes
+    sequence: int
+    transfer: Transfer | None
+    score: Score | None
+    signature: bytes
+
+
+class Block(NamedTuple):
+    """bk: a proof whose model is good enough, with transactions.
+
+    Attributes:
+        header: What is extended, by whom, with which transactions.
+        proof: The work.
+        transactions: Their Merkle root is in the header.
+        mtxs: Referenced model transactions that no block before has brought.
+        signature: Of the miner, over everything above.
+    """
+
+    header: Header
+    proof: Proof
+    transactions: tuple[Transaction, ...]
+    mtxs: tuple[Mtx, ...]
+    signature: bytes
+
+
+U32, U64, U256 = Unsigned(4), Unsigned(8), Unsigned(32)
+KEY, SIGNATURE, NONCE = Fixed(KEY_BYTES), Fixed(SIGNATURE_BYTES), Fixed(NONCE_BYTES)
+_NAME = Text(64)
+
+BUILD = Record(
+    Build,
+    1,
+    {
+        "jax": _NAME,
+        "jaxlib": _NAME,
+        "platform": _NAME,
+        "device": _NAME,
+        "flags": Text(1024),
+        "canary": DIGEST,
+    },
+)
+WEIGHT = Record(
+    Weight,
+    2,
+    {"family": Choice(("indicator", "linear", "exponential")), "kappa": Float()},
+)
+PARAMETERS = Record(
+    Parameters,
+    3,
+    {
+        "t_1": U256,
+        "t_2": U256,
+        "s_min": U64,
+        "check_every": U32,
+        "checkpoint_every": U32,
+        "challenges": U32,
+        "horizon_steps": U64,
+        "eval_samples": U32,
+        "binding": Choice(("none", "header")),
+        "chain_rule": Choice(("longest", "weight")),
+        "weight": WEIGHT,
+        "tie_rule": Choice(("first_seen", "adversary", "random")),
+        "step_rule": Flag(),
+        "reference_window": Optional(U32),
+        "tolerance": Float(),
+        "reward": U64,
+    },
+)
+HYPER_PARAMETERS = Record(
+    HyperParameters,
+    4,
+    {
+        "architecture": _NAME,
+        "optimizer": _NAME,
+        "learning_rate": Float(),
+        "momentum": Float(),
+        "batch_size": U32,
+        "init_scale": Float(),
+    },
+)
+_OPTIMIZER = Record(
+    Optimizer,
+    5,
+    {
+        "name": _NAME,
+        "learning_rates": Sequence(Float(), 64),
+        "momenta": Sequence(Float(), 64),
+    },
+)
+
+
+def _axis(option, kind: int) -> Record:
+    fields = {"options": Sequence(option, 64), "weights": Sequence(U32, 64)}
+    return Record(Axis, kind, fields)
+
+
+MENU = Record(
+    Menu,
+    6,
+    {
+        "architectures": _axis(_NAME, 7),
+        "optimizers": _axis(_OPTIMIZER, 8),
+        "batch_sizes": _axis(U32, 9),
+        "init_scales": _axis(Float(), 10),
+    },
+)
+TASK = Record(
+    Task,
+    11,
+    {
+        "name": _NAME,
+        "dataset": DIGEST,
+        "t_acc": Float(),
+        "r_task": Float(),
+        "slots": U32,
+        "menu": MENU,
+    },
+)
+ALLOCATION = Record(Allocation, 12, {"owner": KEY, "amount": U64})
+GENESIS = Record(
+    Genesis,
+    13,
+    {
+        "parameters": PARAMETERS,
+        "tasks": Sequence(TASK, MAXIMUM_TASKS),
+        "publisher": KEY,
+        "build": BUILD,
+        "allocations": Sequence(ALLOCATION, 4096),
+        "seed": U64,
+        "config": DIGEST,
+    },
+)
+REFERENCE = Record(
+    Reference,
+    14,
+    {
+        "kind": Choice(("mtx", "block")),
+        "digest": DIGEST,
+        "way": Choice(("resume", "transplant")),
+    },
+)
+CHECKPOINT = Record(Checkpoint, 15, {"state": DIGEST, "correct": U32, "steps": U64})
+HEADER = Record(Header, 16, {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST})
+PROOF = Record(
+    Proof,
+    17,
+    {
+        "reference": Optional(REFERENCE),
+        "nonce": NONCE,
+        "model": DIGEST,
+        "correct": U32,
+        "steps": U64,
+        "cp_root": DIGEST,
+    },
+)
+MTX = Record(Mtx, 18, {"header": HEADER, "proof": PROOF, "signature": SIGNATURE})
+TRANSFER = Record(Transfer, 19, {"to": KEY, "amount": U64})
+SCORE = Record(Score, 20, {"block": DIGEST, "correct": U32, "samples": U32})
+TRANSACTION = Record(
+    Transaction,
+    21,
+    {
+        "sender": KEY,
+        "sequence": U64,
+        "transfer": Optional(TRANSFER),
+        "score": Optional(SCORE),
+        "signature": SIGNATURE,
+    },
+)
+BLOCK = Record(
+    Block,
+    22,
+    {
+        "header": HEADER,
+        "proof": PROOF,
+        "transactions": Sequence(TRANSACTION, MAXIMUM_TRANSACTIONS),
+        "mtxs": Sequence(MTX, MAXIMUM_REFERENCES),
+        "signature": SIGNATURE,
+    },
+)
+
+
+def genesis_digest(genesis: Genesis) -> bytes:
+    """The name of a chain, and prevBK of its first block."""
+    return digest("genesis", encode(GENESIS, genesis))
+
+
+def block_digest(block: Block) -> bytes:
+    """A block's name: the hash of what its miner signs.
+
+    No signature but the transactions' is part of it. An Ed25519 signer can make any
+    number of valid signatures, and each would make another block of one proof.
+    """
+    return digest("block", encode(BLOCK, unsigned_block(block)))
+
+
+def mtx_digest(mtx: Mtx) -> bytes:
+    """A model transaction's name: the hash of what its miner signs."""
+    return digest("mtx", encode(MTX, unsigned_mtx(mtx)))
+
+
+def unsigned_block(block: Block) -> Block:
+    """A block with zeros for its signature and those of the mtxs it brings."""
+    mtxs = tuple(map(unsigned_mtx, block.mtxs))
+    return block._replace(mtxs=mtxs, signature=UNSIGNED)
+
+
+def unsigned_mtx(mtx: Mtx) -> Mtx:
+    """A model transaction with zeros for its signature."""
+    return mtx._replace(signature=UNSIGNED)
