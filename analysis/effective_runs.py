@@ -22,10 +22,10 @@ count, no degrees of freedom and no skew depend on:
     freedom  (ΣU²)²/ΣU⁴ − 1: few where few runs carry the spread
     skew     ΣU³ / (6 (ΣU²)^{3/2})
 
-A CV moves with the squares of deviations, and squares even of a normal quantity have
-kurtosis 15 and skew √8. N runs that show less lack their slow ones by chance, and it is
-those samples whose CV is too small: of a CV freedom is at most N/15 − 1 and the skew,
-where it is smaller, √8/(6 √N).
+A CV moves with the squares of deviations, and even those of a normal quantity have a
+Kish's number of N/3, kurtosis 15 and skew √8. N runs that show less lack their slow
+ones by chance, and it is those samples whose CV is too small: of a CV ``runs`` is at
+most N/3, freedom at most N/15 − 1, and the skew √8/(6 √N) where it is smaller.
 
 Only what is seen counts: a run that ends at the horizon goes on like a fresh model, or,
 where it was above T_acc at its last look, with a ticket at each further look.
@@ -179,6 +179,7 @@ def _of_squares(basis: Basis, count: int) -> Basis:
         return basis
     least = _SKEW / (6 * math.sqrt(count))
     return basis._replace(
+        runs=min(basis.runs, count / 3),
         freedom=min(basis.freedom, max(count / _KURTOSIS - 1, 1.0)),
         skew=basis.skew if abs(basis.skew) > least else least,
     )

@@ -109,6 +109,10 @@ def test_a_cv_is_as_lopsided_as_squares_are():
     squares = stats.chi2(1)
     kurtosis = float(squares.stats("k")) + 3
     assert middle.freedom > len(even) / kurtosis
+    assert middle.runs == pytest.approx(len(even))
+    weights = squares.rvs(200_000, random_state=np.random.default_rng(2))
+    share = kish(weights) / len(weights)
+    assert spread.runs == pytest.approx(share * len(even), rel=0.02)
     assert spread.freedom == pytest.approx(len(even) / kurtosis - 1)
     assert spread.skew == pytest.approx(
         float(squares.stats("s")) / (6 * math.sqrt(len(even)))
