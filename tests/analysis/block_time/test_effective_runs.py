@@ -14,6 +14,7 @@ from dpodl.analysis.block_time.effective_runs import (
 )
 from dpodl.analysis.block_time.empirical import Lottery, empirical_law
 from dpodl.analysis.block_time.law import cv, fastest_of, mean, survival
+from scipy import stats
 
 from ..attack_settings import curves_of
 
@@ -81,6 +82,7 @@ def test_influences_are_those_of_a_law_without_the_run(provers):
     """Freedom and skew of the influences, against leaving one run out."""
     curves = curves_of(FIRST)
     runs, _ = made()
+    count = len(FIRST)
     for basis, figure in zip(fastest(runs, provers), (mean, cv), strict=True):
         left = []
         for run in range(len(FIRST)):
@@ -91,8 +93,37 @@ def test_influences_are_those_of_a_law_without_the_run(provers):
         u -= u.mean()
         freedom = (u**2).sum() ** 2 / (u**4).sum() - 1
         skew = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+        if figure is cv:
+            freedom = min(freedom, count / 15 - 1)
+            least = math.sqrt(8) / (6 * math.sqrt(count))
+            skew = skew if abs(skew) > least else least
         assert basis.freedom == pytest.approx(freedom, rel=0.25)
         assert basis.skew == pytest.approx(skew, abs=0.03)
+
+
+def test_a_cv_is_as_lopsided_as_squares_are():
+    """Of runs that are spread evenly: less lopsided than the squares of anything."""
+    even = np.repeat(np.arange(4, 24), 15)
+    runs, _ = made(even)
+    middle, spread = fastest(runs, 1)
+    squares = stats.chi2(1)
+    kurtosis = float(squares.stats("k")) + 3
+    assert middle.freedom > len(even) / kurtosis
+    assert middle.runs == pytest.approx(len(even))
+    weights = squares.rvs(200_000, random_state=np.random.default_rng(2))
+    share = kish(weights) / len(weights)
+    assert spread.runs == pytest.approx(share * len(even), rel=0.02)
+    assert spread.freedom == pytest.approx(len(even) / kurtosis - 1)
+    assert spread.skew == pytest.approx(
+        float(squares.stats("s")) / (6 * math.sqrt(len(even)))
+    )
+
+
+def test_a_cv_that_hangs_on_few_runs_keeps_its_own_freedom():
+    late = np.concatenate([np.repeat(np.arange(4, 8), 74), np.full(4, 30)])
+    _, spread = fastest(made(late)[0], 1)
+    assert spread.freedom < 5
+    assert spread.skew > math.sqrt(8) / (6 * math.sqrt(len(late)))
 
 
 def test_one_prover_rests_on_all_runs_and_many_on_the_fast():

@@ -115,6 +115,16 @@ def test_safe_depth_is_the_first_that_is_safe():
     )
 
 
+@pytest.mark.parametrize("over", [0, 1, 7])
+def test_safe_depth_tries_every_depth_that_it_may(over):
+    """Its largest depth need not be a power of two."""
+    depth = safe_depth(2**-40, 0.1, x=BITCOIN)
+    assert depth & (depth - 1)
+    assert safe_depth(2**-40, 0.1, x=BITCOIN, most=depth + over) == depth
+    with pytest.raises(Refused, match=f"no depth up to {depth - 1} "):
+        safe_depth(2**-40, 0.1, x=BITCOIN, most=depth - 1)
+
+
 def test_safe_depth_refuses_what_no_depth_can_do():
     with pytest.raises(Refused, match=r"no depth up to 100 .* q = 0\.4 and x = 1"):
         safe_depth(1e-3, 0.4, x=1.0, most=100)

@@ -223,7 +223,7 @@ def test_what_no_replica_showed_is_not_sure():
     # 3.7 of 1500 replicas may have had one, of some 390 adopted blocks each.
     assert 0 < none.high < 5 / REPLICAS / 300
     assert settlement_depth(record, 1e-4).value == 1
-    with pytest.raises(Refused, match="more replicas, or a shorter delay"):
+    with pytest.raises(Refused, match="more replicas, a shorter delay or a"):
         settlement_depth(record, 1e-9)
     with pytest.raises(ValueError, match=r"probability must be in \(0, 1\), got 1"):
         settlement_depth(record, 1.0)

@@ -155,6 +155,17 @@ def test_bad_settings(change, message):
         bounds_of(memoryless(0.3, 40, 20, 0), **change)
 
 
+def test_no_run_at_d_acc_names_the_best_that_a_prover_comes_to():
+    """Looks that no prover reaches are not what is missing."""
+    late = curves_of(np.full(20, 10), looks=12)
+    early = np.r_[np.ones(5), np.zeros(7)]
+    assert late.accuracy[:, :-1].max() > 0.6
+    with pytest.raises(Refused, match=r"the best is at 0\.5000 there: lower d_acc"):
+        bounds_of(late, reach=early)
+    with pytest.raises(Refused, match="the best is at 0"):
+        bounds_of(late, reach=np.zeros(12))
+
+
 def test_too_few_runs_or_looks():
     with pytest.raises(Refused, match="at least 10 runs"):
         bounds_of(memoryless(0.3, 9, 20, 0))

@@ -267,7 +267,7 @@ def test_what_no_setting_meets_is_named_with_how_near_it_comes(root):
 def test_an_interval_below_training_is_no_setting_with_the_reason(root):
     result = design(CONFIG, root, ("interval=1steps",), OVER, silent)
     assert result.verdict == "missed"
-    assert "training alone takes" in result.reasons[0]
+    assert "without a first lottery (t_1 = 2^256) a block takes" in result.reasons[0]
     assert result.tables["front"].empty
     assert (
         result.tables["candidates"].useful.isna().all()
