@@ -16,12 +16,19 @@ from typing import NamedTuple
 from ..models.build import this_build
 from ..models.curves import TrainingSet, training_set
 from ..models.encoding import digest
-from ..models.records import Allocation, Genesis, Parameters, Task, Weight
+from ..models.records import (
+    MAXIMUM_ALLOCATIONS,
+    Allocation,
+    Genesis,
+    Parameters,
+    Task,
+    Weight,
+)
 from ..models.scheme import dataset_digest
 from ..models.transactions import Key
 from ..models.world import prover_key
 from .chain_files import ChainError, read_regular
-from .config import Config
+from .config import Config, ConfigError
 from .datasets import config_dataset
 
 _COINS = 1_000  # every prover's, to pay the others with
@@ -167,7 +174,16 @@ def rules_that_differ(
 
 
 def prover_list(config: Config) -> list[str]:
-    """Names of a config's provers, in the order of the genesis' first coins."""
+    """Names of a config's provers, in the order of the genesis' first coins.
+
+    Raises:
+        ConfigError: If there are more than a genesis has room for.
+    """
+    if config.network.provers > MAXIMUM_ALLOCATIONS:
+        raise ConfigError(
+            f"network.provers must be at most {MAXIMUM_ALLOCATIONS} in a mined chain, "
+            f"got {config.network.provers}"
+        )
     corrupted = round(config.network.beta * config.network.provers)
     honest = config.network.provers - corrupted
     if config.mining.attack == "none":

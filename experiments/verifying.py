@@ -33,7 +33,7 @@ from ..models.states import Model
 from .chain_closing import check_closing
 from .chain_files import require_files
 from .chain_reading import ChainView, read_chain
-from .chain_setting import Seeds, rules_that_differ
+from .chain_setting import Seeds, prover_list, rules_that_differ
 from .chain_store import ChainError, ChainFolder
 from .config import Config, parse_config
 from .datasets import config_dataset
@@ -167,6 +167,7 @@ def verify_chain(
     genesis = folder.genesis()
     _compare("genesis", pins.genesis, genesis_digest(genesis))
     config = parse_config(folder.config(), str(path / "config.toml"))
+    prover_list(config)  # refuses more than there can be, before any work
     chain = read_chain(path)
     closed = check_closing(folder, len(chain.times), chain.running, chain.tip)
     _compare("tip", pins.tip, chain.tip)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -402,6 +403,28 @@ def test_data_that_a_config_names_are_files(copy, tmp_path):
     genesis = folder.genesis()._replace(config=hashlib.sha256(text.encode()).digest())
     begin_with(copy, genesis)
     assert "fifo is no regular file" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (lambda text: text + b"# \xe9", "is no UTF-8 text"),
+        (
+            lambda text: re.sub(rb"provers = \d+", b"provers = 1000000000", text),
+            "network.provers must be at most 4096",
+        ),
+    ],
+    ids=["encoding", "provers"],
+)
+@pytest.mark.parametrize("name", ["verify", "show"])
+def test_a_config_that_a_genesis_names_is_bounded_text(copy, changes, what, name):
+    text = changes((copy / "config.toml").read_bytes())
+    (copy / "config.toml").write_bytes(text)
+    genesis = ChainFolder(copy).genesis()
+    begin_with(copy, genesis._replace(config=hashlib.sha256(text).digest()))
+    result = CliRunner().invoke(main, [name, str(copy)])
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code in (1, 2) and what in result.output
 
 
 @pytest.mark.parametrize(
