@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from ..models.curves import Tensors
 from ..models.encoding import digest
+from ..models.files import open_regular
 from ..models.states import tensors_digest
 from .store import write_atomically
 
@@ -51,6 +52,8 @@ class StateStore:
         """A state; None if there is none that is whole. A damaged one is removed."""
         path = self._file(run, looks)
         try:
+            with open_regular(path):
+                pass  # a pipe would hang the reader
             with safe_open(path, "numpy") as file:
                 said = (file.metadata() or {}).get("digest")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

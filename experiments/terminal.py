@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import select
 import sys
 from collections.abc import Iterable, Iterator
@@ -311,6 +312,7 @@ def set_up_jax() -> None:
         cache = cache_folder() / "programs"
     except ValueError as error:
         fail(str(error), BAD_INPUT)
+    _require_flags()
     try:
         import jax
 
@@ -324,6 +326,23 @@ def set_up_jax() -> None:
         jax.devices()
     except Exception as error:  # its own errors, an AssertionError, of a driver's
         fail(_jax_trouble(error), BAD_INPUT)
+
+
+def _require_flags() -> None:
+    """Refuse XLA_FLAGS that XLA cannot read: it would end this process, not raise."""
+    flags = os.environ.get("XLA_FLAGS")
+    if not flags or "jaxlib" in sys.modules:
+        return
+    import subprocess
+
+    reads = "from jaxlib import xla_client; xla_client.CompileOptions()"
+    found = subprocess.run(
+        [sys.executable, "-c", reads], capture_output=True, text=True, check=False
+    )
+    for line in found.stderr.splitlines() if found.returncode else ():
+        logged = re.match(r"[EF]\d{4} .*?\] (.*)", line)
+        if logged:
+            fail(f"XLA_FLAGS={flags}: {logged[1][:300]}", BAD_INPUT)
 
 
 def _jax_trouble(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -462,6 +463,40 @@ def test_the_command_says_what_forging_takes(mined):
     report = json.loads(said)
     assert report["chain"] == genesis_digest(ChainFolder(mined).genesis()).hex()
     assert {each["status"] for each in report["records"]} == {"young"}
+
+
+def test_who_owns_the_block_that_draws_pays_for_every_other_draw(mined):
+    """By counting: all ways to cheat, all draws, one look and 1/p_2 tickets a roll."""
+    rules = ChainFolder(mined).genesis().parameters
+    roll = rules.check_every * 2**256 / (rules.t_2 + 1)
+    records = verify_chain(mined, depth=0).records
+    certified = [each for each in records if each.status == "certified"]
+    assert certified
+    honest = [each.steps for each in records if each.kind == "block"]
+    for each in certified:
+        others, every = each.segments - 1, rules.checkpoint_every
+        unit = max(each.steps, sum(honest) / len(honest) if each.kind == "block" else 0)
+        draws = min(
+            q
+            for q in range(min(rules.challenges, others), others + 1)
+            if q == others or forged(others, every, each.steps, q, math.inf) >= unit
+        )
+        cheapest = forged(others, every, each.steps, draws, roll)
+        assert each.deep_work == pytest.approx(cheapest / unit)
+        assert each.deep_work <= each.work
+    assert f"({certified[0].deep_work:.2f})" in command(mined, "--depth", 0)[1] or all(
+        math.isinf(each.work) for each in certified
+    )
+
+
+def forged(others: int, every: int, steps: int, draws: int, roll: float) -> float:
+    """Least expected steps of a forger: new attempts, or rolls at their price."""
+    found = math.inf
+    for honest in range(draws, others):
+        passing = math.comb(honest, draws) / math.comb(others, draws)
+        once = steps - (others - honest) * every
+        found = min(found, once / passing, once + (1 / passing - 1) * roll)
+    return found
 
 
 def test_a_chain_without_challenges_says_so(mined):
