@@ -1,11 +1,11 @@
 """Verifying a chain folder as a stranger would; what of it remains its miner's word.
 
-In this order, so that nothing expensive is done for what is refused anyway, and that a
-verifier on another build still judges all that needs no training:
+Nothing expensive is done for what is refused anyway, and a verifier on another build
+judges all that needs no training:
 
-1. the genesis: its limits, and that its rules follow from the config;
+1. the genesis: its limits, and its digest if the caller has pinned it;
 2. every record under all rules but the training (chain_reading.py);
-3. the closing record, and what the caller has pinned;
+3. the closing record, a pinned tip, and that the rules follow from their config;
 4. every file against its name, every proof's checkpoints against its claims;
 5. the training, segment by segment, as certification.py draws it.
 
@@ -27,7 +27,7 @@ from ..models.curves import TrainingSet, training_set
 from ..models.forgery import ground_work
 from ..models.instances import Instance, largest_state, setup
 from ..models.ledger import Ledger
-from ..models.records import Genesis, Parameters, genesis_digest
+from ..models.records import Genesis, genesis_digest
 from ..models.scheme import reexecute
 from ..models.states import Model
 from .chain_closing import check_closing
@@ -73,8 +73,7 @@ class Checked(NamedTuple):
         rerun: Segments that were run again.
         work: What forging it would take, in units of honest training (of the chain's
             mean block, of S for an mtx). Infinite: all segments were run again.
-        deep_work: The same of a forger that owns the next d + 1 blocks: it may re-roll
-            the chain's draw, each time for a look's training and a lottery ticket.
+        deep_work: The same of a forger that owns the next d + 1 blocks.
         own_work: The same before the chain has certified it: against its own draw,
             re-rolled at this machine's hash rate.
     """
@@ -205,7 +204,7 @@ def verify_chain(
         closed=closed,
         asked=asked_of_blocks(genesis),
         word=_words(chain, config, closed, pins, q),
-        records=_checked(planned, genesis.parameters, q, pace),
+        records=_checked(planned, q, pace),
         rerun_steps=rerun_steps,
         steps=sum(each.published.steps for each in planned),
         coins=(coins or b"").hex(),
@@ -323,13 +322,8 @@ def _run_again(
     return total, pace
 
 
-def _checked(
-    planned: Sequence[Duty], rules: Parameters, challenges: int, pace: float
-) -> list[Checked]:
+def _checked(planned: Sequence[Duty], challenges: int, pace: float) -> list[Checked]:
     price = _hash_seconds() / pace if planned else 0.0
-    # The last segment of the block that draws is run again: another model of it takes
-    # a look at least, and passes the post-hash with probability p_2.
-    again = rules.check_every * 2**256 / (rules.t_2 + 1)
     return [
         Checked(
             height=duty.height,
@@ -340,9 +334,7 @@ def _checked(
             segments=duty.shape.others + 1,
             rerun=len(duty.segments),
             work=duty.work,
-            deep_work=min(
-                duty.work, ground_work(duty.shape, duty.draws, again) / duty.unit
-            ),
+            deep_work=duty.deep_work,
             own_work=ground_work(duty.shape, challenges, price) / duty.unit,
         )
         for duty in planned
