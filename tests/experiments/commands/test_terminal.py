@@ -121,6 +121,9 @@ def test_closed_streams_end_nothing():
     [
         ({"JAX_PLATFORMS": "cuda"}, "JAX_PLATFORMS=cuda: JAX finds no such device"),
         ({"JAX_PLATFORMS": "abacus"}, "JAX_PLATFORMS=abacus: JAX finds no such"),
+        ({"XLA_FLAGS": "--xla_no_such"}, "XLA_FLAGS=--xla_no_such: Unknown flag"),
+        ({"XLA_FLAGS": "--xla_dump_hlo_as_text=7"}, "XLA_FLAGS=--xla_dump_hlo_as"),
+        ({"DPODL_CACHE": "/dev/null"}, "DPODL_CACHE=/dev/null: /dev/null is no folder"),
         ({"JAX_ENABLE_X64": "perhaps"}, "JAX does not start: ValueError"),
         ({"DPODL_CACHE": "~nobody-of-this-name/x"}, "DPODL_CACHE: ~nobody-of-this"),
     ],

@@ -55,6 +55,16 @@ def test_a_changed_entry_is_dropped_with_what_follows(written, place):
     assert known(written) == place // 108
 
 
+def test_what_a_link_leads_to_is_not_cut(written):
+    beside = written / "of the user's"
+    (written / ".looks").replace(beside)
+    content = beside.read_bytes() + b"more"
+    beside.write_bytes(content)
+    (written / ".looks").symlink_to(beside)
+    assert known(written) == 0
+    assert beside.read_bytes() == content
+
+
 def test_a_finished_chain_keeps_no_notes(written):
     with LookJournal(written) as journal:
         journal.finish()

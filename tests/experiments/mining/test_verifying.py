@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import socket
 import time
@@ -405,6 +407,29 @@ def test_data_that_a_config_names_are_files(copy, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        (lambda text: text + b"# \xe9", "is no UTF-8 text"),
+        (
+            lambda text: re.sub(rb"provers = \d+", b"provers = 1000000000", text),
+            "network.provers must be at most 4096",
+        ),
+    ],
+    ids=["encoding", "provers"],
+)
+@pytest.mark.parametrize("name", ["verify", "show"])
+def test_a_config_that_a_genesis_names_is_bounded_text(copy, changes, what, name):
+    text = changes((copy / "config.toml").read_bytes())
+    (copy / "config.toml").write_bytes(text)
+    genesis = ChainFolder(copy).genesis()
+    begin_with(copy, genesis._replace(config=hashlib.sha256(text).digest()))
+    result = CliRunner().invoke(main, [name, str(copy)])
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code in (1, 2)
+    assert what in result.output
+
+
+@pytest.mark.parametrize(
     "setting",
     ['menu.architectures=["cnn-9999"]', "mining.checkpoint_every=1048600"],
 )
@@ -438,6 +463,40 @@ def test_the_command_says_what_forging_takes(mined):
     report = json.loads(said)
     assert report["chain"] == genesis_digest(ChainFolder(mined).genesis()).hex()
     assert {each["status"] for each in report["records"]} == {"young"}
+
+
+def test_who_owns_the_block_that_draws_pays_for_every_other_draw(mined):
+    """By counting: all ways to cheat, all draws, one look and 1/p_2 tickets a roll."""
+    rules = ChainFolder(mined).genesis().parameters
+    roll = rules.check_every * 2**256 / (rules.t_2 + 1)
+    records = verify_chain(mined, depth=0).records
+    certified = [each for each in records if each.status == "certified"]
+    assert certified
+    honest = [each.steps for each in records if each.kind == "block"]
+    for each in certified:
+        others, every = each.segments - 1, rules.checkpoint_every
+        unit = max(each.steps, sum(honest) / len(honest) if each.kind == "block" else 0)
+        draws = min(
+            q
+            for q in range(min(rules.challenges, others), others + 1)
+            if q == others or forged(others, every, each.steps, q, math.inf) >= unit
+        )
+        cheapest = forged(others, every, each.steps, draws, roll)
+        assert each.deep_work == pytest.approx(cheapest / unit)
+        assert each.deep_work <= each.work
+    assert f"({certified[0].deep_work:.2f})" in command(mined, "--depth", 0)[1] or all(
+        math.isinf(each.work) for each in certified
+    )
+
+
+def forged(others: int, every: int, steps: int, draws: int, roll: float) -> float:
+    """Least expected steps of a forger: new attempts, or rolls at their price."""
+    found = math.inf
+    for honest in range(draws, others):
+        passing = math.comb(honest, draws) / math.comb(others, draws)
+        once = steps - (others - honest) * every
+        found = min(found, once / passing, once + (1 / passing - 1) * roll)
+    return found
 
 
 def test_a_chain_without_challenges_says_so(mined):

@@ -4,6 +4,7 @@ Everything is compared with the same config trained at once in another folder.
 """
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -153,15 +154,19 @@ def test_without_states_it_is_trained_anew_and_said(tmp_path, whole, trained, ca
     assert "training.keep_states = true" in caplog.text
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "missing", "renamed", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "missing", "renamed", "empty", "piped"]
+)
 def test_a_damaged_state_has_its_run_trained_anew(damage, root, whole, trained):
     (folder,) = (root / "curves").iterdir()
     path = folder / "state-000003-5.safetensors"
     content = bytearray(path.read_bytes())
     if damage == "renamed":  # another run's, whole in itself
         (folder / "state-000004-5.safetensors").replace(path)
-    elif damage == "missing":
+    elif damage in ("missing", "piped"):
         path.unlink()
+        if damage == "piped":
+            os.mkfifo(path)
     else:
         content[len(content) // 2] ^= 1
         cut = {"flipped": len(content), "cut": len(content) - 9, "empty": 0}[damage]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -133,6 +134,21 @@ def test_a_table_of_another_command_is_not_drawn_as_the_run_s(copy):
     result = call("figures", copy.folder, "attacks", "--quiet")
     assert result.exit_code == 0, result.output
     assert "left out: attacks: attacks.csv is not in the folder's" in result.output
+
+
+@pytest.mark.parametrize("gone", ["laws.csv", "curves.npz"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_table_that_is_no_file_is_said_to_be_none(gone, piped, copy, tmp_path):
+    (copy.folder / gone).unlink()
+    if piped:
+        os.mkfifo(copy.folder / gone)
+    words = ("block_times", "--output", tmp_path / "drawn", "--quiet")
+    result = call("figures", copy.folder, *words)
+    assert result.exit_code == 0, result.output
+    if gone == "laws.csv":
+        assert "laws.csv is missing, or no regular file: `dpodl run" in result.output
+    else:  # no figure needs it
+        assert "left out" not in result.output
 
 
 # ------------------------------------------------------------------ a sweep

@@ -392,6 +392,20 @@ def test_a_folder_belongs_to_one_process(tmp_path):
     assert second_process(folder) == "in"
 
 
+def test_a_lock_that_is_no_file_harms_nothing(tmp_path):
+    beside = tmp_path / "of the user's"
+    beside.write_bytes(b"precious")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / ".lock").symlink_to(beside)
+    with pytest.raises(OSError, match="symbolic"), exclusive(tmp_path / "linked"):
+        pass
+    assert beside.read_bytes() == b"precious"
+    (tmp_path / "piped").mkdir()
+    os.mkfifo(tmp_path / "piped" / ".lock")
+    with exclusive(tmp_path / "piped"):
+        pass
+
+
 def test_a_folder_is_free_again_after_an_error(tmp_path):
     with pytest.raises(Killed), exclusive(tmp_path):
         raise Killed

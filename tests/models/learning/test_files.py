@@ -143,6 +143,15 @@ def test_the_cache_is_where_the_user_says(typed, found, monkeypatch, tmp_path):
     assert cache_folder() == Path("os")
 
 
+@pytest.mark.parametrize("below", ["", "/x", "/x/y"])
+def test_a_cache_where_no_folder_can_be_is_told(below, monkeypatch, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for taken in ("/dev/null", f"{tmp_path}/file"):
+        monkeypatch.setenv("DPODL_CACHE", taken + below)
+        with pytest.raises(ValueError, match=f"DPODL_CACHE={taken}.*is no folder"):
+            cache_folder()
+
+
 def test_the_cache_s_name_is_told_if_it_is_none(monkeypatch):
     monkeypatch.setenv("DPODL_CACHE", "~no-user-of-this-name/c")
     with pytest.raises(ValueError, match="DPODL_CACHE: ~no-user"):
