@@ -25,7 +25,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def asset(name: str) -> str:
-    return (resources.files("dpodl.figures") / name).read_text(encoding="utf-8")
+    return (resources.files("dpodl.figures.page") / name).read_text(encoding="utf-8")
 
 
 def payload(page: str) -> dict[str, Any]:
