@@ -23,7 +23,7 @@ from jaxtyping import Array, Key
 from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.law import fastest_of, mean
 from ..block_time.tilt import log_moment
-from ..estimation.estimate import Estimate, Refused
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import Basis, training_interval
 from ..good_periods.windows import RoundRates
 from ..race.fourier import smallest_depths
@@ -35,7 +35,7 @@ from .attack import Attack
 from .balancing import Balance, balance
 from .chains import ChainFigures, chain_figures, expected_rates
 from .policies import POLICIES, reference_policy
-from .rows import Effort, Row, interval, judge, refused_row, whole
+from .rows import Effort, Row, interval, judge, refused_row
 from .situation import Setting, plain, resampled, ticketed
 from .sm1 import sm1_revenue
 
@@ -377,7 +377,7 @@ def _depth_estimates(
     found = []
     for target, depth in value.items():
         drawn = [each[target] for each in spread if target in each]
-        found.append((target, whole(interval(depth, drawn, basis=job.basis))))
+        found.append((target, whole_blocks(interval(depth, drawn, basis=job.basis))))
     return tuple(found)
 
 

@@ -24,7 +24,7 @@ bracket of ``slowest`` and ``fastest`` is); what an attempt then comes to is in
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -81,6 +81,26 @@ class EmpiricalLaw(NamedTuple):
     reached: int
     known_until: float
     late_hazard: float
+
+    @property
+    def extremes(self) -> tuple[BlockTimeLaw, BlockTimeLaw]:
+        """The slowest and the fastest law beyond the horizon."""
+        return self.slowest, self.fastest
+
+
+@runtime_checkable
+class Bracketed(Protocol):
+    """A law with the laws of what may defensibly come beyond the horizon."""
+
+    @property
+    def law(self) -> BlockTimeLaw:
+        """Of all runs."""
+        ...
+
+    @property
+    def extremes(self) -> tuple[BlockTimeLaw, ...]:
+        """The slowest and the fastest."""
+        ...
 
 
 def empirical_law(
@@ -203,16 +223,14 @@ def first_passage(curves: CurveSet, t_acc: float):
     return stats.ecdf(stats.CensoredData(steps[reached], right=horizon))
 
 
-def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
+def interval_bracket(law: Bracketed, provers: int) -> tuple[float, float]:
     """Mean time of the fastest of n under the two defensible extrapolations.
 
     Raises:
         Refused: If they differ by more than a quarter of the central mean: the runs
             are too short for this T_acc, T_2 and n; or as ``require_shape``.
     """
-    all_three = [
-        mean(fastest_of(one, provers)) for one in (law.law, law.slowest, law.fastest)
-    ]
+    all_three = [mean(fastest_of(one, provers)) for one in (law.law, *law.extremes)]
     low, high = min(all_three), max(all_three)
     require_shape(law.law, provers)
     # Where a run may never end, high is infinite, and so may the centre be.

@@ -23,7 +23,8 @@ import numpy as np
 from scipy import optimize
 
 from ..block_time.law import BlockTimeLaw, Real
-from ..estimation.estimate import Estimate, Refused
+from ..block_time.uncertain import UncertainLaw
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.mapping import Mapped, one_by_one
 from ..estimation.measurement import Measurement
 from ..estimation.training_error import UNKNOWN, Basis, law_figure
@@ -40,14 +41,11 @@ _METHOD = (
 
 
 def safe_depths(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
+    law: UncertainLaw,
     networks: Callable[[BlockTimeLaw], Network],
     *,
     targets: Sequence[float] = TARGETS,
     premined: bool = False,
-    known_until: Real = math.inf,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
     progress: Callable[[int, int], None] | None = None,
     mapped: Mapped = one_by_one,
@@ -55,13 +53,10 @@ def safe_depths(
     """k*(ε) for each target, with the training's error.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
+        law: Block-time law of one prover, with its resamples.
         networks: The network under a law.
         targets: ε.
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.Race``.
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on (``effective_runs.tilted``).
         progress: Told (laws done, laws).
         mapped: As for ``assessment.assess``: laws are independent.
@@ -74,7 +69,7 @@ def safe_depths(
     Raises:
         Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
     """
-    others = (*resamples, *extremes)
+    others = (*law.resamples, *law.extremes)
     total = 1 + len(others)
     quantity = "safe_depth_premined" if premined else "safe_depth"
 
@@ -91,7 +86,7 @@ def safe_depths(
         except Refused:
             return [math.inf] * len(targets)
 
-    values = depths(law, known_until)
+    values = depths(law.law, law.known_until)
     spread = []
     for each in mapped(resampled, len(others)):
         spread.append(each)
@@ -102,7 +97,7 @@ def safe_depths(
             quantity,
             target,
             "target",
-            _depth_estimate(value, each, len(resamples), basis),
+            _depth_estimate(value, each, len(law.resamples), basis),
             unit="blocks",
             basis=basis,
         )
@@ -183,29 +178,37 @@ def depth_threshold(
     return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
 
 
-def share_estimate(
-    value: float,
-    spread: Sequence[float],
+def threshold_estimate(
+    law: UncertainLaw,
+    threshold: Callable[[BlockTimeLaw], float],
     *,
-    extremes: Sequence[float] = (),
     basis: Basis = UNKNOWN,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Estimate:
-    """β* with the interval of its resamples.
+    """A threshold β* with the error of the training runs.
 
     Args:
-        value: Under the law of all runs.
-        spread: Under each resampled law; NaN where it was refused.
-        extremes: Under the slowest and the fastest law beyond the horizon.
+        law: Block-time law of one prover, with its resamples.
+        threshold: β* under a law, e.g. ``depth_threshold``.
         basis: What it rests on.
+        progress: Told how many laws are done.
+
+    Returns:
+        β*; NaN with the reason as method where it is refused under the law of all runs.
     """
-    return law_figure(value, spread, "logit", _METHOD, extremes=extremes, basis=basis)
+    try:
+        return law.measured(
+            threshold, scale="logit", method=_METHOD, basis=basis, progress=progress
+        )
+    except Refused as refusal:
+        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
 
 
 def _depth_estimate(
     value: float, found: Sequence[float], resamples: int, basis: Basis
 ) -> Estimate:
     """A depth under all laws but that of all runs: resamples first, then extremes."""
-    wide = law_figure(
+    depth = law_figure(
         value,
         found[:resamples],
         "log",
@@ -214,8 +217,7 @@ def _depth_estimate(
         basis=basis,
         lacking=math.inf,
     )
-    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
-    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high)
+    return whole_blocks(depth)
 
 
 def _columns(rows: list[list[float]], width: int) -> list[list[float]]:

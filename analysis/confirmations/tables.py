@@ -23,8 +23,9 @@ import numpy as np
 from scipy import stats
 
 from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.uncertain import UncertainLaw
 from ..bounds import races
-from ..estimation.estimate import Estimate, Refused
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import UNKNOWN, Basis, law_figure, training_interval
 from ..race.fourier import log_persistence, smallest_depths
 from ..race.walk import OUTGROWS, TARGETS, Race, outgrows, race
@@ -101,24 +102,20 @@ class Setting(NamedTuple):
 
 
 def risk_table(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
+    law: UncertainLaw,
     setting: Setting,
     *,
     betas: Sequence[float] = BETAS,
     depths: Sequence[int] = DEPTHS,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
 ) -> list[RiskCell]:
     """Share × depth → Pr[violation], share by share.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
+        law: Block-time law of one prover, with its resamples.
         setting: Provers, delay and rules.
         betas: β in [0, 1).
         depths: k ≥ 1.
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on.
 
     Returns:
@@ -139,10 +136,10 @@ def risk_table(
             sure = Estimate(0.0, 0.0, 0.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in depths]
         else:
-            logs = _log_risks(_race(law, setting, beta), depths)
+            logs = _log_risks(_race(law.law, setting, beta), depths)
             others, ends = (
                 [_log_risks(_race(o, drawn, beta), depths) for o in some]
-                for some in (resamples, extremes)
+                for some in (law.resamples, law.extremes)
             )
             columns = [
                 _risk(each, [o[i] for o in others], [o[i] for o in ends], basis)
@@ -159,24 +156,20 @@ def risk_table(
 
 
 def depth_table(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
+    law: UncertainLaw,
     setting: Setting,
     *,
     betas: Sequence[float] = BETAS,
     targets: Sequence[float] = TARGETS,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
 ) -> list[DepthCell]:
     """Share × target → smallest depth whose risk is at most the target.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
+        law: Block-time law of one prover, with its resamples.
         setting: Provers, delay and rules.
         betas: β in [0, 1).
         targets: ε in (0, 1).
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on.
 
     Returns:
@@ -197,10 +190,10 @@ def depth_table(
             sure = Estimate(1.0, 1.0, 1.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in targets]
         else:
-            found = _depths(_race(law, setting, beta), targets)
+            found = _depths(_race(law.law, setting, beta), targets)
             others, ends = (
                 [_depths(_race(o, drawn, beta), targets) for o in some]
-                for some in (resamples, extremes)
+                for some in (law.resamples, law.extremes)
             )
             columns = [
                 _depth(each, [o[i] for o in others], [o[i] for o in ends], basis)
@@ -310,10 +303,7 @@ def _depth(found: float | str, others: list, ends: list, basis: Basis):
         basis=basis,
         lacking=math.inf,
     )
-    if sure:
-        return wide, "", True
-    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
-    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high), "", False
+    return (wide, "", True) if sure else (whole_blocks(wide), "", False)
 
 
 def _memoryless(beta: float, depth: int, setting: Setting) -> tuple[float, float]:

@@ -26,15 +26,16 @@ from scipy import optimize
 from ..attacks.situation import Setting, plain
 from ..attacks.warm import cross_slot_new
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
+from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Refused
 from ..estimation.training_error import Scale
 from ..race.threshold import race_threshold
-from .memorylessness import Evidence, Real, Row, measured, row
+from .memorylessness import Real, Row, Swept, finite, row
 
 
 def warm_laws(
     at: Setting, others: Sequence[Setting], p_2s: Sequence[Real]
-) -> tuple[list[Evidence], list[Evidence]]:
+) -> tuple[dict[float, UncertainLaw], dict[float, UncertainLaw]]:
     """Honest laws and those of provers that start from an old mtx, p_2 by p_2.
 
     No step rule: the saving is the whole one. A corrupted prover that would be faster
@@ -48,7 +49,7 @@ def warm_laws(
     Raises:
         Refused: Without branches, or if too few of them get a ticket.
     """
-    fresh, warm = [], []
+    fresh, warm = {}, {}
     for p_2 in map(float, p_2s):
 
         def of(one: Setting, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
@@ -57,15 +58,15 @@ def warm_laws(
 
         law, faster = of(at)
         spread = [of(each) for each in others]
-        fresh.append(Evidence(p_2, law, (), tuple(each for each, _ in spread)))
-        warm.append(Evidence(p_2, faster, (), tuple(each for _, each in spread)))
+        fresh[p_2] = UncertainLaw(law, tuple(each for each, _ in spread))
+        warm[p_2] = UncertainLaw(faster, tuple(each for _, each in spread))
     return fresh, warm
 
 
 def saving_as_delay(
-    fresh: Sequence[Evidence],
-    warm: Sequence[Evidence],
-    dead: tuple[Evidence, Evidence],
+    fresh: Swept,
+    warm: Swept,
+    dead: tuple[UncertainLaw, UncertainLaw],
     *,
     provers: int,
     adversarial: int,
@@ -79,7 +80,7 @@ def saving_as_delay(
 
     Args:
         fresh: The honest laws.
-        warm: The adversary's, p_2 by p_2.
+        warm: The adversary's, at the same p_2.
         dead: Both at p_2 = 1.
         provers: n.
         adversarial: n_a at which the fastest is taken.
@@ -95,8 +96,8 @@ def saving_as_delay(
 
     group = {"mean": 1, "fastest": adversarial}
     rows = []
-    for mine, other in zip(fresh, warm, strict=True):
-        every = (mine, other, *dead)
+    for p_2, mine in fresh.items():
+        every = (mine, warm[p_2], *dead)
 
         def equals(law: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return predicted(law, 0.0)
@@ -104,7 +105,7 @@ def saving_as_delay(
         def measure(law: BlockTimeLaw, faster: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return with_saving(law, faster)
 
-        rows += _comparison(every, equals, measure)
+        rows += _comparison(p_2, every, equals, measure)
         for reading, n in group.items():
 
             def saved(*laws: BlockTimeLaw, n: int = n) -> float:
@@ -113,13 +114,13 @@ def saving_as_delay(
             def prediction(*laws: BlockTimeLaw, saved=saved) -> float:
                 return predicted(laws[0], saved(*laws))
 
-            rows += _prediction(every, reading, saved, measure, prediction)
+            rows += _prediction(p_2, every, reading, saved, measure, prediction)
     return rows
 
 
 def pooling(
-    laws: Sequence[Evidence],
-    dead: Evidence,
+    laws: Swept,
+    dead: UncertainLaw,
     *,
     provers: int,
     adversarial: int,
@@ -139,7 +140,7 @@ def pooling(
             "needed (network.beta, network.provers)"
         )
     rows = []
-    for each in laws:
+    for p_2, each in laws.items():
         every = (each, dead)
 
         def equals(law: BlockTimeLaw, _: BlockTimeLaw) -> float:
@@ -158,10 +159,10 @@ def pooling(
             ),
         }
         rows += [
-            row(name, measured(figure, *every), each.p_2, adversarial)
+            row(name, finite(figure, *every), p_2, adversarial)
             for name, figure in growth.items()
         ]
-        rows += _comparison(every, equals, measure)
+        rows += _comparison(p_2, every, equals, measure)
         for reading, n in {"mean": 1, "fastest": adversarial}.items():
 
             def saved(_: BlockTimeLaw, first: BlockTimeLaw, n: int = n) -> float:
@@ -175,33 +176,40 @@ def pooling(
 
                 return _threshold(law, provers, private, delay_steps)
 
-            rows += _prediction(every, reading, saved, measure, prediction)
+            rows += _prediction(p_2, every, reading, saved, measure, prediction)
     return rows
 
 
-def _comparison(every, equals, measure) -> list[Row]:
+def _comparison(p_2: float, every, equals, measure) -> list[Row]:
     figures = {
         "threshold_equals": equals,
         "threshold": measure,
         "effect": lambda *laws: equals(*laws) - measure(*laws),
     }
-    return [_row(name, figure, every) for name, figure in figures.items()]
+    return [_row(p_2, name, figure, every) for name, figure in figures.items()]
 
 
-def _prediction(every, reading: str, saved, measure, prediction) -> list[Row]:
+def _prediction(
+    p_2: float, every, reading: str, saved, measure, prediction
+) -> list[Row]:
     figures = {
         f"extra_delay_{reading}": saved,
         f"threshold_delay_{reading}": prediction,
         f"difference_{reading}": lambda *laws: measure(*laws) - prediction(*laws),
     }
-    return [_row(name, figure, every) for name, figure in figures.items()]
+    return [_row(p_2, name, figure, every) for name, figure in figures.items()]
 
 
-def _row(name: str, figure: Callable[..., float], every: Sequence[Evidence]) -> Row:
+def _row(
+    p_2: float,
+    name: str,
+    figure: Callable[..., float],
+    every: Sequence[UncertainLaw],
+) -> Row:
     # Thresholds are shares; differences have a sign.
     scales: dict[str, Scale] = {"threshold": "logit", "extra": "log"}
     scale = scales.get(name.split("_")[0], "linear")
-    return row(name, measured(figure, *every, scale=scale), every[0].p_2)
+    return row(name, finite(figure, *every, scale=scale), p_2)
 
 
 def _private(law: BlockTimeLaw, provers: Real) -> float:

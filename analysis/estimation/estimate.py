@@ -61,6 +61,16 @@ class Estimate(NamedTuple):
         return self._replace(low=max(self.low, low), high=min(self.high, high))
 
 
+def whole_blocks(depth: Estimate) -> Estimate:
+    """A depth's interval, widened to whole blocks ≥ 1."""
+    low, high = depth.low, depth.high
+    # A root that is whole but for rounding is that number.
+    return depth._replace(
+        low=max(1, math.floor(low + 1e-9)) if math.isfinite(low) else low,
+        high=math.ceil(high - 1e-9) if math.isfinite(high) else high,
+    )
+
+
 def standard_error(found: Estimate) -> float:
     """Half the 95 % interval over 1.96."""
     return (found.high - found.low) / (2 * _Z)
