@@ -22,20 +22,22 @@ from ..block_time.counter_draws import words_of
 from ..block_time.inverse_hazard import InverseHazard, of_law, side_by_side
 from ..block_time.law import BlockTimeLaw, on_device
 from ..estimation.estimate import Refused
-from ..good_periods.search import ROUND_LIMIT, Question, Rounds, judge
-from ..good_periods.windows import (
-    RoundRates,
+from ..good_periods.rounds import (
     RoundSums,
     counted_rounds,
     extent,
-    good_period_measurements,
     horizon_rounds,
+    shortest,
+    sort_rounds,
+)
+from ..good_periods.search import ROUND_LIMIT, Question, Rounds, judge
+from ..good_periods.windows import (
+    RoundRates,
+    good_period_measurements,
     measurements_of,
     question_of,
     rates_of,
     shares_of,
-    shortest,
-    sort_rounds,
 )
 from ..simulation import kernel
 from ..simulation.kernel import Rules

@@ -17,19 +17,16 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from ..estimation.estimate import Refused
-from ..estimation.mapping import Mapped, one_by_one
 from ..estimation.measurement import Measurement
-from ..estimation.sampling import Budget, at_coverage, until
+from ..estimation.sampling import Budget, Mapped, at_coverage, one_by_one, until
 from ..good_periods.independence import independence_measurements
+from ..good_periods.rounds import horizon_rounds, join_rounds, rounds_until
 from ..good_periods.tails import decay_figures, follow_tails, tail_measurements
 from ..good_periods.windows import (
     RoundRates,
     good_period_measurements,
-    horizon_rounds,
-    join_rounds,
     rate_measurements,
     round_rates,
-    rounds_until,
     window_shares,
 )
 from ..race.fourier import log_persistence

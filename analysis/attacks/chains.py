@@ -17,13 +17,12 @@ import jax
 from jaxtyping import Array, Key
 
 from ..estimation.estimate import Estimate, Refused
+from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..good_periods.search import Rounds
 from ..good_periods.windows import (
     RoundRates,
     good_period_measurements,
-    horizon_rounds,
     round_rates,
-    rounds_until,
     window_shares,
 )
 from ..simulation.levels import Levels, Network, simulate

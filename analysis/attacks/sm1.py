@@ -37,7 +37,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..block_time.law import BlockTimeLaw, on_device, time_of_hazard
-from ..bounds.races import Real
+from ..bounds.arguments import Real
 from ..estimation.estimate import Estimate, Refused, estimate_ratio
 from ..simulation.levels import Network, batch_of, network
 

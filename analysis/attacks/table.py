@@ -11,9 +11,7 @@ A depth is infinite where the private chain outgrows the public one. What a row 
 and how its verdict comes about is in ``attack_rows.py``.
 """
 
-import functools
 import hashlib
-import math
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -22,26 +20,22 @@ from jaxtyping import Array, Key
 
 from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.law import fastest_of, mean
-from ..block_time.tilt import log_moment
 from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import Basis, training_interval
 from ..good_periods.windows import RoundRates
-from ..race.fourier import smallest_depths
 from ..race.threshold import race_threshold
-from ..race.walk import Race, bounded, outgrows, race, tilts
-from ..simulation.levels import Network
-from . import attack as attacks, grinding, warm
+from . import attack as attacks
 from .attack import Attack
 from .balancing import Balance, balance
+from .catalogue import Build, attack_builders
 from .chains import ChainFigures, chain_figures, expected_rates
-from .policies import POLICIES, reference_policy
+from .depths import depths_of, network_under
 from .rows import Effort, Row, interval, judge, refused_row
 from .situation import Setting, plain, resampled, ticketed
 from .sm1 import sm1_revenue
 
 TARGETS = (1e-3, 1e-9, 2.0**-40)
 _EFFORT = Effort()
-Build = Callable[[Setting], Attack]
 
 
 class _Figures(NamedTuple):
@@ -65,43 +59,6 @@ class _Job(NamedTuple):
     chains: dict[bytes, ChainFigures]
     expected: dict[int, RoundRates | None]
     basis: Basis
-
-
-def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
-    return {on: functools.partial(build, on=on, **options) for on in (False, True)}
-
-
-def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
-    """Every attack that is a block-time law, by name: mitigation off, then on.
-
-    Args:
-        rarer_prehash: Factor on p_1 that stands for the mitigation of its grinding.
-    """
-    switched = {
-        "grind_posthash": _switched(grinding.grind_posthash),
-        "cross_slot_new (mtx)": _switched(warm.cross_slot_new, kind="mtx"),
-        "cross_slot_new (block)": _switched(warm.cross_slot_new, kind="block"),
-        "cross_slot_old": _switched(warm.cross_slot_old),
-        "reference_relay": _switched(warm.reference_relay),
-        "surplus_reference": _switched(warm.surplus_reference),
-        "withheld_mtx": _switched(warm.withheld_mtx),
-        "forged_checkpoints": _switched(warm.forged_checkpoints),
-        "relabel": _switched(attacks.relabel),
-        "equivocate": _switched(attacks.equivocate),
-    }
-    policies = {
-        f"reference_policy ({policy})": _switched(reference_policy, policy=policy)
-        for policy in POLICIES
-    }
-    return {
-        "private": [attacks.private],
-        "private, pre-mined": [functools.partial(attacks.private, premined=True)],
-        "grind_prehash": [
-            grinding.grind_prehash,
-            functools.partial(grinding.grind_prehash, rarer=rarer_prehash),
-        ],
-        **{name: list(both.values()) for name, both in (switched | policies).items()},
-    }
 
 
 def attack_table(
@@ -160,46 +117,6 @@ def attack_table(
         add(_selfish_row(job))
         add(_balance_row(job))
     return rows
-
-
-def depths_of(
-    attack: Attack, at: Setting, targets: Sequence[float], *, ties_win: bool = True
-) -> tuple[float, ...]:
-    """k(ε) of an attack for each target; inf where its chain outgrows the public one.
-
-    A free block at the start is one draw A less in the race. Where equal length does
-    not revert, the race is then the one where it does, exactly. Otherwise it is worth a
-    factor 1/E[e^{−θ_0 A}] on the risk to leading order under the tilt θ_0, which errs
-    towards deeper: under the tilt the race has drifted by E[A] more.
-
-    Raises:
-        Refused: As ``lattice_race.smallest_depths``.
-    """
-    free = attack.free_blocks
-    if free and not ties_win:
-        free, ties_win = free - 1, True
-    running = _race(attack, at, ties_win)
-    if outgrows(running):
-        return (math.inf,) * len(targets)
-    if free:
-        saved = log_moment(running.adversary, -tilts(bounded(running)).theta_0)[0]
-        targets = [each * math.exp(free * saved) for each in targets]
-    return tuple(float(d.depth) for d in smallest_depths(running, targets))
-
-
-def _race(attack: Attack, at: Setting, ties_win: bool) -> Race:
-    return race(
-        _network(attack, at),
-        ties_win=ties_win,
-        premined=attack.premined,
-        known_until=attack.known_until,
-    )
-
-
-def _network(attack: Attack, at: Setting) -> Network:
-    return Network(
-        attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary
-    )
 
 
 def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
@@ -428,7 +345,7 @@ def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigur
     if name not in job.chains:
         job.chains[name] = chain_figures(
             job.key,
-            _network(attack, at),
+            network_under(attack, at),
             _expected(job, at, effort),
             effort=effort,
             round_steps=float(at.check_every),
@@ -441,7 +358,7 @@ def _expected(job: _Job, at: Setting, effort: Effort) -> RoundRates | None:
     if id(at) not in job.expected:
         job.expected[id(at)] = expected_rates(
             job.key,
-            _network(attacks.private(at), at),
+            network_under(attacks.private(at), at),
             effort=effort,
             round_steps=float(at.check_every),
         )

@@ -33,7 +33,8 @@ import numpy as np
 from scipy import stats
 
 from ..estimation.estimate import Refused
-from .races import Count, Real, premined_race
+from .arguments import Count, Real
+from .races import premined_race
 
 
 class Bracket(NamedTuple):

@@ -25,8 +25,8 @@ from scipy import optimize
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Estimate, Refused, whole_blocks
-from ..estimation.mapping import Mapped, one_by_one
 from ..estimation.measurement import Measurement
+from ..estimation.sampling import Mapped, one_by_one
 from ..estimation.training_error import UNKNOWN, Basis, law_figure
 from ..race.fourier import log_persistence, smallest_depths
 from ..race.threshold import race_threshold

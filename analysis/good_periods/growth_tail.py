@@ -35,9 +35,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Key
 
 from ..bounds.rounds import greatest_below
-from ..estimation.estimate import Refused
+from ..estimation.estimate import Refused, estimate_mean_share
 from ..estimation.measurement import Measurement
-from ..estimation.shares import estimate_mean_share
 from ..simulation.levels import Levels, batch_of
 
 # Stretches looked at in each replica; they share a path, so a replica counts as one

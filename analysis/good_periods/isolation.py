@@ -37,7 +37,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ..bounds.races import Real
+from ..bounds.arguments import Real
 from ..estimation.estimate import Refused, estimate_ratio
 from ..estimation.measurement import Measurement
 from ..simulation.levels import Levels, batch_of

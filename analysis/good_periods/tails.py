@@ -18,22 +18,15 @@ from ..estimation.estimate import Refused
 from ..estimation.measurement import Measurement
 from ..simulation.levels import Levels, Network
 from ..simulation.properties import taken_levels
-from .decay import (
-    Decay,
-    Ideal,
-    decay_measurements,
-    exact_ideal,
-    fit_decay,
-    fit_pair,
-    refutation,
-)
+from .bernoulli_rounds import independent_rounds
+from .decay import Decay, fit_decay, fit_pair
+from .decay_compared import Ideal, decay_measurements, exact_ideal, refutation
 from .growth_tail import (
     gap_measurements,
     gap_shares,
     shortfall_measurements,
     shortfall_shares,
 )
-from .independence import independent_rounds
 from .isolation import Isolation, count_isolated, isolation_measurements
 from .windows import RoundRates, Rounds, window_shares
 

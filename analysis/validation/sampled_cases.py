@@ -23,6 +23,7 @@ from ..bounds import backbone, delays, intervals, selfish
 from ..bounds.rounds import backbone_growth, typicality
 from ..estimation.estimate import Estimate, estimate_ratio
 from ..good_periods import windows
+from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..race import (
     fourier,
     splitting,
@@ -201,12 +202,12 @@ def _typical_windows(key: Key[Array, ""]) -> list[Check]:
     # One prover, one trial a round: its rounds are i.i.d., X = Y.
     net = network(geometric(p), provers=1, beta=0.0, delay_steps=0.0)
     sizes = {"levels": 384, "round_steps": 1.0}
-    end = windows.horizon_rounds(net, **sizes)
+    end = horizon_rounds(net, **sizes)
 
     def simulated(levels: int) -> simulation.Levels:
         return simulation.simulate(simulate_key, net, levels=levels, replicas=replicas)
 
-    rounds = windows.rounds_until(end, simulated, **sizes)
+    rounds = rounds_until(end, simulated, **sizes)
     rates = windows.round_rates(rounds, end=end)
     rates = rates._replace(x=p, y=p, z=0.0)
     checks = []

@@ -14,7 +14,7 @@ from ...analysis.confirmations.depths import safe_depths
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
 from ...analysis.estimation.training_error import Basis
-from ...analysis.good_periods.oracle_figures import oracle_figures
+from ...analysis.good_periods.training_oracle import oracle_figures
 from ...analysis.race.walk import race, tilts
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key

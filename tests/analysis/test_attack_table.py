@@ -9,8 +9,9 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.attacks.attack import Attack
+from dpodl.analysis.attacks.depths import depths_of
 from dpodl.analysis.attacks.rows import Effort, interval, judge, tidy, whole
-from dpodl.analysis.attacks.table import attack_table, depths_of
+from dpodl.analysis.attacks.table import attack_table
 from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
 from dpodl.analysis.bounds import races
 from dpodl.analysis.estimation.estimate import Refused

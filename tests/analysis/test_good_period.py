@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential, geometric
 from dpodl.analysis.estimation.estimate import Refused
-from dpodl.analysis.good_periods.windows import (
-    Rounds,
-    good_period_measurements,
+from dpodl.analysis.good_periods.rounds import (
     horizon_rounds,
     join_rounds,
-    rate_measurements,
-    round_rates,
     rounds_of,
     rounds_until,
     shortest,
+)
+from dpodl.analysis.good_periods.windows import (
+    Rounds,
+    good_period_measurements,
+    rate_measurements,
+    round_rates,
     window_shares,
 )
 from dpodl.analysis.simulation.levels import network, simulate

@@ -22,7 +22,7 @@ from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw, exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import backbone, latency
 from dpodl.analysis.calibration import choice, quantities
-from dpodl.analysis.confirmations import any_block, rare_ages
+from dpodl.analysis.confirmations import any_block, any_block_seen, rare_ages
 from dpodl.analysis.effects import delay_equivalence, memorylessness
 from dpodl.analysis.estimation.estimate import Estimate, Refused
 from dpodl.analysis.estimation.training_error import UNKNOWN
@@ -109,7 +109,7 @@ CASES = {
     "any_block outgrows": Case(
         "once N is long; how soon, simulated levels",
         lambda: any_block.any_block(WINNING, [5], horizon=10),
-        lambda: any_block.follow_all(
+        lambda: any_block_seen.follow_all(
             levels.simulate(
                 KEY, net(exponential(0.1), beta=0.8), levels=32, replicas=8
             ),

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
-from dpodl.analysis.estimation.estimate import Refused, estimate_mean, estimate_share
-from dpodl.analysis.estimation.shares import estimate_mean_share
+from dpodl.analysis.estimation.estimate import (
+    Refused,
+    estimate_mean,
+    estimate_mean_share,
+    estimate_share,
+)
 from hypothesis import given, strategies as st
 
 
