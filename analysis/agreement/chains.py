@@ -96,7 +96,7 @@ def observed_chain(
 
 
 def simulated_chains(levels: Levels) -> Chains:
-    """What ``simulation.simulate`` says of the public chain."""
+    """What ``simulation.levels.simulate`` says of the public chain."""
     return Chains(
         np.asarray(levels.interval, float), np.asarray(levels.blocks, int), None
     )
@@ -125,7 +125,7 @@ def forks_of(chains: Chains) -> int:
 
 
 def joined_chains(chains: Chains) -> Chains:
-    """Replicas one behind the other."""
+    """Replicas one after the other."""
     return mapped(np.ravel, chains)
 
 

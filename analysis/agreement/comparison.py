@@ -1,6 +1,6 @@
 """Model against reality: do really mined blocks behave as the law predicts?
 
-Notation (security.md §1, §3; analysis/simulation/levels.py):
+Notation (that of simulation/levels.py):
     n, v_i      provers and their speeds
     Δ           delay of every message                      ``delay_steps``
     f_i         time at which prover i finds a block of a level
@@ -11,7 +11,7 @@ Notation (security.md §1, §3; analysis/simulation/levels.py):
 A mined chain is one short sample, a prediction rests on a law from finitely many
 training runs. Both errors count. s.e. of a mined number: circular block bootstrap over
 its levels (neighbours share a head start). s.e. of a predicted one: its standard
-deviation over laws of resampled runs (``empirical.bootstrap_laws``). Independent, they
+deviation over laws of resampled runs (``bootstrap_laws``). Independent, they
 add in quadrature in z. Where no z will do (D, χ²) the null distribution is that of
 chains as long as the mined one, simulated under the resampled laws and compared with
 the prediction of the law of all runs.

@@ -2,9 +2,10 @@
 
 With a relative error asked for, growth, forks, quality, persistence and liveness are
 sampled until chain growth, chain quality, the stale rate and persistence (ties win) at
-depths up to ``confirmations`` are that good (``sequential.py``). Depths whose risk, by
-the bound of ``lattice_race.py``, would show fewer than ``_FEWEST`` events in all the
-replicas allowed are not waited for. Figures of rounds keep replicas of their own.
+depths up to ``confirmations`` are that good (``estimation/sampling.py``). Depths whose
+risk, by the bound of ``race/fourier.py``, would show fewer than ``_FEWEST`` events in
+all the replicas allowed are not waited for. Figures of rounds keep replicas of their
+own.
 """
 
 import math

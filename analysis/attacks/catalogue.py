@@ -6,9 +6,9 @@ from collections.abc import Callable
 from . import attack as attacks, grinding, warm
 from .attack import Attack
 from .policies import POLICIES, reference_policy
-from .situation import Setting
+from .situation import Situation
 
-Build = Callable[[Setting], Attack]
+Build = Callable[[Situation], Attack]
 
 
 def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:

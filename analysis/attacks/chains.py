@@ -1,6 +1,6 @@
 """What an attack does to a simulated chain: its quality, and its good periods.
 
-Notation (``security.py``, ``good_period.py``)
+Notation (``simulation/properties.py``, ``good_periods/windows.py``)
     μ           honest share of the chain under a withholding adversary
     E[X_r], E[Y_r], E[Z_r]   means per round that the protocol counts on: corrupted
                 provers mine as honest ones do                  ``expected_rates``

@@ -13,11 +13,11 @@ from ..race.fourier import smallest_depths
 from ..race.walk import Race, bounded, outgrows, race, tilts
 from ..simulation.levels import Network
 from .attack import Attack
-from .situation import Setting
+from .situation import Situation
 
 
 def depths_of(
-    attack: Attack, at: Setting, targets: Sequence[float], *, ties_win: bool = True
+    attack: Attack, at: Situation, targets: Sequence[float], *, ties_win: bool = True
 ) -> tuple[float, ...]:
     """k(ε) of an attack for each target; inf where its chain outgrows the public one.
 
@@ -27,7 +27,7 @@ def depths_of(
     towards deeper: under the tilt the race has drifted by E[A] more.
 
     Raises:
-        Refused: As ``lattice_race.smallest_depths``.
+        Refused: As ``race.fourier.smallest_depths``.
     """
     free = attack.free_blocks
     if free and not ties_win:
@@ -41,7 +41,7 @@ def depths_of(
     return tuple(float(d.depth) for d in smallest_depths(running, targets))
 
 
-def race_under(attack: Attack, at: Setting, ties_win: bool) -> Race:
+def race_under(attack: Attack, at: Situation, ties_win: bool) -> Race:
     """The private race under the attack's laws."""
     return race(
         network_under(attack, at),
@@ -51,7 +51,7 @@ def race_under(attack: Attack, at: Setting, ties_win: bool) -> Race:
     )
 
 
-def network_under(attack: Attack, at: Setting) -> Network:
+def network_under(attack: Attack, at: Situation) -> Network:
     """The network under the attack's laws."""
     return Network(
         attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary

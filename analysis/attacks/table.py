@@ -1,6 +1,6 @@
 """The table attack × mitigation: depth, rates, quality, verdict, with their intervals.
 
-Notation (security.md §3–5):
+Notation:
     k(ε)         smallest depth with Pr[violation at depth k] ≤ ε   ``Row.depths``
     n_a, n_h     corrupted and honest provers
     A, H         fastest of n_a under the attack; fastest of n_h
@@ -8,7 +8,7 @@ Notation (security.md §3–5):
     1/(E[H]+Δ)   the public chain's, where every level waits for Δ
 
 A depth is infinite where the private chain outgrows the public one. What a row holds
-and how its verdict comes about is in ``attack_rows.py``.
+and how its verdict comes about is in ``rows.py``.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from .catalogue import Build, attack_builders
 from .chains import ChainFigures, chain_figures, expected_rates
 from .depths import depths_of, network_under
 from .rows import Effort, Row, interval, judge, refused_row
-from .situation import Setting, plain, resampled, ticketed
+from .situation import Situation, plain, resampled, ticketed
 from .sm1 import sm1_revenue
 
 TARGETS = (1e-3, 1e-9, 2.0**-40)
@@ -51,8 +51,8 @@ class _Job(NamedTuple):
     """What all rows share; many rows are the same race, which is solved once."""
 
     key: Key[Array, ""]
-    at: Setting
-    others: list[Setting]
+    at: Situation
+    others: list[Situation]
     targets: tuple[float, ...]
     effort: Effort
     figures: dict[bytes, _Figures]
@@ -63,7 +63,7 @@ class _Job(NamedTuple):
 
 def attack_table(
     key: Key[Array, ""],
-    at: Setting,
+    at: Situation,
     *,
     targets: Sequence[float] = TARGETS,
     effort: Effort = _EFFORT,
@@ -72,7 +72,7 @@ def attack_table(
     only: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Row]:
-    """All attacks on a setting, each with its mitigation off and on.
+    """All attacks on a situation, each with its mitigation off and on.
 
     Args:
         key: Fixes the simulations (quality, SM1); all rows share it.
@@ -160,7 +160,7 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
     )
 
 
-def _threshold(attack: Attack, at: Setting) -> tuple[tuple[str, float], ...]:
+def _threshold(attack: Attack, at: Situation) -> tuple[tuple[str, float], ...]:
     """β*: the share of provers at which this attack's private chain keeps up."""
     try:
         found = race_threshold(
@@ -185,7 +185,7 @@ def _selfish_row(job: _Job) -> Row:
                 f"selfish: SM1 needs β < ½, got {at.beta:g}; lower network.beta"
             )
 
-        def revenue(here: Setting) -> Estimate:
+        def revenue(here: Situation) -> Estimate:
             return sm1_revenue(
                 job.key,
                 plain(here).law,
@@ -231,7 +231,7 @@ def _balance_row(job: _Job) -> Row:
         "branch, nothing saved up, a fork to begin with; better ones may exist"
     )
 
-    def found(here: Setting) -> Balance:
+    def found(here: Situation) -> Balance:
         law = plain(here).law
         return balance(
             law,
@@ -269,7 +269,7 @@ def _balance_row(job: _Job) -> Row:
     )
 
 
-def _figures(job: _Job, attack: Attack, at: Setting) -> _Figures:
+def _figures(job: _Job, attack: Attack, at: Situation) -> _Figures:
     name = _fingerprint(attack)
     if name not in job.figures:
         honest = mean(fastest_of(attack.honest, at.honest)) + at.delay_steps
@@ -309,7 +309,7 @@ def _fingerprint(attack: Attack) -> bytes:
     return hashlib.sha256(laws + repr(flags).encode()).digest()
 
 
-def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
+def _each(figure: Callable, others: Sequence[Situation]) -> tuple[list, int]:
     """A figure of each resample, and how many refused it."""
     found = []
     for here in others:
@@ -339,7 +339,7 @@ def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
     return ChainFigures(wide("quality"), wide("good_period"))
 
 
-def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigures:
+def _chain(job: _Job, attack: Attack, at: Situation, effort: Effort) -> ChainFigures:
     name = _fingerprint(attack._replace(premined=False, free_blocks=0))
     name += effort.replicas.to_bytes(8)
     if name not in job.chains:
@@ -353,8 +353,8 @@ def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigur
     return job.chains[name]
 
 
-def _expected(job: _Job, at: Setting, effort: Effort) -> RoundRates | None:
-    """What the protocol counts on under the setting's own law, without the attack."""
+def _expected(job: _Job, at: Situation, effort: Effort) -> RoundRates | None:
+    """What the protocol counts on under the situation's own law, without the attack."""
     if id(at) not in job.expected:
         job.expected[id(at)] = expected_rates(
             job.key,

@@ -215,7 +215,7 @@ def bad_window(
         Pr[bad] = B + (1 − B) Pr[Z high],
         B = Pr[X outside] + Σ_{x inside} Bin(x; k, p_x) Pr[Bin(x, p_y/p_x) ≤ (1−ε)kp_y]
 
-    the complement of `bounds.good_window`, summed from tails. X and Y are those of one
+    the complement of `rounds.good_window`, summed from tails. X and Y are those of one
     window; Z is independent of them.
 
     Args:

@@ -1,6 +1,6 @@
 r"""The memoryless chain of the same mean intervals, by closed forms.
 
-Notation (``bounds.py``, ``latency.py``, ``settlement.py``)
+Notation (``races.py``, ``latency.py``, ``settlement.py``)
 
 | symbol | name here | meaning |
 |---|---|---|

@@ -60,8 +60,8 @@ def time_rule_measurements(
 ) -> list[Measurement]:
     """Pr[a block of age t is replaced], both tie rules, for each t.
 
-    As in ``security.persistence_measurements`` the share of replicas that still crossed
-    in the last quarter of the levels raises the interval.
+    As in ``properties.persistence_measurements`` the share of replicas that still
+    crossed in the last quarter of the levels raises the interval.
 
     Args:
         ages: Followed replicas.

@@ -1,6 +1,6 @@
 """Persistence of every block of a horizon: the worst private attack, not the first.
 
-Notation (security.md §3–4; H, A, τ, α, Δ, K, θ_0 are those of ``race.py``)
+Notation (H, A, τ, α, Δ, K, θ_0 are those of ``race/walk.py``)
     N           levels of the horizon
     k           depth: blocks that a fork removes
     B_i         Σ_{j ≤ i} (H_j − A_j) from the block that a fork leaves
@@ -9,8 +9,8 @@ Notation (security.md §3–4; H, A, τ, α, Δ, K, θ_0 are those of ``race.py`
     c_i         Pr[T > i] = Pr[B_1 ≥ 0, ..., B_i ≥ 0];   g_i = Pr[T = i] = c_{i−1} − c_i
     u_f         Pr[a fork leaves block f, and none before was as long as k]
 
-Restart strategy (that of chain quality in ``security.py``): the adversary withholds;
-once the public chain is longer, it forks anew from its tip,
+Restart strategy (that of chain quality in ``simulation/properties.py``): the
+adversary withholds; once the public chain is longer, it forks anew from its tip,
     α_{j+1} = min(α_j, τ_j) + A.
 A fork lives for T − 1 levels. Blocks 1 ... N are violated at depth k if a fork of those
 that leave blocks 0 ... N−1 has
@@ -20,8 +20,9 @@ Forks are independent cycles of T levels, so that for any laws
     u_f = Σ_{i=1..k} g_i u_{f−i},  u_0 = 1,   Pr[any] = c_k Σ_{f<N} u_f.
 All terms are positive: nothing cancels, however rare. With s > 0 the root of
 Σ g_i (e^{si} − 1) = c_k, u_f tends to e^{−sf} / Σ i g_i e^{si}: horizons of any length.
-Exponential laws: a_n = I_q(n, n) (``bounds.first_to``). Others: Fourier transforms
-of the tilted walk, with the public chain of ``race.py``, the slowest that Δ allows.
+Exponential laws: a_n = I_q(n, n) (``bounds.races.first_to``). Others: Fourier
+transforms of the tilted walk, with the public chain of ``race/walk.py``, the slowest
+that Δ allows.
 
 Best restarts: with the moves of both sides known beforehand and one private draw a
 level, a fork may leave any block and is never given up. No schedule of restarts does
@@ -104,7 +105,7 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
         One measurement a depth; low and high are value ∓ numerical error.
 
     Raises:
-        Refused: As ``race.tilts`` (for one, where the private chain outgrows the
+        Refused: As ``race.walk.tilts`` (for one, where the private chain outgrows the
             public one: then a fork never ends, and Monte Carlo is enough); or if the
             grid's steps disagree by more than 1 %.
         ValueError: If an argument is out of range, or the race is pre-mined.
@@ -171,7 +172,7 @@ def any_block_bound(
     stationary lead: both are above those of a given block.
 
     Raises:
-        As ``lattice_race.persistence``; ValueError for a horizon below 1.
+        As ``race.fourier.persistence``; ValueError for a horizon below 1.
     """
     _check(depths, horizon)
     risks = persistence(race._replace(premined=True), depths)

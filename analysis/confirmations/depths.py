@@ -1,12 +1,12 @@
 """How deep is deep enough, down to 2^-128, and up to which adversary.
 
-Notation (``race.py`` says which event; security.md §4, §6)
+Notation (``race/walk.py`` says which event)
     k*(ε)       smallest k with Pr[violation at depth k] ≤ ε       ``safe_depths``
     β*(k, ε)    largest β with Pr[violation at depth k] ≤ ε        ``depth_threshold``
 
 Both are of the private race against the slowest public chain that the delay allows,
 which bounds a private chain's risk on the simulated network from above (and no other
-attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
+attack's), and come from the grid (``race/fourier.py``): deterministic, so their error
 is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that
 anybody has seen: it multiplies levels as independent, which trainings from independent
 hashes are as far as the model goes, and takes the law's tail beyond what was observed
@@ -59,7 +59,7 @@ def safe_depths(
         premined: Whether the adversary starts with its stationary lead.
         basis: What the race rests on (``effective_runs.tilted``).
         progress: Told (laws done, laws).
-        mapped: As for ``assessment.assess``: laws are independent.
+        mapped: As for ``assessment.one_law.assess``: laws are independent.
 
     Returns:
         ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
@@ -67,7 +67,7 @@ def safe_depths(
         upper end.
 
     Raises:
-        Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
+        Refused: As ``race.fourier.smallest_depths`` under the law of all runs.
     """
     others = (*law.resamples, *law.extremes)
     total = 1 + len(others)
@@ -126,7 +126,7 @@ def depth_threshold(
         depth: k.
         target: ε in (0, 1).
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.Race``.
+        known_until: As ``race.walk.Race``.
 
     Returns:
         β*, found to 1e-6; a share of n that need not be whole. Where the grid refuses

@@ -1,6 +1,6 @@
 """Confirmation by age: the risk of a block that all honest provers saw t steps ago.
 
-Notation (the race, A, H, τ, α, V, W, M, θ* are those of ``race.py``)
+Notation (the race, A, H, τ, α, V, W, M, θ* are those of ``race/walk.py``)
     t           age of the block at τ_1 when it is trusted: the moment is τ_1 + Δ + t
     R_j         H_1 + ... + H_j, the public chain's time from τ_1 to τ_{j+1}
     k(t)        min{j ≥ 1: R_j ≥ t}, its depth at that moment
@@ -23,7 +23,7 @@ which minimises θ − s (concave s(θ), 0 < θ < s < θ*). Wald's identity at k
 after it give, Z ≥ y being where the catch-up ends (Z = 0 and f = 1 for y ≤ 0),
     Pr = E[e^{θV}] e^{−(s−θ)t} E_{s,θ}[e^{−(s−θ)O + θy} f],   f = e^{−θ* Z} ≤ e^{−θ* y}:
 weights without a tail. Where no s below the public tail's hazard makes a level weigh
-1 (``race.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
+1 (``walk.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
 as each of the T levels of the catch-up weighs e^{K(θ*)}; both stay in f. Pre-mined,
 f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
 with p_+ = E*[e^{−θ* Z(0+)}] from paths of its own. Batches are independent; the
@@ -103,7 +103,7 @@ def time_risk(
         paths: Paths, rounded up to whole calls of 4096.
 
     Raises:
-        Refused: As ``race.tilts``; or if fewer than 200 effective paths remain.
+        Refused: As ``race.walk.tilts``; or if fewer than 200 effective paths remain.
         ValueError: If an age is negative or infinite.
     """
     _check_times(times)
@@ -191,7 +191,7 @@ def age_tilt(race: Race) -> AgeTilt:
     """θ and s of a race that the adversary loses in the long run.
 
     Raises:
-        Refused: As ``race.tilts``.
+        Refused: As ``race.walk.tilts``.
         ValueError: If a field of the race is out of range.
     """
     race = bounded(race)

@@ -1,6 +1,6 @@
 """Saved work as an extra network delay: warm starts, and pools on one fast machine.
 
-Notation (security.md §7, thresholds.py; time unit: one step of a unit-speed prover)
+Notation (race/threshold.py; time unit: one step of a unit-speed prover)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -23,7 +23,7 @@ from typing import Any
 
 from scipy import optimize
 
-from ..attacks.situation import Setting, plain
+from ..attacks.situation import Situation, plain
 from ..attacks.warm import cross_slot_new
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
 from ..block_time.uncertain import UncertainLaw
@@ -34,7 +34,7 @@ from .memorylessness import Real, Row, Swept, finite, row
 
 
 def warm_laws(
-    at: Setting, others: Sequence[Setting], p_2s: Sequence[Real]
+    at: Situation, others: Sequence[Situation], p_2s: Sequence[Real]
 ) -> tuple[dict[float, UncertainLaw], dict[float, UncertainLaw]]:
     """Honest laws and those of provers that start from an old mtx, p_2 by p_2.
 
@@ -42,7 +42,7 @@ def warm_laws(
     with a fresh model uses one.
 
     Args:
-        at: The setting, with branches from an mtx.
+        at: The situation, with branches from an mtx.
         others: Resamples of it.
         p_2s: Each in (0, 1].
 
@@ -52,7 +52,7 @@ def warm_laws(
     fresh, warm = {}, {}
     for p_2 in map(float, p_2s):
 
-        def of(one: Setting, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
+        def of(one: Situation, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
             here = one._replace(lottery=one.lottery._replace(p_2=p_2))
             return plain(here).law, cross_slot_new(here, False, kind="mtx").adversary
 

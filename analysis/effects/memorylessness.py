@@ -1,6 +1,6 @@
 """What a law that is not memoryless does to a chain, measured at each p_2.
 
-Notation (security.md §5–7; time unit: one training step of a unit-speed prover)
+Notation (time unit: one training step of a unit-speed prover)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -9,10 +9,10 @@ Notation (security.md §5–7; time unit: one training step of a unit-speed prov
 | X, S(x) | `law` | block time of one prover; Pr[X > x] |
 | s | `speed` | speed of a machine, in unit provers |
 | Δ | `delay_steps` | bound on message delay |
-| β* | `threshold` | share at which E[A] = E[H] + Δ (thresholds.py) |
+| β* | `threshold` | share at which E[A] = E[H] + Δ (race/threshold.py) |
 
-Sources: β*, thresholds.py; the share of a fast machine, agreement.py; forks of
-memoryless provers, below. Saved and pooled work: delay_equivalence.py.
+Sources: β*, race/threshold.py; the share of a fast machine, agreement/named_race.py;
+forks of memoryless provers, below. Saved and pooled work: delay_equivalence.py.
 
 Every number is a function of one law (or of laws from the same runs). Its error is the
 spread of that function over laws of resampled runs, and what the slowest and the
@@ -167,7 +167,7 @@ def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
 
         ∫ S(x)^m dF(s x),   cell by cell the mass Π(a) − Π(b) times ΔΛ_s / ΣΔΛ
 
-    As ``agreement.domination`` for speeds (s, 1, 1, ...), with the units as one group:
+    As ``named_race.domination`` for speeds (s, 1, 1, ...), with the units as one group:
     the price does not grow with m, which need not be whole.
 
     Raises:

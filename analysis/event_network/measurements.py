@@ -1,6 +1,6 @@
 """Figures of an event-driven network: growth, forks, shares, a race.
 
-Notation (security.md §3–4):
+Notation:
     W_j        cumulative weight of the main chain at its j-th block
     τ_j        first moment at which a chain as heavy as W_j exists anywhere
     P(t)       weight of the private chain t after it started
@@ -76,14 +76,14 @@ class PrivateChain(NamedTuple):
 
 
 def main_chain(record: Record, *, burn_in: int = 16) -> MainChain:
-    """The settled part of the main chain, behind a burn-in.
+    """The settled part of the main chain, after a burn-in.
 
     Args:
         record: Replicas of a network.
         burn_in: Main blocks dropped, so that forks are in their stationary law.
 
     Raises:
-        Refused: If some replica has no settled block behind the burn-in.
+        Refused: If some replica has no settled block after the burn-in.
     """
     work, parent = np.asarray(record.work, np.int64), np.asarray(record.parent)
     replicas, blocks = work.shape

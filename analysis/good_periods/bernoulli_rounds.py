@@ -80,7 +80,7 @@ def _independent(key, chances, end, *, replicas, honest, private) -> Rounds:
     def trials(key, chance, places):
         draws = jax.random.exponential(key, (places,))
         # Geometric by inversion; no success at all where the chance is 0. Far gaps are
-        # cut at the end, behind which nothing is looked at.
+        # cut at the end, beyond which nothing is looked at.
         gaps = jnp.where(chance > 0, jnp.ceil(draws / -jnp.log1p(-chance)), jnp.inf)
         gaps = jnp.minimum(jnp.maximum(gaps, 1.0), end.astype(jnp.float32) + 1)
         # Sums stop at the end, so that int32 holds them.

@@ -128,7 +128,7 @@ def fit_pair(
     """Fit two processes over the same lengths with the same weights.
 
     For figures without a closed form, such as that of all windows: the ideal is then
-    `good_period`'s answer for `independence.independent_rounds`.
+    the answer of `windows.py` for `bernoulli_rounds.independent_rounds`.
 
     Args:
         real: As ``bad`` of `fit_decay`; it sets the weights.

@@ -35,7 +35,7 @@ def exact_slope(
     r"""The constant of independent rounds, by the fit that the real process had.
 
     One window of k independent rounds is bad with the probability of
-    `typicality.bad_window`; the line goes through its logarithms at the same k, with
+    `backbone.bad_window`; the line goes through its logarithms at the same k, with
     the same weights.
 
     Args:
@@ -199,7 +199,7 @@ def decay_measurements(
         ``decay_slope`` halfway between neighbouring lengths kp, and
         ``decay_fit_p_value``; unless that is below ``REJECTED``, ``decay_constant``.
         Of independent rounds the same with ``_iid``, and ``decay_slope_ratio`` and
-        ``decay_ratio``. With ``_all`` behind the names for all windows.
+        ``decay_ratio``. With ``_all`` at the end of the names for all windows.
     """
     suffix = "_all" if every else ""
     count = real.constant.count

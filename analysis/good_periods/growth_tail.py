@@ -1,6 +1,6 @@
 r"""Slow stretches of the chain: too little growth, or no honest block at all.
 
-Notation (security.md §4; SLT23 Def. 1)
+Notation (SLT23 Def. 1)
 
 | symbol | name here | meaning |
 |---|---|---|

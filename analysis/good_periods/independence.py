@@ -1,6 +1,6 @@
 r"""Are rounds independent trials, as SLT23's Lemma 1 says, and if not, how far off?
 
-Notation (SLT23 §5, Lemma 1; scheme.md §6.5)
+Notation (SLT23 §5, Lemma 1)
 
 | symbol | name here | meaning |
 |---|---|---|

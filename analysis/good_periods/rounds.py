@@ -6,7 +6,7 @@ Notation (that of ``windows.py``)
     Z_r          number of adversarial successes in it
     horizon      rounds that are looked at, fixed before any replica is simulated
 
-A replica is a list of the rounds that have a success, padded behind its last: never an
+A replica is a list of the rounds that have a success, padded after its last: never an
 array of rounds, so that a round may be as short as one likes. The horizon comes from
 the plan alone (``horizon_rounds``); a replica that ends before it is simulated on
 (``rounds_until``).
@@ -192,7 +192,7 @@ def sort_rounds(levels: Levels, round_steps, *, capacity: int) -> Rounds:
 
 
 def _round(times: Float[Array, "*shape"], round_steps) -> Int[Array, "*shape"]:
-    # Never, and so late that int32 has no number for it, are both behind every round.
+    # Never, and so late that int32 has no number for it, are both after every round.
     number = jnp.minimum(jnp.floor(times / round_steps), float(ROUND_LIMIT))
     return number.astype(jnp.int32)
 
@@ -201,7 +201,7 @@ def _round(times: Float[Array, "*shape"], round_steps) -> Int[Array, "*shape"]:
 def counted_rounds(
     rounds: Rounds, end: Int[Array, ""]
 ) -> tuple[RoundSums, Int[Array, ""]]:
-    """Counts in the rounds of the horizon behind a run-in, and the first of these."""
+    """Counts in the rounds of the horizon after a run-in, and the first of these."""
     begin = end // 10
     return sums_of(rounds, begin, end), begin
 

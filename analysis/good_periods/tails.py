@@ -112,7 +112,7 @@ def tail_measurements(tails: Sequence[Tails]) -> tuple[list[Measurement], list[s
 def decay_lengths(epsilon: float) -> list[float]:
     """Window lengths kp at which (1−ε)kp lies halfway between whole numbers.
 
-    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place hangs on
+    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place depends on
     the rounding of k. At these a window may miss one success more from each length to
     the next, and the slope is that of the decay.
     """

@@ -184,7 +184,7 @@ def paper_bounds(
 
 
 def oracle_measurements(bounds: OracleBounds) -> list[Measurement]:
-    """``f_1``, ``f_2``, ``p_lower``, ``p_upper`` and the two assumptions behind."""
+    """``f_1``, ``f_2``, ``p_lower``, ``p_upper``, and the paper's two assumptions."""
     named = [
         ("f_1", bounds.f_1),
         ("f_2", bounds.f_2),

@@ -1,6 +1,6 @@
 """Good periods: does the block rate stay what the security proof expects?
 
-Notation (security.md §2; SLT23 §5, Def. 3):
+Notation (SLT23 §5, Def. 3):
     round        ``round_steps`` steps; one training-oracle query
     X_r          1 iff at least one honest success in round r
     Y_r          1 iff exactly one
@@ -15,7 +15,7 @@ W is good ((ε,k)-typical) iff
 Two probabilities are estimated: that a window of exactly k rounds at a random place is
 good, and that every window of at least k rounds within the horizon is (Def. 3).
 
-The second hangs on the horizon, so the horizon must not hang on the replicas: it is
+The second depends on the horizon, so the horizon must not depend on the replicas: it is
 fixed before any is simulated (``horizon_rounds``), and one that ends earlier is
 simulated on (``rounds_until``). The shortest of R replicas would make it shorter, and
 the probability larger, the more of them there are.
@@ -83,7 +83,7 @@ class RoundRates(NamedTuple):
 
 
 def round_rates(rounds: Rounds, *, end: int) -> RoundRates:
-    """Measure E[X_r], E[Y_r], E[Z_r] over a horizon behind its run-in.
+    """Measure E[X_r], E[Y_r], E[Z_r] over a horizon after its run-in.
 
     Args:
         rounds: Success rounds of all replicas, which cover the horizon

@@ -79,7 +79,7 @@ def dead_time_drift(
     Raises:
         ValueError: an argument outside its range.
 
-    Reference: [GKR20]; [D+20], with the dead time of security.md §7.
+    Reference: [GKR20]; [D+20], here with a dead time.
     """
     require("beta", beta, 0 < beta < 1, "(0, 1)")
     margin = _margin(rate, delay, dead_time, dead_ratio)
@@ -109,7 +109,7 @@ def dead_time_threshold(
     Raises:
         ValueError: an argument outside its range.
 
-    Reference: [GKR20]; [D+20], with the dead time of security.md §7.
+    Reference: [GKR20]; [D+20], here with a dead time.
     """
     y = rate * _margin(rate, delay, dead_time, dead_ratio)
     # 1/β − 1/(1−β) is odd about β = ½.

@@ -1,6 +1,6 @@
 """Growth, quality, persistence and liveness of a longest chain under a private one.
 
-Notation (security.md §3–4, §7):
+Notation:
     τ_j, H_j    time and interval of the public chain's j-th level
     α_j, A_j    time and interval of the adversary's j-th private block
     D_j = α_j − τ_j          how far the private chain is behind (< 0: ahead)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from ...analysis.attacks.situation import resampled, setting
+from ...analysis.attacks.situation import resampled, situation_of
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.effects.delay_equivalence import pooling, saving_as_delay, warm_laws
 from ...analysis.effects.findings import (
@@ -216,7 +216,7 @@ def _saving(
         way=config.mining.way,
         progress=lambda _, done, total: progress("branching from an mtx", done, total),
     )
-    at = setting(
+    at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
         provers=net.provers,

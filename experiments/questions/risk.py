@@ -14,7 +14,7 @@ from ...analysis.confirmations.rare_ages import safe_time, time_rule_rare
 from ...analysis.confirmations.tables import (
     DepthCell,
     RiskCell,
-    Setting,
+    TableTerms,
     depth_table,
     risk_table,
 )
@@ -108,7 +108,7 @@ def risk_tables(
     net = config.network
     corrupted = net.beta * net.provers
     basis = law.basis(net.provers - corrupted, corrupted)
-    setting = Setting(
+    setting = TableTerms(
         net.provers,
         net.delay_steps,
         premined=question.premined,

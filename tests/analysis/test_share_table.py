@@ -9,7 +9,7 @@ from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import races
 from dpodl.analysis.confirmations.tables import (
     NO_ADVERSARY,
-    Setting,
+    TableTerms,
     depth_table,
     risk_table,
 )
@@ -26,7 +26,7 @@ RULES = [(True, False), (False, False), (True, True), (False, True)]
 
 @pytest.mark.parametrize(("ties_win", "premined"), RULES)
 def test_memoryless_cells_are_the_column_beside_them(ties_win, premined):
-    setting = Setting(10, ties_win=ties_win, premined=premined)
+    setting = TableTerms(10, ties_win=ties_win, premined=premined)
     cells = risk_table(UncertainLaw(LAW), setting, betas=BETAS, depths=(1, 6, 40))
     assert [(c.beta, c.depth) for c in cells] == [
         (b, k) for b in BETAS for k in (1, 6, 40)
@@ -43,14 +43,14 @@ def test_memoryless_cells_are_the_column_beside_them(ties_win, premined):
 
 
 def test_the_certain_cells_say_so():
-    cells = risk_table(UncertainLaw(LAW), Setting(10), betas=(0.0, 0.5), depths=(3,))
+    cells = risk_table(UncertainLaw(LAW), TableTerms(10), betas=(0.0, 0.5), depths=(3,))
     (never, always) = [c.estimate for c in cells if c.estimate is not None]
     assert (never.low, never.value, never.high) == (0.0, 0.0, 0.0)
     assert never.method == NO_ADVERSARY
     assert (always.low, always.value, always.high) == (1.0, 1.0, 1.0)
     assert OUTGROWS in always.method
     (any_depth, none) = depth_table(
-        UncertainLaw(LAW), Setting(10), betas=(0.0, 0.5), targets=(1e-3,)
+        UncertainLaw(LAW), TableTerms(10), betas=(0.0, 0.5), targets=(1e-3,)
     )
     assert any_depth.estimate is not None
     assert none.estimate is not None
@@ -63,7 +63,7 @@ def test_the_certain_cells_say_so():
 def test_a_law_with_delay_is_its_race():
     net = network(DEAD, provers=20, beta=0.25, delay_steps=5.0)
     (cell,) = risk_table(
-        UncertainLaw(DEAD), Setting(20, 5.0), betas=(0.25,), depths=(8,)
+        UncertainLaw(DEAD), TableTerms(20, 5.0), betas=(0.25,), depths=(8,)
     )
     (direct,) = persistence(race(net), [8])
     assert cell.estimate is not None
@@ -75,7 +75,7 @@ def test_a_law_with_delay_is_its_race():
 
 @pytest.mark.parametrize("premined", [False, True])
 def test_safe_depths_are_where_the_risk_passes_the_target(premined):
-    setting = Setting(10, premined=premined)
+    setting = TableTerms(10, premined=premined)
     targets = (1e-3, 2.0**-40)
     for cell in depth_table(
         UncertainLaw(LAW), setting, betas=(0.1, 0.3), targets=targets
@@ -91,7 +91,7 @@ def test_safe_depths_are_where_the_risk_passes_the_target(premined):
 
 
 def test_the_interval_is_the_spread_over_the_resampled_laws():
-    setting = Setting(10)
+    setting = TableTerms(10)
     alone = [
         risk_table(UncertainLaw(law), setting, betas=(0.2,), depths=(10,))[0].estimate
         for law in (LAW, DEAD)
@@ -114,7 +114,7 @@ def test_the_interval_is_the_spread_over_the_resampled_laws():
 
 def test_a_resample_without_an_answer_leaves_no_upper_end():
     # This prover's private chain outgrows: its dead time hides the delay's loss.
-    setting = Setting(10, delay_steps=150.0)
+    setting = TableTerms(10, delay_steps=150.0)
     slow = exponential(0.0001)
     (cell,) = depth_table(
         UncertainLaw(slow, (slow, slow, LAW)), setting, betas=(0.4,), targets=(0.1,)
@@ -132,7 +132,7 @@ def test_a_resample_without_an_answer_leaves_no_upper_end():
 
 
 def test_the_laws_beyond_the_horizon_are_inside():
-    setting, slow = Setting(10), exponential(0.5 * 0.01, dead_time=20.0)
+    setting, slow = TableTerms(10), exponential(0.5 * 0.01, dead_time=20.0)
     wide_law = UncertainLaw(LAW, extremes=(slow, DEAD))
     (depth,) = depth_table(wide_law, setting, betas=(0.2,), targets=(1e-6,))
     (risk,) = risk_table(wide_law, setting, betas=(0.2,), depths=(10,))
@@ -150,7 +150,7 @@ def test_the_laws_beyond_the_horizon_are_inside():
 def test_refusals_are_kept_by_the_cell():
     # Near the even race the grid has no room for the deep cell, and knows the others.
     table = risk_table(
-        UncertainLaw(LAW), Setting(10), betas=(0.4995,), depths=(1, 100_000)
+        UncertainLaw(LAW), TableTerms(10), betas=(0.4995,), depths=(1, 100_000)
     )
     known, deep = table
     if known.estimate is None:
@@ -162,9 +162,9 @@ def test_refusals_are_kept_by_the_cell():
         assert deep.memoryless > 0
     never = LAW._replace(tail_hazard=0.0, cumulative_hazard=LAW.cumulative_hazard / 50)
     for rows in (
-        risk_table(UncertainLaw(never), Setting(10), betas=(0.2,), depths=(1, 2)),
+        risk_table(UncertainLaw(never), TableTerms(10), betas=(0.2,), depths=(1, 2)),
         depth_table(
-            UncertainLaw(never), Setting(10), betas=(0.2,), targets=(0.1, 0.01)
+            UncertainLaw(never), TableTerms(10), betas=(0.2,), targets=(0.1, 0.01)
         ),
     ):
         assert all(row.estimate is None for row in rows)
@@ -176,7 +176,7 @@ def test_strict_premined_yardstick_is_the_grids():
     logs, _ = log_persistence(one, [3, 30])
     cells = risk_table(
         UncertainLaw(LAW),
-        Setting(10, ties_win=False, premined=True),
+        TableTerms(10, ties_win=False, premined=True),
         betas=(0.3,),
         depths=(3, 30),
     )
@@ -186,7 +186,7 @@ def test_strict_premined_yardstick_is_the_grids():
 
 def test_risks_rise_with_the_share_and_fall_with_the_depth():
     cells = risk_table(
-        UncertainLaw(DEAD), Setting(10, 20.0), betas=(0.1, 0.2), depths=(2, 4, 8)
+        UncertainLaw(DEAD), TableTerms(10, 20.0), betas=(0.1, 0.2), depths=(2, 4, 8)
     )
     values = np.array([c.estimate.value for c in cells if c.estimate is not None])
     grid = values.reshape(2, 3)
@@ -197,15 +197,15 @@ def test_risks_rise_with_the_share_and_fall_with_the_depth():
 @pytest.mark.parametrize(
     ("field", "setting", "change"),
     [
-        ("betas", Setting(10), {"betas": (1.0,)}),
-        ("betas", Setting(10), {"betas": ()}),
-        ("provers", Setting(0), {}),
-        ("delay_steps", Setting(10, -1.0), {}),
-        ("depths", Setting(10), {"depths": (0,)}),
+        ("betas", TableTerms(10), {"betas": (1.0,)}),
+        ("betas", TableTerms(10), {"betas": ()}),
+        ("provers", TableTerms(0), {}),
+        ("delay_steps", TableTerms(10, -1.0), {}),
+        ("depths", TableTerms(10), {"depths": (0,)}),
     ],
 )
 def test_bad_requests_name_the_field(field, setting, change):
     with pytest.raises(ValueError, match=field):
         risk_table(UncertainLaw(LAW), setting, **change)
     with pytest.raises(ValueError, match="targets"):
-        depth_table(UncertainLaw(LAW), Setting(10), targets=(1.0,))
+        depth_table(UncertainLaw(LAW), TableTerms(10), targets=(1.0,))
