@@ -25,6 +25,7 @@ import numpy as np
 from scipy import stats
 
 from ..block_time.law import BlockTimeLaw, cv, mean, quantile, survival
+from ..estimation.quantities import STALE_RATE
 from .chains import Chains, forks_of, joined_chains, repeats_of, winner_of
 from .statistics import (
     Side,
@@ -103,7 +104,7 @@ def compare_chains(
     ]
     if forks_of(mined) or forks_of(predicted):
         rows.append(
-            _row("stale_rate", stale_rate, mined, predicted, resampled, method, seed)
+            _row(STALE_RATE, stale_rate, mined, predicted, resampled, method, seed)
         )
     return rows
 
@@ -293,7 +294,7 @@ def interval_curves(
 def _row(quantity, statistic: Statistic, mined, predicted, resampled, method, seed):
     """Mined and predicted statistic with their standard errors."""
     error = bootstrap_error(seed, statistic, mined)
-    if quantity == "stale_rate" and forks_of(mined) < _MINIMUM_FORKS:
+    if quantity == STALE_RATE and forks_of(mined) < _MINIMUM_FORKS:
         # Too few to show their own spread: that of predicted chains of this length.
         error = float(statistic(predicted).std(ddof=1))
         method += "; too few forks, mined s.e. as predicted"

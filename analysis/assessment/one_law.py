@@ -19,6 +19,12 @@ from jaxtyping import Array, Key
 
 from ..estimation.estimate import Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    CHAIN_GROWTH,
+    CHAIN_QUALITY,
+    PERSISTENCE_VIOLATION,
+    STALE_RATE,
+)
 from ..estimation.sampling import Budget, Mapped, at_coverage, one_by_one, until
 from ..good_periods.independence import independence_measurements
 from ..good_periods.rounds import horizon_rounds, join_rounds, rounds_until
@@ -253,7 +259,7 @@ def _sampled(
 
 def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[str]]:
     """Figures that must reach the error, and a sentence on each that cannot."""
-    names = ["chain_growth", "chain_quality", "stale_rate"]
+    names = [CHAIN_GROWTH, CHAIN_QUALITY, STALE_RATE]
     if not float(network.adversarial) > 0:
         return names, []  # no race, and no event to wait for
     depths = [int(k) for k in plan.depths if k <= plan.confirmations]
@@ -263,7 +269,7 @@ def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[
         logs = np.zeros(len(depths))  # not known to be rare
     hopeless = []
     for depth, log in zip(depths, logs, strict=True):
-        name = _name_of("persistence_violation", depth)
+        name = _name_of(PERSISTENCE_VIOLATION, depth)
         if log >= math.log(_FEWEST / most):
             names.append(name)
         else:

@@ -17,6 +17,7 @@ import jax
 from jaxtyping import Array, Key
 
 from ..estimation.estimate import Estimate, Refused
+from ..estimation.quantities import CHAIN_QUALITY
 from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..good_periods.search import Rounds
 from ..good_periods.windows import (
@@ -92,7 +93,7 @@ def chain_figures(
     delay = float(network.delay)
     paths = follow(moment_key, drawn, delay_steps=delay, confirmations=1)
     measured = chain_measurements(paths, levels=effort.levels)
-    (quality,) = [m.estimate for m in measured if m.quantity == "chain_quality"]
+    (quality,) = [m.estimate for m in measured if m.quantity == CHAIN_QUALITY]
     good = None
     if expected is not None:
         with contextlib.suppress(Refused):

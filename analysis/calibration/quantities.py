@@ -39,6 +39,7 @@ from ..block_time.empirical import (
 )
 from ..block_time.law import BlockTimeLaw, Real, cv, fastest_of, mean
 from ..estimation.estimate import Estimate, Refused
+from ..estimation.quantities import BLOCK_INTERVAL_MEAN, CHAIN_QUALITY, STALE_RATE
 from ..estimation.training_error import Scale, law_figure
 from ..race.fourier import smallest_depths
 from ..race.threshold import race_drift
@@ -368,8 +369,8 @@ def simulated(
         except Refused as refusal:
             liveness = liveness._replace(method=f"refused: {refusal}")
     return {
-        "interval": chain["block_interval_mean"],
-        "stale": chain["stale_rate"],
-        "quality": chain["chain_quality"],
+        "interval": chain[BLOCK_INTERVAL_MEAN],
+        "stale": chain[STALE_RATE],
+        "quality": chain[CHAIN_QUALITY],
         "liveness": liveness,
     }

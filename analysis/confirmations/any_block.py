@@ -44,6 +44,7 @@ from scipy import optimize, signal
 from ..bounds.races import first_to
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import ANY_BLOCK_BOUND, ANY_BLOCK_VIOLATION, STRICT
 from ..race.fourier import persistence
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
 from ..race.walk import (
@@ -144,7 +145,7 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
             f"{_TOLERANCE:.0%} is allowed, with steps of {grids[-1].step:.4g}; "
             "smaller depths, or a delay_steps that the looks divide, may do"
         )
-    name = "any_block_violation" + ("" if race.ties_win else "_strict")
+    name = ANY_BLOCK_VIOLATION + ("" if race.ties_win else STRICT)
     method = f"renewals of forks, grid, {method}; any of {horizon} blocks"
     values = np.exp(np.minimum(value, 0.0))
     return [
@@ -176,7 +177,7 @@ def any_block_bound(
     """
     _check(depths, horizon)
     risks = persistence(race._replace(premined=True), depths)
-    name = "any_block_bound" + ("" if race.ties_win else "_strict")
+    name = ANY_BLOCK_BOUND + ("" if race.ties_win else STRICT)
     method = f"union bound, {horizon} times the pre-mined race of one block"
     return [
         measurement_of(

@@ -15,6 +15,7 @@ from jaxtyping import Array, Int
 
 from ..estimation.estimate import Estimate, estimate_probability
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import ANY_BLOCK_BEST, ANY_BLOCK_VIOLATION, STRICT
 from ..simulation.levels import Levels, batch_of
 from ..simulation.properties import LOWER_BOUND
 
@@ -84,10 +85,10 @@ def any_block_measurements(
     late = float(np.mean(np.asarray(deepest.late)))
     measured = []
     for name, values, open_end in (
-        ("any_block_violation", deepest.restart, False),
-        ("any_block_violation_strict", deepest.restart_strict, False),
-        ("any_block_best", deepest.best, True),
-        ("any_block_best_strict", deepest.best_strict, True),
+        (ANY_BLOCK_VIOLATION, deepest.restart, False),
+        (ANY_BLOCK_VIOLATION + STRICT, deepest.restart_strict, False),
+        (ANY_BLOCK_BEST, deepest.best, True),
+        (ANY_BLOCK_BEST + STRICT, deepest.best_strict, True),
     ):
         found = np.asarray(values)
         for depth in depths:

@@ -26,6 +26,7 @@ from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import SAFE_DEPTH, SAFE_DEPTH_PREMINED
 from ..estimation.sampling import Mapped, one_by_one
 from ..estimation.training_error import UNKNOWN, Basis, law_figure
 from ..race.fourier import log_persistence, smallest_depths
@@ -71,7 +72,7 @@ def safe_depths(
     """
     others = (*law.resamples, *law.extremes)
     total = 1 + len(others)
-    quantity = "safe_depth_premined" if premined else "safe_depth"
+    quantity = SAFE_DEPTH_PREMINED if premined else SAFE_DEPTH
 
     def depths(one: BlockTimeLaw, known: Real) -> list[float]:
         found = smallest_depths(

@@ -49,6 +49,7 @@ from ..block_time.law import mean
 from ..block_time.tilt import draw, draw_in_cell, log_moment, sampler
 from ..estimation.estimate import COVERAGE, Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import PREMINED, SAFE_TIME, STRICT, TIME_RULE_VIOLATION
 from ..race.tilted_paths import Stages, stages_of, step_words
 from ..race.walk import (
     OUTGROWS,
@@ -125,7 +126,7 @@ def time_rule_rare(
     """``time_risk`` as measurements named as those of ``time_rule_measurements``."""
     return [
         Measurement(
-            _named("time_rule_violation", race),
+            _named(TIME_RULE_VIOLATION, race),
             float(t),
             "steps",
             risk.estimate,
@@ -177,7 +178,7 @@ def safe_time(
     estimate = partial(_risk, key, race, tilt, stages, unit, paths=paths)
     return [
         Measurement(
-            _named("safe_time", race),
+            _named(SAFE_TIME, race),
             target,
             "target",
             _crossing(estimate, target, slope, log_start(race, tilt.theta)),
@@ -362,8 +363,8 @@ def _climb(key, stages: Stages, goal):
 
 
 def _named(name: str, race: Race) -> str:
-    strict = "" if race.ties_win else "_strict"
-    return name + strict + ("_premined" if race.premined else "")
+    strict = "" if race.ties_win else STRICT
+    return name + strict + (PREMINED if race.premined else "")
 
 
 def _public_mean(race: Race, s: float) -> float:

@@ -28,9 +28,10 @@ from ..attacks.warm import cross_slot_new
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
 from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Refused
-from ..estimation.training_error import Scale
 from ..race.threshold import race_threshold
 from .memorylessness import Real, Row, Swept, finite, row
+
+Figure = Callable[..., float]
 
 
 def warm_laws(
@@ -180,36 +181,37 @@ def pooling(
     return rows
 
 
-def _comparison(p_2: float, every, equals, measure) -> list[Row]:
-    figures = {
-        "threshold_equals": equals,
-        "threshold": measure,
-        "effect": lambda *laws: equals(*laws) - measure(*laws),
-    }
-    return [_row(p_2, name, figure, every) for name, figure in figures.items()]
+def _comparison(
+    p_2: float, every: Sequence[UncertainLaw], equals: Figure, measure: Figure
+) -> list[Row]:
+    def effect(*laws: BlockTimeLaw) -> float:
+        return equals(*laws) - measure(*laws)
+
+    # Thresholds are shares; differences have a sign.
+    return [
+        row("threshold_equals", finite(equals, *every, scale="logit"), p_2),
+        row("threshold", finite(measure, *every, scale="logit"), p_2),
+        row("effect", finite(effect, *every, scale="linear"), p_2),
+    ]
 
 
 def _prediction(
-    p_2: float, every, reading: str, saved, measure, prediction
-) -> list[Row]:
-    figures = {
-        f"extra_delay_{reading}": saved,
-        f"threshold_delay_{reading}": prediction,
-        f"difference_{reading}": lambda *laws: measure(*laws) - prediction(*laws),
-    }
-    return [_row(p_2, name, figure, every) for name, figure in figures.items()]
-
-
-def _row(
     p_2: float,
-    name: str,
-    figure: Callable[..., float],
     every: Sequence[UncertainLaw],
-) -> Row:
-    # Thresholds are shares; differences have a sign.
-    scales: dict[str, Scale] = {"threshold": "logit", "extra": "log"}
-    scale = scales.get(name.split("_")[0], "linear")
-    return row(name, finite(figure, *every, scale=scale), p_2)
+    reading: str,
+    saved: Figure,
+    measure: Figure,
+    predicted: Figure,
+) -> list[Row]:
+    def difference(*laws: BlockTimeLaw) -> float:
+        return measure(*laws) - predicted(*laws)
+
+    threshold = finite(predicted, *every, scale="logit")
+    return [
+        row(f"extra_delay_{reading}", finite(saved, *every, scale="log"), p_2),
+        row(f"threshold_delay_{reading}", threshold, p_2),
+        row(f"difference_{reading}", finite(difference, *every, scale="linear"), p_2),
+    ]
 
 
 def _private(law: BlockTimeLaw, provers: Real) -> float:

@@ -36,13 +36,6 @@ from ..estimation.training_error import Scale
 from ..race.threshold import race_threshold
 from ..simulation.levels import Network, simulate
 
-# Differences have a sign, and a share stays below 1.
-_SCALES: dict[str, Scale] = {
-    "cv_difference": "linear",
-    "threshold": "logit",
-    "margin_lost": "linear",
-}
-
 Real = float | int
 Swept = Mapping[float, UncertainLaw]
 """Laws of the same runs by p_2."""
@@ -147,18 +140,19 @@ def memorylessness(
         return race_threshold(law, provers=provers, delay_steps=delay).beta
 
     memoryless = security_threshold(float(delay_share))
-    figures: dict[str, Callable[..., float]] = {
-        "cv_prover": cv,
-        "cv_network": lambda law: cv(fastest_of(law, honest)),
-        "cv_difference": lambda law: cv(law) - cv(fastest_of(law, honest)),
-        "interval_mean": lambda law: mean(fastest_of(law, honest)),
-        "threshold": share,
-        "margin_lost": lambda law: memoryless - share(law),
-    }
+    # Differences have a sign, and a share stays below 1.
+    figures: list[tuple[str, Scale, Callable[..., float]]] = [
+        ("cv_prover", "log", cv),
+        ("cv_network", "log", lambda law: cv(fastest_of(law, honest))),
+        ("cv_difference", "linear", lambda law: cv(law) - cv(fastest_of(law, honest))),
+        ("interval_mean", "log", lambda law: mean(fastest_of(law, honest))),
+        ("threshold", "logit", share),
+        ("margin_lost", "linear", lambda law: memoryless - share(law)),
+    ]
     return [
-        row(name, finite(figure, law, scale=_SCALES.get(name, "log")), p_2)
+        row(name, finite(figure, law, scale=scale), p_2)
         for p_2, law in laws.items()
-        for name, figure in figures.items()
+        for name, scale, figure in figures
     ]
 
 

@@ -32,6 +32,12 @@ from jaxtyping import Bool, Float, Int, Key
 from ..block_time.counter_draws import words_of
 from ..estimation.estimate import Refused, estimate_mean, estimate_ratio
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    BLOCK_INTERVAL_CV,
+    BLOCK_INTERVAL_MEAN,
+    CHAIN_GROWTH,
+    STALE_RATE,
+)
 from ..simulation.levels import batch_of
 from ..simulation.properties import Paths, interval_cv, persistence_measurements
 from .engine import EventNetwork, Record
@@ -133,13 +139,13 @@ def chain_measurements(chain: MainChain) -> list[Measurement]:
     stale = estimate_ratio(found - count, found, "stale rate").clipped(0, 1)
     return [
         _single(
-            "block_interval_mean",
+            BLOCK_INTERVAL_MEAN,
             estimate_mean(duration / length, "block interval"),
             "steps",
         ),
-        _single("block_interval_cv", interval_cv(duration / length, square), ""),
+        _single(BLOCK_INTERVAL_CV, interval_cv(duration / length, square), ""),
         _single(
-            "chain_growth",
+            CHAIN_GROWTH,
             estimate_ratio(count, duration, "chain growth"),
             "blocks per step",
         ),
@@ -148,7 +154,7 @@ def chain_measurements(chain: MainChain) -> list[Measurement]:
             estimate_ratio(chain.weight[:, -1], duration, "weight growth"),
             "weight per step",
         ),
-        _single("stale_rate", stale, "share"),
+        _single(STALE_RATE, stale, "share"),
     ]
 
 

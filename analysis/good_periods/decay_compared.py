@@ -25,7 +25,16 @@ from jaxtyping import Float
 from ..bounds.arguments import Real, require
 from ..bounds.backbone import bad_window, entropy_tails
 from ..estimation.estimate import Estimate, Refused
-from ..estimation.measurement import Measurement
+from ..estimation.measurement import Measurement, Spread
+from ..estimation.quantities import (
+    ALL,
+    DECAY_CONSTANT,
+    DECAY_FIT_P_VALUE,
+    DECAY_RATIO,
+    DECAY_SLOPE,
+    DECAY_SLOPE_RATIO,
+    INDEPENDENT,
+)
 from .decay import Decay, weighted_line
 
 
@@ -201,32 +210,36 @@ def decay_measurements(
         Of independent rounds the same with ``_iid``, and ``decay_slope_ratio`` and
         ``decay_ratio``. With ``_all`` at the end of the names for all windows.
     """
-    suffix = "_all" if every else ""
+    suffix = ALL if every else ""
     count = real.constant.count
     contrasts = len(real.rounds) - 2
     test = f"Hotelling's test of {contrasts} contrasts"
     p_value = Estimate(real.p_value, real.p_value, real.p_value, count, test)
-    found: list[tuple[str, float | None, Estimate, str]] = []
+    found: list[tuple[str, float | None, Estimate, str, Spread]] = []
     for place, slope in enumerate(real.slopes):
         near, far = blocks[place : place + 2]
         at = (float(near) + float(far)) / 2
-        found.append(("decay_slope", at, _between(slope, near, far), ""))
+        found.append((DECAY_SLOPE, at, _between(slope, near, far), "", "linear"))
         if ideal is not None:
             base = ideal.slopes[place]
-            found.append(("decay_slope_iid", at, _between(base, near, far), ""))
+            found.append(
+                (DECAY_SLOPE + INDEPENDENT, at, _between(base, near, far), "", "linear")
+            )
             if base.low > 0:
                 ratio = _between(_ratio(slope, base), near, far)
-                found.append(("decay_slope_ratio", at, ratio, ""))
-    found.append(("decay_fit_p_value", None, p_value, "probability"))
+                found.append((DECAY_SLOPE_RATIO, at, ratio, "", "linear"))
+    found.append((DECAY_FIT_P_VALUE, None, p_value, "probability", "none"))
     if real.straight:
         near, far = blocks[0], blocks[-1]
         constant = _between(real.constant, near, far, f"; {test}: {real.p_value:.2g}")
-        found.append(("decay_constant", None, constant, ""))
+        found.append((DECAY_CONSTANT, None, constant, "", "linear"))
         if ideal is not None:
-            found.append(("decay_constant_iid", None, ideal.constant, ""))
+            found.append(
+                (DECAY_CONSTANT + INDEPENDENT, None, ideal.constant, "", "linear")
+            )
             if ideal.constant.low > 0:
                 ratio = _ratio(real.constant, ideal.constant)
-                found.append(("decay_ratio", None, ratio, ""))
+                found.append((DECAY_RATIO, None, ratio, "", "linear"))
     return [
         Measurement(
             f"{name}{suffix}",
@@ -234,9 +247,9 @@ def decay_measurements(
             "" if at is None else "expected blocks",
             estimate,
             unit,
-            "none" if name == "decay_fit_p_value" else "linear",
+            spread,
         )
-        for name, at, estimate, unit in found
+        for name, at, estimate, unit, spread in found
     ]
 
 

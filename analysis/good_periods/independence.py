@@ -43,6 +43,7 @@ from ..estimation.estimate import (
     estimate_ratio,
 )
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import DISPERSION
 from ..simulation.levels import batch_of
 from .bernoulli_rounds import ABSENT
 from .windows import RoundRates, Rounds
@@ -244,7 +245,7 @@ def independence_measurements(
     measured = []
     for window in window_counts(key, rounds, rates, window_blocks):
         for name, estimate, unit in (
-            ("dispersion", dispersion(window), "variance per mean"),
+            (DISPERSION, dispersion(window), "variance per mean"),
             ("window_distance", window_distance(window), "total variation"),
         ):
             measured.append(

@@ -41,6 +41,14 @@ from ..block_time.law import BlockTimeLaw, fastest_of, survival
 from ..bounds.arguments import require
 from ..estimation.estimate import COVERAGE, Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    EARLY_SUCCESS,
+    F_1,
+    F_2,
+    P_LOWER,
+    P_UPPER,
+    PAST_DIFFICULTY,
+)
 from ..estimation.training_error import law_figure
 
 _RESAMPLES = 500
@@ -48,8 +56,8 @@ _MINIMUM_RUNS = 10
 _METHOD = "pairs of looks, bootstrap over training runs"
 # How far below T_acc an assessment looks for D_acc.
 BELOW = (0.1, 0.05, 0.02, 0.0)
-_ONCE = ("f_2",)
-_EACH = ("f_1", "p_lower", "past_difficulty", "early_success")
+_ONCE = (F_2,)
+_EACH = (F_1, P_LOWER, PAST_DIFFICULTY, EARLY_SUCCESS)
 
 
 class OracleBounds(NamedTuple):
@@ -186,12 +194,12 @@ def paper_bounds(
 def oracle_measurements(bounds: OracleBounds) -> list[Measurement]:
     """``f_1``, ``f_2``, ``p_lower``, ``p_upper``, and the paper's two assumptions."""
     named = [
-        ("f_1", bounds.f_1),
-        ("f_2", bounds.f_2),
-        ("p_lower", bounds.lower),
-        ("p_upper", bounds.f_2),
-        ("past_difficulty", bounds.past_difficulty),
-        ("early_success", bounds.early_success),
+        (F_1, bounds.f_1),
+        (F_2, bounds.f_2),
+        (P_LOWER, bounds.lower),
+        (P_UPPER, bounds.f_2),
+        (PAST_DIFFICULTY, bounds.past_difficulty),
+        (EARLY_SUCCESS, bounds.early_success),
     ]
     return [
         Measurement(name, None, "", estimate, "probability")

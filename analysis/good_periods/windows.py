@@ -42,14 +42,21 @@ from ..estimation.estimate import (
     estimate_share,
 )
 from ..estimation.measurement import Measurement, Spread
+from ..estimation.quantities import (
+    GOOD_PERIOD,
+    GOOD_PERIOD_ALL,
+    ROUND_ADVERSARIAL,
+    ROUND_SINGLE_SUCCESS,
+    ROUND_SUCCESS,
+)
 from .rounds import RoundSums, counted_rounds, sums_of
 from .search import Question, Rounds, judge
 
 # A round succeeds or not; of the adversary's blocks it may hold several.
 _RATES: tuple[tuple[str, Spread], ...] = (
-    ("round_success", "angle"),
-    ("round_single_success", "angle"),
-    ("round_adversarial", "log"),
+    (ROUND_SUCCESS, "angle"),
+    (ROUND_SINGLE_SUCCESS, "angle"),
+    (ROUND_ADVERSARIAL, "log"),
 )
 
 
@@ -206,11 +213,11 @@ def good_period_measurements(shares: WindowShares) -> list[Measurement]:
     """
     what = "good periods"
     singles = [
-        _measurement("good_period", kp, estimate_mean_share(1.0 - column, what))
+        _measurement(GOOD_PERIOD, kp, estimate_mean_share(1.0 - column, what))
         for kp, column in zip(shares.blocks, shares.single.T, strict=True)
     ]
     everys = [
-        _measurement("good_period_all", kp, estimate_share(~column, what))
+        _measurement(GOOD_PERIOD_ALL, kp, estimate_share(~column, what))
         for kp, column in zip(shares.blocks, shares.every.T, strict=True)
     ]
     return singles + everys

@@ -22,6 +22,7 @@ from ..block_time.law import exponential, geometric, on_device, time_of_hazard
 from ..bounds import backbone, delays, intervals, selfish
 from ..bounds.rounds import backbone_growth, typicality
 from ..estimation.estimate import Estimate, estimate_ratio
+from ..estimation.quantities import BLOCK_INTERVAL_CV, CHAIN_GROWTH
 from ..good_periods import windows
 from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..race import (
@@ -77,8 +78,8 @@ def _growth(key: Key[Array, ""]) -> list[Check]:
         spread = intervals.dead_time_mean_cv(delay + dead_time, rate).cv
         place = f"λ_hΔ={rate * delay:g}, λ_hS_0={rate * dead_time:g}"
         for name, value, where in (
-            ("chain_growth", exact, source),
-            ("block_interval_cv", spread, "1/(1 + λ_h(Δ + S_0))"),
+            (CHAIN_GROWTH, exact, source),
+            (BLOCK_INTERVAL_CV, spread, "1/(1 + λ_h(Δ + S_0))"),
         ):
             checks.append(
                 sampled_estimate(

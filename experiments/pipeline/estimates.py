@@ -13,6 +13,7 @@ from ...analysis.bounds.rounds import good_window
 from ...analysis.confirmations.depths import safe_depths
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.quantities import GOOD_PERIOD
 from ...analysis.estimation.training_error import Basis
 from ...analysis.good_periods.training_oracle import oracle_figures
 from ...analysis.race.walk import race, tilts
@@ -200,6 +201,6 @@ def _references(
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():
             value = good_window(rounds, x, y, min(z, 1.0), security.epsilon)
-            rows.append(Reference("good_period", blocks, "independent rounds", value))
+            rows.append(Reference(GOOD_PERIOD, blocks, "independent rounds", value))
     table = pd.DataFrame(rows, columns=list(Reference._fields))
     return table.assign(at=table["at"].astype(float)), refusals

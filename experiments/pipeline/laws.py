@@ -20,6 +20,7 @@ from ...analysis.block_time.law import (
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
+from ...analysis.estimation.quantities import ROUND_SUCCESS
 from ...analysis.estimation.training_error import UNKNOWN, few_runs
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -181,7 +182,7 @@ def _look_success(
     look = float(config.training.check_every)
     if plan_of(config).round_steps != look:
         measurements = again({"round_steps": look, "detail": False}).measurements
-    found = (m.estimate for m in measurements if m.quantity == "round_success")
+    found = (m.estimate for m in measurements if m.quantity == ROUND_SUCCESS)
     return next(found, None)
 
 

@@ -11,6 +11,7 @@ from ...analysis.block_time.empirical import accuracy_error
 from ...analysis.block_time.horizon import Owed, owed_to_horizon
 from ...analysis.block_time.law import fastest_of, mean
 from ...analysis.block_time.uncertain import UncertainLaw
+from ...analysis.estimation.quantities import CHAIN_GROWTH
 from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -119,9 +120,7 @@ def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
     if config.security.rel_error is None:
         return
     count = max(
-        m.estimate.count
-        for m in assessment.measurements
-        if m.quantity == "chain_growth"
+        m.estimate.count for m in assessment.measurements if m.quantity == CHAIN_GROWTH
     )
     yield (
         f"{count:,} replicas were simulated for a half-width of "

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import intervals
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.good_periods import independence
 from dpodl.analysis.good_periods.bernoulli_rounds import independent_rounds
