@@ -244,8 +244,9 @@ def _require_enough(use, shares, ceiling: Real) -> None:
         raise Refused(
             f"decay: only {use.sum()} of {len(use)} window lengths have {FEW} "
             f"replicas with a bad window, {FEW} with a good one and Pr[bad] ≤ "
-            f"{ceiling:g}; {_MINIMUM_WINDOWS} are needed: more replicas, or lengths "
-            "closer together"
+            f"{ceiling:g}; {_MINIMUM_WINDOWS} are needed: more replicas where bad "
+            "windows are rare, longer windows where they are not, or more lengths "
+            "between"
         )
     if len(shares) < 2 * use.sum():
         raise Refused(

@@ -156,7 +156,8 @@ def decay_ratio(real: Decay, ideal: Decay | float) -> Estimate:
     if base.low <= 0:
         raise Refused(
             f"decay: independent rounds have constant {base.value:.3g} with lower end "
-            f"{base.low:.3g}; no ratio to it exists"
+            f"{base.low:.3g}; no ratio to it exists: simulate more of them, or take "
+            "exact_slope"
         )
     return _ratio(real.constant, base)
 

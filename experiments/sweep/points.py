@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from ..config.experiment import Config
 from .design import Design, text
-from .store import _META, FORMAT
 
+FORMAT = 1
+_META = b"dpodl.sweep"
 _ALWAYS = (
     "scheme.t_acc",
     "scheme.t_1",

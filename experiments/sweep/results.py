@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..store.possible import check_possible
+from .points import _META
 from .shard_file import ROWS, table_of
-from .store import _META, Known, SweepStore, intact_shard
+from .store import Known, SweepStore, intact_shard
 
 
 def results_table(store: SweepStore) -> pa.Table:

@@ -33,13 +33,11 @@ from ..store.files import read_sealed, sealed_json, sealed_name, unsealed_json
 from ..store.possible import Changed
 from ..store.run_folder import RunFolder, how_again
 from .design import sweep_digest
-from .points import _TOLD
+from .points import _META, _TOLD, FORMAT
 from .shard_file import ShardFacts, facts_of, shard_key
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
-_META = b"dpodl.sweep"
 _SHORT = 32  # hexadecimal digits of a key in a file's name
 
 
