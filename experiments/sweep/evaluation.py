@@ -55,7 +55,7 @@ def evaluate(
     Args:
         configs: Points of one group.
         curves: Learning curves of that group.
-        costs: ``evaluation.step_costs`` of the points, which must share their clock.
+        costs: ``translation.costs_of`` the points, which must share their clock.
 
     Returns:
         One outcome a point, in their order. A point whose figures are refused says

@@ -255,7 +255,7 @@ def test_other_errors_are_not_hidden(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(races, "domination", broken)
+    monkeypatch.setattr(intervals, "domination", broken)
     with pytest.raises(ZeroDivisionError):
         validate(KEY, ["domination"])
 
