@@ -157,17 +157,17 @@ CASES = {
                 np.r_[np.full(20, 4), np.full(20, 99)],
                 lottery=setting_of().lottery._replace(abandon_steps=None),
             ),
-            choice(),
+            chosen(),
             interval=1e4,
         ),
         lambda: choice.solve_interval(
-            setting_of(np.r_[np.full(20, 4), np.full(20, 99)]), choice(), interval=1e4
+            setting_of(np.r_[np.full(20, 4), np.full(20, 99)]), chosen(), interval=1e4
         ),
     ),
     "design too long": Case(
         "would be below 1; ask for a shorter one",
-        lambda: choice.solve_interval(setting_of(), choice(), interval=1e80),
-        lambda: choice.solve_interval(setting_of(), choice(), interval=1e4),
+        lambda: choice.solve_interval(setting_of(), chosen(), interval=1e80),
+        lambda: choice.solve_interval(setting_of(), chosen(), interval=1e4),
     ),
     "design safe from all": Case(
         "there is no share that it is not safe from",
@@ -245,7 +245,7 @@ CASES = {
 }
 
 
-def choice() -> choice.Choice:
+def chosen() -> choice.Choice:
     return choice.Choice(t_acc=0.9, p_1=1.0, p_2=0.1, s_min=0)
 
 
@@ -318,12 +318,13 @@ def sentences() -> dict[str, str]:
     """Where the sources refuse, and the fixed parts of what they say."""
     found = {}
     for folder in ("analysis", "experiments", "models", "figures"):
-        for path in sorted((ROOT / folder).glob("*.py")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == (
                     "Refused"
                 ):
-                    found[f"{folder}/{path.name}:{node.lineno}"] = fixed(node.args[0])
+                    place = path.relative_to(ROOT).as_posix()
+                    found[f"{place}:{node.lineno}"] = fixed(node.args[0])
     return found
 
 
