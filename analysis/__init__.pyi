@@ -25,5 +25,9 @@ from .block_time.law import (
     exponential as exponential,
     fastest_of as fastest_of,
 )
+from .block_time.uncertain import (
+    UncertainLaw as UncertainLaw,
+    uncertain_law as uncertain_law,
+)
 from .estimation.estimate import Estimate as Estimate, Refused as Refused
 from .simulation.levels import network as network, simulate as simulate

@@ -451,14 +451,14 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
 
     from ..analysis.attacks import table
     from ..analysis.attacks.rows import Effort as RowEffort
-    from ..analysis.attacks.situation import setting
+    from ..analysis.attacks.situation import situation_of
     from ..analysis.estimation.training_error import few_runs
 
     network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}
     names = ("private", "private, pre-mined", "grind_prehash")
 
     def rows_of(curves: CurveSet, resamples: int, number: int):
-        at = setting(curves, _lottery(), **network)
+        at = situation_of(curves, _lottery(), **network)
         rows = RowEffort(resamples=resamples)
         if not resamples:
             rows = rows._replace(replicas=20_000)

@@ -21,16 +21,17 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
     import jax
 
     from ..analysis.good_periods import windows as good_period
+    from ..analysis.good_periods.rounds import horizon_rounds, rounds_of
     from ..analysis.simulation import properties
     from ..analysis.simulation.levels import simulate
 
     net = network_of(20, _SHARE)
     found = simulate(jax.random.key(0), net, levels=levels, replicas=replicas)
     key, delay = jax.random.key(1), float(net.delay)
-    end = good_period.horizon_rounds(net, levels=levels, round_steps=0.1)
+    end = horizon_rounds(net, levels=levels, round_steps=0.1)
 
     def windows() -> None:
-        rounds = good_period.rounds_of(found, round_steps=0.1)
+        rounds = rounds_of(found, round_steps=0.1)
         rates = good_period.round_rates(rounds, end=end)
         lengths = [float(x) for x in np.geomspace(2, size, 4)]
         good_period.window_shares(key, rounds, rates, lengths, epsilon=_EPSILON)

@@ -96,37 +96,40 @@ def observed_chain(
 
 
 def simulated_chains(levels: Levels) -> Chains:
-    """What ``simulation.simulate`` says of the public chain."""
+    """What ``simulation.levels.simulate`` says of the public chain."""
     return Chains(
         np.asarray(levels.interval, float), np.asarray(levels.blocks, int), None
     )
 
 
-def _repeated(chains: Chains) -> Chains:
+def repeats_of(chains: Chains) -> Chains:
     """The same chains without their first level; "winner" 1 if it is the last one's.
 
     A column of its own, so that resampling levels does not tear neighbours apart.
     """
-    winner = _winner(chains)
+    winner = winner_of(chains)
     again = (winner[..., 1:] == winner[..., :-1]).astype(int)
     return Chains(chains.interval[..., 1:], chains.blocks[..., 1:], again)
 
 
-def _winner(chains: Chains) -> np.ndarray:
+def winner_of(chains: Chains) -> np.ndarray:
+    """Who won each level; refused of chains that do not tell."""
     if chains.winner is None:
         raise ValueError("these chains do not tell who won; take them from race")
     return chains.winner
 
 
-def _forks(chains: Chains) -> int:
+def forks_of(chains: Chains) -> int:
+    """Blocks beside the one that a level needs."""
     return int(chains.blocks.sum()) - chains.blocks.size
 
 
-def _joined(chains: Chains) -> Chains:
-    """Replicas one behind the other."""
-    return _mapped(np.ravel, chains)
+def joined_chains(chains: Chains) -> Chains:
+    """Replicas one after the other."""
+    return mapped(np.ravel, chains)
 
 
-def _mapped(change: Callable[[np.ndarray], np.ndarray], chains: Chains) -> Chains:
+def mapped(change: Callable[[np.ndarray], np.ndarray], chains: Chains) -> Chains:
+    """Every field of the chains, changed alike."""
     winner = None if chains.winner is None else change(chains.winner)
     return Chains(change(chains.interval), change(chains.blocks), winner)

@@ -1,6 +1,6 @@
 """Model against reality: do really mined blocks behave as the law predicts?
 
-Notation (security.md §1, §3; analysis/simulation/levels.py):
+Notation (that of simulation/levels.py):
     n, v_i      provers and their speeds
     Δ           delay of every message                      ``delay_steps``
     f_i         time at which prover i finds a block of a level
@@ -11,32 +11,39 @@ Notation (security.md §1, §3; analysis/simulation/levels.py):
 A mined chain is one short sample, a prediction rests on a law from finitely many
 training runs. Both errors count. s.e. of a mined number: circular block bootstrap over
 its levels (neighbours share a head start). s.e. of a predicted one: its standard
-deviation over laws of resampled runs (``empirical.bootstrap_laws``). Independent, they
+deviation over laws of resampled runs (``bootstrap_laws``). Independent, they
 add in quadrature in z. Where no z will do (D, χ²) the null distribution is that of
 chains as long as the mined one, simulated under the resampled laws and compared with
 the prediction of the law of all runs.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from ..block_time.law import BlockTimeLaw, cv, mean, quantile, survival
-from .chains import Chains, _forks, _joined, _mapped, _repeated, _winner
+from ..estimation.quantities import STALE_RATE
+from .chains import Chains, forks_of, joined_chains, repeats_of, winner_of
+from .statistics import (
+    Side,
+    Statistic,
+    bootstrap_error,
+    chi2,
+    distances,
+    interval_cv,
+    interval_mean,
+    staircase,
+    stale_rate,
+    winner_share,
+)
 
 # Fewer forks say too little of their own spread.
 _MINIMUM_FORKS = 10
-_BOOTSTRAPS = 2000
 # Chains that are drawn of each resampled law for the null distribution of D.
 _CHAINS_A_LAW = 40
-# The simulation is float32. On a lattice law equal times must stay equal; elsewhere
-# 2^-16 of a mean interval is far below what D can see.
-_RESOLUTION = 2.0**-16
-
-Side = Literal["left", "right"]
 
 
 class Comparison(NamedTuple):
@@ -91,13 +98,13 @@ def compare_chains(
     method = f"simulated chains; {len(resampled)} resampled laws"
     null = np.concatenate([each.interval for each in resampled])
     rows = [
-        _distance_row(mined.interval, null, _staircase(predicted.interval), method),
-        _row("interval_mean", _mean, mined, predicted, resampled, method, seed),
-        _row("interval_cv", _cv, mined, predicted, resampled, method, seed),
+        _distance_row(mined.interval, null, staircase(predicted.interval), method),
+        _row("interval_mean", interval_mean, mined, predicted, resampled, method, seed),
+        _row("interval_cv", interval_cv, mined, predicted, resampled, method, seed),
     ]
-    if _forks(mined) or _forks(predicted):
+    if forks_of(mined) or forks_of(predicted):
         rows.append(
-            _row("stale_rate", _stale, mined, predicted, resampled, method, seed)
+            _row(STALE_RATE, stale_rate, mined, predicted, resampled, method, seed)
         )
     return rows
 
@@ -125,18 +132,26 @@ def compare_winners(
     """
     _check_lengths(mined, [predicted, *resampled])
     method = f"race of named provers; {len(resampled)} resampled laws"
-    provers = 1 + max(int(_winner(each).max()) for each in (mined, predicted))
+    provers = 1 + max(int(winner_of(each).max()) for each in (mined, predicted))
     rows = [
-        _row(f"winner_share_{i}", _share(i), mined, predicted, resampled, method, seed)
+        _row(
+            f"winner_share_{i}",
+            winner_share(i),
+            mined,
+            predicted,
+            resampled,
+            method,
+            seed,
+        )
         for i in range(provers)
     ]
-    own, law, *others = map(_repeated, (mined, predicted, *resampled))
-    rows.append(_row("winner_repeats", _share(1), own, law, others, method, seed))
-    expected = np.bincount(_winner(predicted).ravel(), minlength=provers)
-    null = np.concatenate([_winner(each) for each in resampled])
-    found = _chi2(_winner(mined)[None], expected)[0]
+    own, law, *others = map(repeats_of, (mined, predicted, *resampled))
+    rows.append(_row("winner_repeats", winner_share(1), own, law, others, method, seed))
+    expected = np.bincount(winner_of(predicted).ravel(), minlength=provers)
+    null = np.concatenate([winner_of(each) for each in resampled])
+    found = chi2(winner_of(mined)[None], expected)[0]
     count = mined.interval.size
-    rows.append(_test_row("winner_chi2", found, _chi2(null, expected), count, method))
+    rows.append(_test_row("winner_chi2", found, chi2(null, expected), count, method))
     return rows
 
 
@@ -161,7 +176,7 @@ def compare_with_law(
     Raises:
         ValueError: If the mined chain has forks, or there are fewer than two laws.
     """
-    if _forks(mined):
+    if forks_of(mined):
         raise ValueError("the fastest-of-n law has no forks, the mined chain has")
     _check_laws(resampled)
     method = f"exact law of the fastest; {len(resampled)} resampled laws"
@@ -178,11 +193,11 @@ def compare_with_law(
 
     rows = [_distance_row(mined.interval, null, cdf, method)]
     for quantity, moment, of_law in (
-        ("interval_mean", _mean, mean),
-        ("interval_cv", _cv, cv),
+        ("interval_mean", interval_mean, mean),
+        ("interval_cv", interval_cv, cv),
     ):
         spread = float(np.std([of_law(each) for each in resampled], ddof=1))
-        error = _block_bootstrap(seed, moment, mined)
+        error = bootstrap_error(seed, moment, mined)
         found = float(moment(mined))
         rows.append(_z_row(quantity, found, error, of_law(law), spread, count, method))
     return rows
@@ -209,7 +224,7 @@ def compare_domination(
     """
     _check_laws(resampled)
     count, provers = mined.interval.size, len(shares)
-    found = np.bincount(_winner(mined), minlength=provers) / count
+    found = np.bincount(winner_of(mined), minlength=provers) / count
     if len(found) > provers:
         raise ValueError(f"prover {len(found) - 1} won, but has no predicted share")
     method = f"∫ of the law, multinomial; {len(resampled)} resampled laws"
@@ -261,49 +276,29 @@ def interval_curves(
         the way* if the model holds: predicted ± the 95 % quantile of D under it.
     """
     _check_lengths(mined, [predicted, *resampled])
-    cdf = _staircase(predicted.interval)
+    cdf = staircase(predicted.interval)
     null = np.concatenate([each.interval for each in resampled])
-    width = float(np.quantile(_distances(null, cdf), 0.95))
+    width = float(np.quantile(distances(null, cdf), 0.95))
     end = max(mined.interval.max(), np.quantile(predicted.interval, 0.999))
     time = np.linspace(0.0, 1.02 * float(end), points)
     expected = 1.0 - cdf(time, "right")
     return {
         "time": time,
-        "mined": 1.0 - _staircase(mined.interval)(time, "right"),
+        "mined": 1.0 - staircase(mined.interval)(time, "right"),
         "predicted": expected,
         "low": np.maximum(expected - width, 0.0),
         "high": np.minimum(expected + width, 1.0),
     }
 
 
-_Statistic = Callable[[Chains], np.ndarray]
-
-
-def _mean(chains: Chains) -> np.ndarray:
-    return np.asarray(chains.interval.mean(axis=-1))
-
-
-def _cv(chains: Chains) -> np.ndarray:
-    return np.asarray(chains.interval.std(axis=-1, ddof=1) / _mean(chains))
-
-
-def _stale(chains: Chains) -> np.ndarray:
-    blocks = chains.blocks.sum(axis=-1)
-    return np.asarray((blocks - chains.blocks.shape[-1]) / blocks)
-
-
-def _share(prover: int) -> _Statistic:
-    return lambda chains: np.asarray((_winner(chains) == prover).mean(axis=-1))
-
-
-def _row(quantity, statistic: _Statistic, mined, predicted, resampled, method, seed):
+def _row(quantity, statistic: Statistic, mined, predicted, resampled, method, seed):
     """Mined and predicted statistic with their standard errors."""
-    error = _block_bootstrap(seed, statistic, mined)
-    if quantity == "stale_rate" and _forks(mined) < _MINIMUM_FORKS:
+    error = bootstrap_error(seed, statistic, mined)
+    if quantity == STALE_RATE and forks_of(mined) < _MINIMUM_FORKS:
         # Too few to show their own spread: that of predicted chains of this length.
         error = float(statistic(predicted).std(ddof=1))
         method += "; too few forks, mined s.e. as predicted"
-    pooled = [float(statistic(_joined(each))) for each in (predicted, *resampled)]
+    pooled = [float(statistic(joined_chains(each))) for each in (predicted, *resampled)]
     spread = float(np.std(pooled[1:], ddof=1))
     found, count = float(statistic(mined)), mined.interval.size
     return _z_row(quantity, found, error, pooled[0], spread, count, method)
@@ -342,55 +337,8 @@ def _test_row(quantity, found, null: np.ndarray, count, method) -> Comparison:
 
 
 def _distance_row(mined, null, cdf, method) -> Comparison:
-    found = _distances(mined[None], cdf)[0]
-    return _test_row("interval_ks", found, _distances(null, cdf), mined.size, method)
-
-
-def _distances(chains: np.ndarray, cdf) -> np.ndarray:
-    """D of each chain, ties counted right on both sides of a jump."""
-    ordered = np.sort(chains, axis=-1)
-    count = ordered.shape[-1]
-    rank = np.arange(1, count + 1)
-    # Of equal times the last has the whole jump, the first what was before it: the
-    # others give less on either side, never more.
-    above = rank / count - cdf(ordered, "right")
-    below = cdf(ordered, "left") - (rank - 1) / count
-    return np.maximum(above.max(axis=-1), below.max(axis=-1))
-
-
-def _staircase(sample: np.ndarray) -> Callable[[np.ndarray, Side], np.ndarray]:
-    """The empirical distribution function, at and just before a place."""
-    ordered = np.sort(sample, axis=None)
-    nudge = _RESOLUTION * float(ordered.mean())
-
-    def cdf(x: np.ndarray, side: Side) -> np.ndarray:
-        place = x + (nudge if side == "right" else -nudge)
-        return np.searchsorted(ordered, place, side=side) / ordered.size
-
-    return cdf
-
-
-def _chi2(winner: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Σ (O−E)²/E of each chain, E the expected shares of its length."""
-    levels, provers = winner.shape[-1], len(expected)
-    share = expected / expected.sum()
-    observed = (winner[..., None] == np.arange(provers)).mean(axis=-2)
-    # A winner that is never expected is refutation enough.
-    terms = (observed - share) ** 2 / np.maximum(share, 1e-12)
-    return levels * terms.sum(axis=-1)
-
-
-def _block_bootstrap(seed: int, statistic: _Statistic, chain: Chains) -> float:
-    """Standard error of one chain's statistic: circular blocks of n^{1/3} levels."""
-    levels = chain.interval.size
-    block = max(1, round(levels ** (1 / 3)))
-    starts = np.random.default_rng(seed).integers(
-        levels, size=(_BOOTSTRAPS, -(-levels // block), 1)
-    )
-    drawn = (starts + np.arange(block)) % levels
-    drawn = drawn.reshape(_BOOTSTRAPS, -1)[:, :levels]
-    each = statistic(_mapped(lambda column: column[drawn], chain))
-    return float(each.std(ddof=1))
+    found = distances(mined[None], cdf)[0]
+    return _test_row("interval_ks", found, distances(null, cdf), mined.size, method)
 
 
 def _check_lengths(mined: Chains, others: Sequence[Chains]) -> None:

@@ -1,7 +1,7 @@
 """The figures of a network under several laws: three programs, three round trips.
 
 A sweep's point is simulated under the law of all runs and under those of resamples,
-with the same draws. What ``assessment.assess`` does law after law is here one call for
+with the same draws. What ``one_law.assess`` does law after law is here one call for
 all laws, with the laws' inverse tables made once for all points that share them.
 Every number is that of ``assess``, bit by bit; the tests lay one beside the other.
 What a law needs beyond the ordinary (very many forks, levels without an end, further
@@ -22,20 +22,22 @@ from ..block_time.counter_draws import words_of
 from ..block_time.inverse_hazard import InverseHazard, of_law, side_by_side
 from ..block_time.law import BlockTimeLaw, on_device
 from ..estimation.estimate import Refused
-from ..good_periods.search import ROUND_LIMIT, Question, Rounds, judge
-from ..good_periods.windows import (
-    RoundRates,
+from ..good_periods.rounds import (
     RoundSums,
     counted_rounds,
     extent,
-    good_period_measurements,
     horizon_rounds,
+    shortest,
+    sort_rounds,
+)
+from ..good_periods.search import ROUND_LIMIT, Question, Rounds, judge
+from ..good_periods.windows import (
+    RoundRates,
+    good_period_measurements,
     measurements_of,
     question_of,
     rates_of,
     shares_of,
-    shortest,
-    sort_rounds,
 )
 from ..simulation import kernel
 from ..simulation.kernel import Rules
@@ -132,7 +134,7 @@ def assess_laws(
         network: Whose law is replaced; corrupted provers have it too.
         batch: The laws.
         plan: Figures and effort.
-        slots: Finders a level that are followed at first; no number hangs on it.
+        slots: Finders a level that are followed at first; no number depends on it.
     """
     window_key, simulate_key, moment_key, _ = keys_of(key, 4)
     found = None

@@ -2,9 +2,10 @@
 
 With a relative error asked for, growth, forks, quality, persistence and liveness are
 sampled until chain growth, chain quality, the stale rate and persistence (ties win) at
-depths up to ``confirmations`` are that good (``sequential.py``). Depths whose risk, by
-the bound of ``lattice_race.py``, would show fewer than ``_FEWEST`` events in all the
-replicas allowed are not waited for. Figures of rounds keep replicas of their own.
+depths up to ``confirmations`` are that good (``estimation/sampling.py``). Depths whose
+risk, by the bound of ``race/fourier.py``, would show fewer than ``_FEWEST`` events in
+all the replicas allowed are not waited for. Figures of rounds keep replicas of their
+own.
 """
 
 import math
@@ -17,19 +18,22 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from ..estimation.estimate import Refused
-from ..estimation.mapping import Mapped, one_by_one
 from ..estimation.measurement import Measurement
-from ..estimation.sampling import Budget, at_coverage, until
+from ..estimation.quantities import (
+    CHAIN_GROWTH,
+    CHAIN_QUALITY,
+    PERSISTENCE_VIOLATION,
+    STALE_RATE,
+)
+from ..estimation.sampling import Budget, Mapped, at_coverage, one_by_one, until
 from ..good_periods.independence import independence_measurements
+from ..good_periods.rounds import horizon_rounds, join_rounds, rounds_until
 from ..good_periods.tails import decay_figures, follow_tails, tail_measurements
 from ..good_periods.windows import (
     RoundRates,
     good_period_measurements,
-    horizon_rounds,
-    join_rounds,
     rate_measurements,
     round_rates,
-    rounds_until,
     window_shares,
 )
 from ..race.fourier import log_persistence
@@ -255,7 +259,7 @@ def _sampled(
 
 def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[str]]:
     """Figures that must reach the error, and a sentence on each that cannot."""
-    names = ["chain_growth", "chain_quality", "stale_rate"]
+    names = [CHAIN_GROWTH, CHAIN_QUALITY, STALE_RATE]
     if not float(network.adversarial) > 0:
         return names, []  # no race, and no event to wait for
     depths = [int(k) for k in plan.depths if k <= plan.confirmations]
@@ -265,7 +269,7 @@ def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[
         logs = np.zeros(len(depths))  # not known to be rare
     hopeless = []
     for depth, log in zip(depths, logs, strict=True):
-        name = _name_of("persistence_violation", depth)
+        name = _name_of(PERSISTENCE_VIOLATION, depth)
         if log >= math.log(_FEWEST / most):
             names.append(name)
         else:

@@ -1,6 +1,6 @@
 """Attacks on the scheme as block-time laws: what each makes of the adversary's race.
 
-Notation (scheme.md §2–6, security.md §1, §5):
+Notation:
     X              honest block time of one prover, from learning curves  ``honest``
     A              the attacker's, under its attack                       ``adversary``
     S_min          least steps of a block without a reference             ``s_min``
@@ -10,19 +10,19 @@ Notation (scheme.md §2–6, security.md §1, §5):
 
 An attack changes what a corrupted prover needs for its next block on a chain of its
 own. Everything after that (the race, its depth, quality) is the same for all attacks,
-in ``attack_table.py``. Every builder takes a ``Setting`` (``attack_setting.py``) and
+in ``table.py``. Every builder takes a ``Situation`` (``situation.py``) and
 whether its mitigation is on, so that a table can ask for both, and again for each
 resample of the training runs.
 
-Attacks that start from a model are in ``warm_attacks.py``, the one that keeps two
-honest forks alive in ``balance.py``.
+Attacks that start from a model are in ``warm.py``, the one that keeps two
+honest forks alive in ``balancing.py``.
 """
 
 from typing import NamedTuple
 
 from ..block_time.empirical import EmpiricalLaw
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
-from .situation import Setting, plain
+from .situation import Situation, plain
 
 
 class Attack(NamedTuple):
@@ -34,7 +34,7 @@ class Attack(NamedTuple):
         on: Whether the switch is on.
         honest: X.
         adversary: A, of one corrupted prover.
-        known_until: Time behind which the honest law is extrapolated.
+        known_until: Time beyond which the honest law is extrapolated.
         premined: Whether it comes with a lead made before the race.
         free_blocks: Blocks of the private chain that cost nothing (0 or 1).
         takes_all: Whether every public block becomes the adversary's.
@@ -59,7 +59,7 @@ class Attack(NamedTuple):
         return dict(self.figures)[name]
 
 
-def private(at: Setting, *, premined: bool = False) -> Attack:
+def private(at: Situation, *, premined: bool = False) -> Attack:
     """Withhold a chain of one's own, mined as honest provers mine theirs."""
     law = plain(at)
     lead = "the stationary lead of a miner that never stopped" if premined else "none"
@@ -75,8 +75,8 @@ def private(at: Setting, *, premined: bool = False) -> Attack:
     )
 
 
-def relabel(at: Setting, on: bool) -> Attack:
-    """Put one's own name on honest proofs, ahead of them (scheme.md §6.1).
+def relabel(at: Situation, on: bool) -> Attack:
+    """Put one's own name on honest proofs, ahead of them.
 
     Without binding, each public block becomes the adversary's: quality 0. It gives no
     private chain: h_1 covers prevBK, the digest of a block *with* its miner, so an
@@ -92,8 +92,8 @@ def relabel(at: Setting, on: bool) -> Attack:
     )
 
 
-def equivocate(at: Setting, on: bool) -> Attack:
-    """One proof, any number of blocks at the same place (scheme.md §6.1).
+def equivocate(at: Situation, on: bool) -> Attack:
+    """One proof, any number of blocks at the same place.
 
     Without binding a twin of any public block costs nothing, so a private chain that
     leaves before bk_i begins with a free twin of bk_i. Its descendants need work, for
@@ -109,7 +109,9 @@ def equivocate(at: Setting, on: bool) -> Attack:
     )
 
 
-def choose_faster(at: Setting, law: EmpiricalLaw, other: BlockTimeLaw) -> BlockTimeLaw:
+def choose_faster(
+    at: Situation, law: EmpiricalLaw, other: BlockTimeLaw
+) -> BlockTimeLaw:
     """What an attacker would use: the faster of both laws for n_a provers."""
     group = at.adversarial
     slower = mean(fastest_of(other, group)) >= mean(fastest_of(law.law, group))

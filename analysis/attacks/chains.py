@@ -1,6 +1,6 @@
 """What an attack does to a simulated chain: its quality, and its good periods.
 
-Notation (``security.py``, ``good_period.py``)
+Notation (``simulation/properties.py``, ``good_periods/windows.py``)
     μ           honest share of the chain under a withholding adversary
     E[X_r], E[Y_r], E[Z_r]   means per round that the protocol counts on: corrupted
                 provers mine as honest ones do                  ``expected_rates``
@@ -17,13 +17,13 @@ import jax
 from jaxtyping import Array, Key
 
 from ..estimation.estimate import Estimate, Refused
+from ..estimation.quantities import CHAIN_QUALITY
+from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..good_periods.search import Rounds
 from ..good_periods.windows import (
     RoundRates,
     good_period_measurements,
-    horizon_rounds,
     round_rates,
-    rounds_until,
     window_shares,
 )
 from ..simulation.levels import Levels, Network, simulate
@@ -93,7 +93,7 @@ def chain_figures(
     delay = float(network.delay)
     paths = follow(moment_key, drawn, delay_steps=delay, confirmations=1)
     measured = chain_measurements(paths, levels=effort.levels)
-    (quality,) = [m.estimate for m in measured if m.quantity == "chain_quality"]
+    (quality,) = [m.estimate for m in measured if m.quantity == CHAIN_QUALITY]
     good = None
     if expected is not None:
         with contextlib.suppress(Refused):

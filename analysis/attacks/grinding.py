@@ -10,25 +10,25 @@ from ..block_time.sums import followed_by
 from ..estimation.estimate import Refused
 from .attack import Attack, choose_faster
 from .passage_scores import predicted_passage
-from .situation import Setting, plain, selected, ticketed
+from .situation import Situation, plain, selected, ticketed
 
 # A law from fewer runs says more about them than about their settings.
 MINIMUM_KEPT = 10
 
 
-def grind_prehash(at: Setting, *, rarer: float = 1.0) -> Attack:
-    """Keep only the nonces whose setting learns fast (scheme.md §6.3).
+def grind_prehash(at: Situation, *, rarer: float = 1.0) -> Attack:
+    """Keep only the nonces whose setting learns fast.
 
     A share s of the settings is kept: a nonce that passes T_1 is trained with
     probability s, so the pre-hash costs 1/(p_1 s) hashes and the rest is the law given
     a kept setting. s is the power of ½ that makes the fastest of n_a fastest.
 
     Settings are ranked by an additive model of log passage times, fitted to the other
-    half of the runs (``setting_scores``). Without that a run would help to choose
+    half of the runs (``passage_scores.py``). Without that a run would help to choose
     itself, and its luck in (initLP, r) would pass for the setting's speed.
 
     Args:
-        at: The setting.
+        at: The situation.
         rarer: Factor on p_1 for everybody: the mitigation; 1: off.
     """
     lottery = at.lottery._replace(p_1=at.lottery.p_1 * rarer)
@@ -52,17 +52,17 @@ def grind_prehash(at: Setting, *, rarer: float = 1.0) -> Attack:
         ),
         assumptions="settings chosen by hyper-parameters alone, not by initLP or r; "
         "ranked on other runs than those that are timed, s chosen on these; HtoA costs "
-        "no time; beta_equivalent is scheme.md's, exact for memoryless laws alone",
+        "no time; beta_equivalent is exact for memoryless laws alone",
     )
 
 
-def grinding_curve(at: Setting, factors: Sequence[float]) -> list[Attack]:
+def grinding_curve(at: Situation, factors: Sequence[float]) -> list[Attack]:
     """``grind_prehash`` along p_1: one attack for each factor on p_1."""
     return [grind_prehash(at, rarer=float(factor)) for factor in factors]
 
 
-def grind_posthash(at: Setting, on: bool) -> Attack:
-    """Nudge the weights of a model above T_acc until h_2 passes (scheme.md §6.2).
+def grind_posthash(at: Situation, on: bool) -> Attack:
+    """Nudge the weights of a model above T_acc until h_2 passes.
 
     A = P + first passage + Geometric(p_2) hashes instead of a look a ticket. The
     mitigation is a Verify without tolerance: then it is the plain law.
@@ -91,7 +91,7 @@ def grind_posthash(at: Setting, on: bool) -> Attack:
     )
 
 
-def _best_share(at: Setting, law: EmpiricalLaw) -> tuple[float, BlockTimeLaw]:
+def _best_share(at: Situation, law: EmpiricalLaw) -> tuple[float, BlockTimeLaw]:
     best, group = (1.0, law.law), at.adversarial
     scores = predicted_passage(at.curves, at.lottery.t_acc, at.step_costs, at.runs)
     folds = at.runs % 2

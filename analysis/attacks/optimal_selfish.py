@@ -27,8 +27,8 @@ from jaxtyping import Bool, Float
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from ..bounds.arguments import Real
 from ..bounds.latency import Bracket
-from ..bounds.races import Real
 from ..estimation.estimate import Refused
 
 Ending: TypeAlias = Literal["forced", "played", "granted"]

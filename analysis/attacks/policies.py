@@ -1,6 +1,6 @@
 """Chains whose honest provers start from a model, and the private attack on them.
 
-Notation (``warm_attacks.py``)
+Notation (``warm.py``)
     fresh       every block from new parameters: the chain of all other rows
     latest_mtx  from a model below T_acc that extends the tip's parent
     tip_model   from the tip's own model, so that each block continues the one before
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..estimation.estimate import Refused
 from .attack import Attack
-from .situation import Setting
+from .situation import Situation
 from .warm import block_steps, cross_slot_new, warm_attack
 
 POLICIES = ("latest_mtx", "tip_model")
@@ -23,17 +23,17 @@ _BRANCHES = 8
 _DRAWS = 64
 
 
-def reference_policy(at: Setting, on: bool, *, policy: str) -> Attack:
+def reference_policy(at: Situation, on: bool, *, policy: str) -> Attack:
     """The private attack where all provers follow a reference policy.
 
     Args:
-        at: The setting; ``latest_mtx`` without measured branches is Refused.
+        at: The situation; ``latest_mtx`` without measured branches is Refused.
         on: Whether the step rule holds.
         policy: ``latest_mtx`` or ``tip_model``.
 
     Raises:
         ValueError: If there is no such policy.
-        Refused: As ``warm_attacks.cross_slot_new``.
+        Refused: As ``warm.cross_slot_new``.
     """
     if policy == "latest_mtx":
         if at.mtx is None:

@@ -129,15 +129,6 @@ def interval(
     return law_figure(value, spread, "log", _METHOD, basis=basis, lacking=lacking)
 
 
-def whole(depth: Estimate) -> Estimate:
-    """A depth's interval in whole blocks."""
-    low, high = depth.low, depth.high
-    return depth._replace(
-        low=max(1.0, math.floor(low + 1e-9)) if math.isfinite(low) else low,
-        high=math.ceil(high - 1e-9) if math.isfinite(high) else high,
-    )
-
-
 def judge(depth: Estimate, failed: int, effort: Effort) -> tuple[Verdict, str]:
     """Verdict and reason of a depth; ``failed`` resamples gave none."""
     limit = math.inf if effort.limit is None else effort.limit

@@ -1,7 +1,7 @@
-"""The setting of an attack: a network, the scheme's numbers, and the evidence.
+"""The situation of an attack: a network, the scheme's numbers, and the evidence.
 
 Everything an attack's laws come from is in one value, so that a bootstrap is a function
-from settings to settings and every attack is measured anew under each resample.
+from situations to situations and every attack is measured anew under each resample.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from ...models.scheme.branching import Branches
 from ..block_time.empirical import EmpiricalLaw, Lottery, accuracy_error, empirical_law
 
 
-class Setting(NamedTuple):
+class Situation(NamedTuple):
     """A network under the scheme, with the evidence its laws come from.
 
     Attributes:
@@ -62,7 +62,7 @@ class Setting(NamedTuple):
         return int(self.curves.steps[0])
 
 
-def setting(
+def situation_of(
     curves: CurveSet,
     lottery: Lottery,
     *,
@@ -71,8 +71,8 @@ def setting(
     delay_steps: float,
     step_costs: np.ndarray | None = None,
     **others,
-) -> Setting:
-    """A setting of all runs.
+) -> Situation:
+    """The situation with all runs.
 
     Raises:
         ValueError: If β is not in (0, 1) or βn is not a whole number ≥ 1.
@@ -84,13 +84,13 @@ def setting(
             f"{beta:g} × {provers}"
         )
     runs = np.arange(len(curves.initializations))
-    return Setting(
+    return Situation(
         curves, lottery, provers, beta, delay_steps, runs, step_costs, **others
     )
 
 
-def resampled(base: Setting, seed: int) -> Setting:
-    """The setting with its runs drawn again, with replacement.
+def resampled(base: Situation, seed: int) -> Situation:
+    """The situation with its runs drawn again, with replacement.
 
     As ``empirical.bootstrap_laws``: a drawn run's accuracies are also shifted by one
     error of the evaluation sample. Warm starts are drawn by the run they come from,
@@ -117,7 +117,7 @@ def ticketed(curves: CurveSet, due: np.ndarray) -> CurveSet:
     return curves._replace(correct=np.where(counted, curves.correct, 0))
 
 
-def plain(at: Setting) -> EmpiricalLaw:
+def plain(at: Situation) -> EmpiricalLaw:
     """X: a fresh model for each block, S_min steps at least.
 
     Raises:

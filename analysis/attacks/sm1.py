@@ -37,7 +37,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ..block_time.law import BlockTimeLaw, on_device, time_of_hazard
-from ..bounds.races import Real
+from ..bounds.arguments import Real
 from ..estimation.estimate import Estimate, Refused, estimate_ratio
 from ..simulation.levels import Network, batch_of, network
 
@@ -76,7 +76,7 @@ def sm1_revenue(
         ValueError: An argument outside its range.
         Refused: If some block time is infinite.
 
-    Reference: [ES14]; `bounds.selfish_revenue` for exponential laws.
+    Reference: [ES14]; `bounds.selfish.selfish_revenue` for exponential laws.
     """
     if not 0 <= beta < 0.5:
         raise ValueError(f"beta must be in [0, 0.5), got {beta}")

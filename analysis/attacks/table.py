@@ -1,6 +1,6 @@
 """The table attack × mitigation: depth, rates, quality, verdict, with their intervals.
 
-Notation (security.md §3–5):
+Notation:
     k(ε)         smallest depth with Pr[violation at depth k] ≤ ε   ``Row.depths``
     n_a, n_h     corrupted and honest provers
     A, H         fastest of n_a under the attack; fastest of n_h
@@ -8,12 +8,10 @@ Notation (security.md §3–5):
     1/(E[H]+Δ)   the public chain's, where every level waits for Δ
 
 A depth is infinite where the private chain outgrows the public one. What a row holds
-and how its verdict comes about is in ``attack_rows.py``.
+and how its verdict comes about is in ``rows.py``.
 """
 
-import functools
 import hashlib
-import math
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -22,26 +20,22 @@ from jaxtyping import Array, Key
 
 from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.law import fastest_of, mean
-from ..block_time.tilt import log_moment
-from ..estimation.estimate import Estimate, Refused
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import Basis, training_interval
 from ..good_periods.windows import RoundRates
-from ..race.fourier import smallest_depths
 from ..race.threshold import race_threshold
-from ..race.walk import Race, bounded, outgrows, race, tilts
-from ..simulation.levels import Network
-from . import attack as attacks, grinding, warm
+from . import attack as attacks
 from .attack import Attack
 from .balancing import Balance, balance
+from .catalogue import Build, attack_builders
 from .chains import ChainFigures, chain_figures, expected_rates
-from .policies import POLICIES, reference_policy
-from .rows import Effort, Row, interval, judge, refused_row, whole
-from .situation import Setting, plain, resampled, ticketed
+from .depths import depths_of, network_under
+from .rows import Effort, Row, interval, judge, refused_row
+from .situation import Situation, plain, resampled, ticketed
 from .sm1 import sm1_revenue
 
 TARGETS = (1e-3, 1e-9, 2.0**-40)
 _EFFORT = Effort()
-Build = Callable[[Setting], Attack]
 
 
 class _Figures(NamedTuple):
@@ -57,8 +51,8 @@ class _Job(NamedTuple):
     """What all rows share; many rows are the same race, which is solved once."""
 
     key: Key[Array, ""]
-    at: Setting
-    others: list[Setting]
+    at: Situation
+    others: list[Situation]
     targets: tuple[float, ...]
     effort: Effort
     figures: dict[bytes, _Figures]
@@ -67,46 +61,9 @@ class _Job(NamedTuple):
     basis: Basis
 
 
-def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:
-    return {on: functools.partial(build, on=on, **options) for on in (False, True)}
-
-
-def attack_builders(*, rarer_prehash: float = 1 / 16) -> dict[str, list[Build]]:
-    """Every attack that is a block-time law, by name: mitigation off, then on.
-
-    Args:
-        rarer_prehash: Factor on p_1 that stands for the mitigation of its grinding.
-    """
-    switched = {
-        "grind_posthash": _switched(grinding.grind_posthash),
-        "cross_slot_new (mtx)": _switched(warm.cross_slot_new, kind="mtx"),
-        "cross_slot_new (block)": _switched(warm.cross_slot_new, kind="block"),
-        "cross_slot_old": _switched(warm.cross_slot_old),
-        "reference_relay": _switched(warm.reference_relay),
-        "surplus_reference": _switched(warm.surplus_reference),
-        "withheld_mtx": _switched(warm.withheld_mtx),
-        "forged_checkpoints": _switched(warm.forged_checkpoints),
-        "relabel": _switched(attacks.relabel),
-        "equivocate": _switched(attacks.equivocate),
-    }
-    policies = {
-        f"reference_policy ({policy})": _switched(reference_policy, policy=policy)
-        for policy in POLICIES
-    }
-    return {
-        "private": [attacks.private],
-        "private, pre-mined": [functools.partial(attacks.private, premined=True)],
-        "grind_prehash": [
-            grinding.grind_prehash,
-            functools.partial(grinding.grind_prehash, rarer=rarer_prehash),
-        ],
-        **{name: list(both.values()) for name, both in (switched | policies).items()},
-    }
-
-
 def attack_table(
     key: Key[Array, ""],
-    at: Setting,
+    at: Situation,
     *,
     targets: Sequence[float] = TARGETS,
     effort: Effort = _EFFORT,
@@ -115,7 +72,7 @@ def attack_table(
     only: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Row]:
-    """All attacks on a setting, each with its mitigation off and on.
+    """All attacks on a situation, each with its mitigation off and on.
 
     Args:
         key: Fixes the simulations (quality, SM1); all rows share it.
@@ -162,46 +119,6 @@ def attack_table(
     return rows
 
 
-def depths_of(
-    attack: Attack, at: Setting, targets: Sequence[float], *, ties_win: bool = True
-) -> tuple[float, ...]:
-    """k(ε) of an attack for each target; inf where its chain outgrows the public one.
-
-    A free block at the start is one draw A less in the race. Where equal length does
-    not revert, the race is then the one where it does, exactly. Otherwise it is worth a
-    factor 1/E[e^{−θ_0 A}] on the risk to leading order under the tilt θ_0, which errs
-    towards deeper: under the tilt the race has drifted by E[A] more.
-
-    Raises:
-        Refused: As ``lattice_race.smallest_depths``.
-    """
-    free = attack.free_blocks
-    if free and not ties_win:
-        free, ties_win = free - 1, True
-    running = _race(attack, at, ties_win)
-    if outgrows(running):
-        return (math.inf,) * len(targets)
-    if free:
-        saved = log_moment(running.adversary, -tilts(bounded(running)).theta_0)[0]
-        targets = [each * math.exp(free * saved) for each in targets]
-    return tuple(float(d.depth) for d in smallest_depths(running, targets))
-
-
-def _race(attack: Attack, at: Setting, ties_win: bool) -> Race:
-    return race(
-        _network(attack, at),
-        ties_win=ties_win,
-        premined=attack.premined,
-        known_until=attack.known_until,
-    )
-
-
-def _network(attack: Attack, at: Setting) -> Network:
-    return Network(
-        attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary
-    )
-
-
 def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
     try:
         attack = build(job.at)
@@ -243,7 +160,7 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
     )
 
 
-def _threshold(attack: Attack, at: Setting) -> tuple[tuple[str, float], ...]:
+def _threshold(attack: Attack, at: Situation) -> tuple[tuple[str, float], ...]:
     """β*: the share of provers at which this attack's private chain keeps up."""
     try:
         found = race_threshold(
@@ -268,7 +185,7 @@ def _selfish_row(job: _Job) -> Row:
                 f"selfish: SM1 needs β < ½, got {at.beta:g}; lower network.beta"
             )
 
-        def revenue(here: Setting) -> Estimate:
+        def revenue(here: Situation) -> Estimate:
             return sm1_revenue(
                 job.key,
                 plain(here).law,
@@ -314,7 +231,7 @@ def _balance_row(job: _Job) -> Row:
         "branch, nothing saved up, a fork to begin with; better ones may exist"
     )
 
-    def found(here: Setting) -> Balance:
+    def found(here: Situation) -> Balance:
         law = plain(here).law
         return balance(
             law,
@@ -352,7 +269,7 @@ def _balance_row(job: _Job) -> Row:
     )
 
 
-def _figures(job: _Job, attack: Attack, at: Setting) -> _Figures:
+def _figures(job: _Job, attack: Attack, at: Situation) -> _Figures:
     name = _fingerprint(attack)
     if name not in job.figures:
         honest = mean(fastest_of(attack.honest, at.honest)) + at.delay_steps
@@ -377,7 +294,7 @@ def _depth_estimates(
     found = []
     for target, depth in value.items():
         drawn = [each[target] for each in spread if target in each]
-        found.append((target, whole(interval(depth, drawn, basis=job.basis))))
+        found.append((target, whole_blocks(interval(depth, drawn, basis=job.basis))))
     return tuple(found)
 
 
@@ -392,7 +309,7 @@ def _fingerprint(attack: Attack) -> bytes:
     return hashlib.sha256(laws + repr(flags).encode()).digest()
 
 
-def _each(figure: Callable, others: Sequence[Setting]) -> tuple[list, int]:
+def _each(figure: Callable, others: Sequence[Situation]) -> tuple[list, int]:
     """A figure of each resample, and how many refused it."""
     found = []
     for here in others:
@@ -422,13 +339,13 @@ def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
     return ChainFigures(wide("quality"), wide("good_period"))
 
 
-def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigures:
+def _chain(job: _Job, attack: Attack, at: Situation, effort: Effort) -> ChainFigures:
     name = _fingerprint(attack._replace(premined=False, free_blocks=0))
     name += effort.replicas.to_bytes(8)
     if name not in job.chains:
         job.chains[name] = chain_figures(
             job.key,
-            _network(attack, at),
+            network_under(attack, at),
             _expected(job, at, effort),
             effort=effort,
             round_steps=float(at.check_every),
@@ -436,12 +353,12 @@ def _chain(job: _Job, attack: Attack, at: Setting, effort: Effort) -> ChainFigur
     return job.chains[name]
 
 
-def _expected(job: _Job, at: Setting, effort: Effort) -> RoundRates | None:
-    """What the protocol counts on under the setting's own law, without the attack."""
+def _expected(job: _Job, at: Situation, effort: Effort) -> RoundRates | None:
+    """What the protocol counts on under the situation's own law, without the attack."""
     if id(at) not in job.expected:
         job.expected[id(at)] = expected_rates(
             job.key,
-            _network(attacks.private(at), at),
+            network_under(attacks.private(at), at),
             effort=effort,
             round_steps=float(at.check_every),
         )

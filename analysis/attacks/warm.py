@@ -1,6 +1,6 @@
 """Attacks that start from a model: cross-time-slot, lineages, forged checkpoints.
 
-Notation (scheme.md §4–5; ledger.py):
+Notation:
     bk_m, bk_n     earliest block a referenced model extends; the extended block
     S_i            steps of the model in bk_i
     S'             steps of the referenced models, recursively
@@ -30,7 +30,7 @@ from ..block_time.law import BlockTimeLaw, fastest_of, geometric, mean, quantile
 from ..block_time.sums import followed_by, retried
 from ..estimation.estimate import Refused
 from .attack import Attack, choose_faster
-from .situation import Setting, plain, ticketed
+from .situation import Situation, plain, ticketed
 
 # Quantiles that stand for the law of S_i where rules ask for steps of earlier blocks.
 _DRAWS = 64
@@ -48,7 +48,7 @@ def step_debt(
 
 
 def block_steps(
-    at: Setting, blocks: int, count: int, *, seed: int = 0
+    at: Situation, blocks: int, count: int, *, seed: int = 0
 ) -> Int[np.ndarray, " count"]:
     """Σ S_i of so many honest blocks, ``count`` independent sums (stratified).
 
@@ -67,11 +67,11 @@ def block_steps(
     return np.asarray(total).astype(int)
 
 
-def warm_law(at: Setting, warm: Branches | None, due: np.ndarray) -> EmpiricalLaw:
+def warm_law(at: Situation, warm: Branches | None, due: np.ndarray) -> EmpiricalLaw:
     """Law of a block from a referenced model, no ticket before ``due`` steps.
 
     Args:
-        at: The setting.
+        at: The situation.
         warm: Measured branches; None: above T_acc at every look.
         due: Steps, one number a branch (None: any number of them).
 
@@ -87,11 +87,13 @@ def warm_law(at: Setting, warm: Branches | None, due: np.ndarray) -> EmpiricalLa
     )
 
 
-def cross_slot_new(at: Setting, on: bool, *, kind: str = "mtx", gap: int = 1) -> Attack:
-    """(a) Extend the tip from an old model: fewer new steps (scheme.md §5).
+def cross_slot_new(
+    at: Situation, on: bool, *, kind: str = "mtx", gap: int = 1
+) -> Attack:
+    """(a) Extend the tip from an old model: fewer new steps.
 
     Args:
-        at: The setting; without measured branches an ``mtx`` is Refused.
+        at: The situation; without measured branches an ``mtx`` is Refused.
         on: Whether the step rule holds.
         kind: The model is an ``mtx``'s (below T_acc) or a ``block``'s.
         gap: n − m, blocks between the one the model extends and the tip.
@@ -117,12 +119,13 @@ def cross_slot_new(at: Setting, on: bool, *, kind: str = "mtx", gap: int = 1) ->
         mitigation="step rule",
         on=on,
         assumptions=f"from {how}, and one like it is at hand for every block; S_i of "
-        "honest blocks independent; D as ledger.py has it; honest provers start afresh",
+        "honest blocks independent; D as the ledger has it; honest provers start "
+        "afresh",
     )
 
 
-def withheld_mtx(at: Setting, on: bool) -> Attack:
-    """Train on private models that honest provers never see (scheme.md §6.6)."""
+def withheld_mtx(at: Situation, on: bool) -> Attack:
+    """Train on private models that honest provers never see."""
     attack = cross_slot_new(at, on, kind="mtx")
     return attack._replace(
         name="withheld_mtx",
@@ -131,8 +134,8 @@ def withheld_mtx(at: Setting, on: bool) -> Attack:
     )
 
 
-def cross_slot_old(at: Setting, on: bool) -> Attack:
-    """(b) Rewrite history from a model of its future (scheme.md §5).
+def cross_slot_old(at: Situation, on: bool) -> Attack:
+    """(b) Rewrite history from a model of its future.
 
     The model M' extends a block off the private chain, whose common ancestor with it
     is where it leaves, bk_m. So D = S_m + S_min − S_n − S': the step rule does not
@@ -164,7 +167,7 @@ def cross_slot_old(at: Setting, on: bool) -> Attack:
     )
 
 
-def reference_relay(at: Setting, on: bool) -> Attack:
+def reference_relay(at: Situation, on: bool) -> Attack:
     """A private chain each block of which continues the one before it.
 
     Within the step rule *and* the reference rule. The mitigation is one the scheme
@@ -182,7 +185,7 @@ def reference_relay(at: Setting, on: bool) -> Attack:
     )
 
 
-def surplus_reference(at: Setting, on: bool) -> Attack:
+def surplus_reference(at: Situation, on: bool) -> Attack:
     """As ``reference_relay`` with one mtx of S_m + S_min steps in the lineage."""
     return _lineage_attack(
         at,
@@ -194,8 +197,8 @@ def surplus_reference(at: Setting, on: bool) -> Attack:
     )
 
 
-def forged_checkpoints(at: Setting, on: bool) -> Attack:
-    """Claim segments that were never trained (scheme.md §3).
+def forged_checkpoints(at: Situation, on: bool) -> Attack:
+    """Claim segments that were never trained (docs/science/verification.md).
 
     The first c segments are said to end in a stolen model above T_acc; h honest ones
     follow. A challenge passes with C(h, q)/C(h + c, q), so that h ≥ q.
@@ -245,7 +248,7 @@ def forged_checkpoints(at: Setting, on: bool) -> Attack:
     return attack._replace(figures=attack.figures + more)
 
 
-def _lineage_attack(at: Setting, on: bool, due: int, *, name, assumptions) -> Attack:
+def _lineage_attack(at: Situation, on: bool, due: int, *, name, assumptions) -> Attack:
     count = 8 if at.warm is None else len(at.warm.origins)
     if on:
         at = at._replace(s_min=max(at.s_min, _late_passage(at)))
@@ -262,18 +265,20 @@ def _lineage_attack(at: Setting, on: bool, due: int, *, name, assumptions) -> At
     return attack._replace(figures=(*attack.figures, ("s_min", float(at.s_min))))
 
 
-def _late_passage(at: Setting) -> int:
+def _late_passage(at: Situation) -> int:
     """Steps by which 90 % of the fresh runs that reach T_acc have done so."""
     above = at.curves.accuracy >= at.lottery.t_acc
     first = at.curves.steps[np.argmax(above, axis=1)][above.any(axis=1)]
     return int(np.quantile(first, 0.9, method="inverted_cdf"))
 
 
-def warm_attack(at: Setting, warm: Branches | None, due: np.ndarray, **words) -> Attack:
+def warm_attack(
+    at: Situation, warm: Branches | None, due: np.ndarray, **words
+) -> Attack:
     """The private attack from referenced models with ``due`` steps left to each.
 
     Args:
-        at: The setting.
+        at: The situation.
         warm: As ``warm_law``.
         due: As ``warm_law``.
         words: Name, mitigation, whether it is on, assumptions.
@@ -288,7 +293,7 @@ def warm_attack(at: Setting, warm: Branches | None, due: np.ndarray, **words) ->
 
 
 def _attack(
-    at: Setting, law: EmpiricalLaw, adversary: BlockTimeLaw, *, debt: float, **words
+    at: Situation, law: EmpiricalLaw, adversary: BlockTimeLaw, *, debt: float, **words
 ) -> Attack:
     gain = _group_mean(at, law.law) / _group_mean(at, adversary)
     return Attack(
@@ -300,7 +305,7 @@ def _attack(
     )
 
 
-def _group_mean(at: Setting, law: BlockTimeLaw) -> float:
+def _group_mean(at: Situation, law: BlockTimeLaw) -> float:
     """E[fastest of n_a]."""
     return mean(fastest_of(law, at.adversarial))
 
@@ -316,7 +321,7 @@ def _always_above(curves: CurveSet, rows: int) -> CurveSet:
 
 
 def _warm_costs(
-    at: Setting, warm: Branches | None, rows: int
+    at: Situation, warm: Branches | None, rows: int
 ) -> Float[np.ndarray, " rows"] | None:
     if at.step_costs is None:
         return None

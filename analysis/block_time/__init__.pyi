@@ -18,3 +18,8 @@ from .law import (
     quantile as quantile,
     survival as survival,
 )
+from .uncertain import (
+    UncertainLaw as UncertainLaw,
+    measured as measured,
+    uncertain_law as uncertain_law,
+)

@@ -1,14 +1,14 @@
-"""Random words by their place: a draw's value hangs on what it is for, never on when.
+"""Random words by their place: a draw's value depends on what it is for, not on when.
 
 Notation (Salmon et al., SC'11):
     k = (k_0, k_1)    key                               ``key``, two words
     (c_0, c_1)        counter: who, and for which time  ``place``, ``turn``
     Threefry-2x32-20  two words for each counter        ``two_words``
 
-An event simulation asks for its draws in an order that hangs on the draws. With a word
-for each (stream, place, turn) a run that is repeated with more room asks for the same
-words again and meets the same history. The rounds are unrolled: XLA fuses them into
-the arithmetic that uses the words, which jax.random's loop does not allow.
+An event simulation asks for its draws in an order that depends on the draws. With a
+word for each (stream, place, turn) a run that is repeated with more room asks for the
+same words again and meets the same history. The rounds are unrolled: XLA fuses them
+into the arithmetic that uses the words, which jax.random's loop does not allow.
 """
 
 import jax
@@ -36,7 +36,7 @@ def two_words(
 
     Args:
         key: Two words, e.g. ``jax.random.key_data`` of a key; or many keys' words, if
-            behind the first axis they broadcast against the places.
+            after the first axis they broadcast against the places.
         stream: What the words are for, 0 to 15.
         place: Whose they are, below 2^28.
         turn: For which time.

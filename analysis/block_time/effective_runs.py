@@ -136,7 +136,7 @@ def tilted(runs: RunLaws, honest: Real, adversarial: Real, theta: Real) -> Basis
         runs: Laws of the runs.
         honest: n_h > 0.
         adversarial: n_a > 0.
-        theta: θ ≥ 0 per unit of time (``race.tilts``).
+        theta: θ ≥ 0 per unit of time (``race.walk.tilts``).
     """
     parts = []
     for count, sign in ((float(adversarial), -1.0), (float(honest), 1.0)):

@@ -24,7 +24,7 @@ bracket of ``slowest`` and ``fastest`` is); what an attempt then comes to is in
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -33,25 +33,15 @@ from scipy import stats
 from ...models.learning.curves import CurveSet
 from ..estimation.estimate import Refused
 from .attempts import (
-    Attempts,
     Late,
     Lottery,
-    Shown,
-    attempts_of,
     ending,
     later,
     shown_by,
 )
-from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, Real, fastest_of, mean
-from .renewals import convolve, prehash_of, renewals_of
-from .ticket_rates import Plateau
+from .law import KNOTS, BlockTimeLaw, Real, fastest_of, mean
+from .table import law_of_runs
 
-# The table reaches this many horizons where the looks are few enough, and never less
-# than two; beyond it the hazard is constant. It reaches further where runs of different
-# rates are still left there, until the variance that one hazard for all of them loses
-# is _LOST of the mean's square, but with no fewer cells than one for _COARSEST looks.
-_TABLE_HORIZONS = 8
-_LOST, _COARSEST = 0.005, 16
 # Of the central mean: a wider bracket is no answer.
 _WIDEST = 0.25
 MAXIMUM_LOOKS = KNOTS // 2
@@ -82,6 +72,26 @@ class EmpiricalLaw(NamedTuple):
     known_until: float
     late_hazard: float
 
+    @property
+    def extremes(self) -> tuple[BlockTimeLaw, BlockTimeLaw]:
+        """The slowest and the fastest law beyond the horizon."""
+        return self.slowest, self.fastest
+
+
+@runtime_checkable
+class Bracketed(Protocol):
+    """A law with the laws of what may defensibly come beyond the horizon."""
+
+    @property
+    def law(self) -> BlockTimeLaw:
+        """Of all runs."""
+        ...
+
+    @property
+    def extremes(self) -> tuple[BlockTimeLaw, ...]:
+        """The slowest and the fastest."""
+        ...
+
 
 def empirical_law(
     curves: CurveSet, lottery: Lottery, *, step_costs: np.ndarray | None = None
@@ -109,7 +119,7 @@ def empirical_law(
     costs = run_costs(curves, step_costs)
     shown = shown_by(curves.accuracy, lottery, float(curves.steps[0]))
     law, slowest, fastest = (
-        _law(shown, lottery, curves, costs, plateau)
+        law_of_runs(shown, lottery, curves, costs, plateau)
         for plateau in ("central", "slowest", "fastest")
     )
     last = float(curves.steps[-1] * costs.min())
@@ -174,7 +184,7 @@ def bootstrap_laws(
         shift = noise * generator.standard_normal((runs, 1))
         accuracy = curves.accuracy[drawn] + shift
         shown = shown_by(accuracy, lottery, check_every, start=start)
-        laws.append(_law(shown, lottery, curves, costs[drawn], "central"))
+        laws.append(law_of_runs(shown, lottery, curves, costs[drawn], "central"))
     return laws
 
 
@@ -203,16 +213,14 @@ def first_passage(curves: CurveSet, t_acc: float):
     return stats.ecdf(stats.CensoredData(steps[reached], right=horizon))
 
 
-def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
+def interval_bracket(law: Bracketed, provers: int) -> tuple[float, float]:
     """Mean time of the fastest of n under the two defensible extrapolations.
 
     Raises:
         Refused: If they differ by more than a quarter of the central mean: the runs
             are too short for this T_acc, T_2 and n; or as ``require_shape``.
     """
-    all_three = [
-        mean(fastest_of(one, provers)) for one in (law.law, law.slowest, law.fastest)
-    ]
+    all_three = [mean(fastest_of(one, provers)) for one in (law.law, *law.extremes)]
     low, high = min(all_three), max(all_three)
     require_shape(law.law, provers)
     # Where a run may never end, high is infinite, and so may the centre be.
@@ -252,70 +260,6 @@ def require_shape(law: BlockTimeLaw, provers: Real) -> None:
         )
 
 
-def _law(
-    shown: Shown,
-    lottery: Lottery,
-    curves: CurveSet,
-    costs: np.ndarray,
-    plateau: Plateau,
-) -> BlockTimeLaw:
-    looks = shown.ends.shape[1]
-    check_every = float(curves.steps[0])
-    # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
-    lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
-    late = later(shown, lottery, costs, plateau)
-    spacing = check_every * float(costs.max())
-    if not lattice:
-        # Beyond the table the hazard is constant. It still rises where hashing and
-        # waiting for a ticket both go on: the table must be longer than the shorter.
-        look, hashing = spacing, 1.0 / (lottery.p_1 * lottery.hashes_per_step)
-        cells = max(1, KNOTS // (_TABLE_HORIZONS * looks))
-        both = min(hashing, look / lottery.p_2)
-        longest = _mixed_until(shown, late, lottery, check_every)
-        longest = min(longest, _COARSEST * look * KNOTS)
-        spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
-        if spacing < look:
-            spacing = look / math.floor(look / spacing + 1e-9)
-    cell = check_every / spacing
-    attempts = attempts_of(shown, late, lottery, costs * cell, cell)
-    return _table(attempts, lottery, spacing, lattice)
-
-
-def _mixed_until(
-    shown: Shown, late: Late, lottery: Lottery, check_every: float
-) -> float:
-    """Time from which one hazard may stand for all runs that are left.
-
-    With B_j left of kind j, of mean t_j, one exponential of their joint mean has the
-    second moment 2 (ΣBt)²/ΣB instead of 2 ΣBt².
-    """
-    runs, looks = shown.ends.shape
-    going = late.rate > 0
-    if not going.any():
-        return 0.0
-    begin = looks + late.alive.shape[1] - 1
-    hit = np.minimum(ending(lottery) * late.rate[going], 1.0 - 1e-16)
-    left, cost = late.left[going] / runs, late.costs[late.group[going]]
-    time = cost * check_every / hit
-    # At the least: what the runs have shown, and what is left of them.
-    least = shown.alive.sum() / runs * check_every * late.costs.min()
-    least += float((left * time).sum())
-    until = check_every * begin * late.costs.max()
-    for _ in range(24):
-        rest = left * np.exp(
-            np.log1p(-hit) * np.maximum(until / (check_every * cost) - begin, 0.0)
-        )
-        total = rest.sum()
-        if total <= 0:
-            return until
-        moment = float((rest * time).sum())
-        lost = 2 * (float((rest * time**2).sum()) - moment**2 / total)
-        if lost <= _LOST * least**2:
-            return until
-        until *= 1.25
-    return until
-
-
 def run_costs(
     curves: CurveSet, step_costs: np.ndarray | None
 ) -> Float[np.ndarray, " runs"]:
@@ -327,54 +271,6 @@ def run_costs(
     if costs.shape != (runs,) or not (costs > 0).all():
         raise ValueError(f"step_costs must be {runs} numbers > 0, got {step_costs}")
     return costs
-
-
-def _table(attempts: Attempts, lottery: Lottery, spacing, lattice) -> BlockTimeLaw:
-    """X = Σ over failed attempts (P + K) + the last P + K, as a table of Λ.
-
-    CDF = U ∗ success ∗ F_P with U = Σ_j (p_P ∗ retry)^{∗j}; the tail hazard is the
-    one that makes E[X] exact (Wald: E[X] = E[attempt] / Pr[attempt succeeds]).
-    """
-    hash_time = 1.0 / lottery.hashes_per_step
-    # A table spreads an atom over the cell before its knot, half a cell too early on
-    # average: a knot holds the CDF half a cell later, and dead time shifts it back.
-    early = 0.0 if lattice else 0.5 * spacing
-    prehash = prehash_of(lottery.p_1, hash_time, spacing, early)
-    renewals = renewals_of(convolve(prehash.mass, attempts.retry))
-    trained = convolve(renewals, attempts.success)
-    cdf = convolve(trained, prehash.cdf)
-    # The transform's rounding must not put a block before the first possible one.
-    cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
-    alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
-    hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
-    # Mass that never ends has no mean to make exact: half a cell is put back alone.
-    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + early, lattice)
-    if attempts.never > 0 or attempts.success_total == 0:
-        return law
-    law = law._replace(offset=hash_time)
-    attempt = hash_time / lottery.p_1 + spacing * attempts.duration
-    exact = attempt / attempts.success_total
-    # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
-    end = spacing * (KNOTS - 1) + early
-    on_table = end - float((trained * prehash.spared[::-1]).sum())
-    law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
-    if lattice:
-        return law
-    # About half a cell, and so much that E[X] is exact.
-    return law._replace(offset=hash_time + exact - mean(law))
-
-
-def _tail_hazard(law: BlockTimeLaw, rest: float) -> float:
-    """The constant hazard beyond the table for which ∫ S there is ``rest``."""
-    alive = float(np.exp(-law.cumulative_hazard[-1]))
-    length = float(law.spacing * (KNOTS - 1))
-    if rest <= 1e-9 * length:
-        # Nothing worth extrapolating, only rounding: the average hazard so far.
-        return float(law.cumulative_hazard[-1]) / length
-    if law.lattice:
-        gone = min(law.spacing * alive / rest, 1 - 1e-12)
-        return float(-np.log1p(-gone) / law.spacing)
-    return float(alive / rest)
 
 
 def _require_reached(

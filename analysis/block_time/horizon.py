@@ -10,14 +10,14 @@ for ln(B/R)/h steps more, the same runs would leave B at R.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
-from .empirical import EmpiricalLaw
 from .law import BlockTimeLaw
+from .uncertain import UncertainLaw
 
 
 class Owed(NamedTuple):
@@ -37,19 +37,16 @@ class Owed(NamedTuple):
 
 
 def owed_to_horizon(
-    law: EmpiricalLaw,
-    resamples: Sequence[BlockTimeLaw],
-    figure: Callable[[BlockTimeLaw], float],
+    law: UncertainLaw, figure: Callable[[BlockTimeLaw], float]
 ) -> Owed | None:
     """What a figure owes to the horizon; None where it owes more to the runs.
 
     Args:
-        law: With its bracket.
-        resamples: Laws of resampled runs.
+        law: With its resamples and extremes.
         figure: Of a law.
     """
-    ends = [figure(one) for one in (law.slowest, law.law, law.fastest)]
-    known = np.array([x for x in map(figure, resamples) if math.isfinite(x)])
+    ends = [figure(one) for one in (law.law, *law.extremes)]
+    known = np.array([x for x in map(figure, law.resamples) if math.isfinite(x)])
     if len(known) < 2 or not all(map(math.isfinite, ends)) or law.late_hazard == 0:
         return None
     half = (max(ends) - min(ends)) / 2

@@ -1,9 +1,9 @@
 """Λ⁻¹ as a table over the bits of its argument: a draw without a search.
 
-Notation (``block_time.py`` for the law)
+Notation (``law.py`` for the law)
     E           a cumulative hazard, float32: 2^e (1 + m), m in [0, 1)
     K           octave's knots, 512                       ``_KNOTS``
-    r(E)        Λ⁻¹(E) in knot spacings behind the offset  ``place``
+    r(E)        Λ⁻¹(E) in knot spacings after the offset  ``place``
     R           the atom of a lattice law: least k with Λ_k ≥ E
 
 Exponent and leading mantissa bits of E number the table's entries, so the relative
@@ -40,7 +40,7 @@ class InverseHazard(NamedTuple):
         knots: Λ at the law's knots.
         offset: Dead time, steps.
         spacing: Steps between knots.
-        number: Of many laws' tables, one behind the other, which is meant.
+        number: Of many laws' tables, one after the other, which is meant.
     """
 
     place: Float[Array, " entries"]
@@ -51,7 +51,7 @@ class InverseHazard(NamedTuple):
 
 
 def of_law(law: BlockTimeLaw) -> InverseHazard:
-    """The inverse of a law that lives on the device (``block_time.on_device``)."""
+    """The inverse of a law that lives on the device (``law.on_device``)."""
     index = np.arange(_FIRST, _FIRST + _ENTRIES, dtype=np.uint32)
     hazards = (index << (_MANTISSA - _BITS)).view(np.float32)
     in_knots = law._replace(
@@ -88,7 +88,7 @@ def side_by_side(laws: InverseHazard, number: Int[Array, " lanes"]) -> InverseHa
 def time_at(
     inverse: InverseHazard, hazard: Float[Array, "*shape"], *, lattice: bool
 ) -> Float[Array, "*shape"]:
-    """Λ⁻¹ of cumulative hazards, as ``block_time.time_of_hazard``, by the table.
+    """Λ⁻¹ of cumulative hazards, as ``law.time_of_hazard``, by the table.
 
     Args:
         inverse: Of the law.

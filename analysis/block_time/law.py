@@ -1,6 +1,6 @@
 """Block-time laws: the time from a new tip to a prover's next block.
 
-Notation (security.md §1; time unit: one training step of a unit-speed prover):
+Notation (time unit: one training step of a unit-speed prover):
     X               block time of one prover
     S(x)            Pr[X > x]                      ``survival``
     Λ(x) = −ln S    cumulative hazard              ``cumulative_hazard`` at the knots
@@ -9,7 +9,7 @@ Notation (security.md §1; time unit: one training step of a unit-speed prover):
     S^n             fastest of n equal provers     ``fastest_of`` (Λ becomes nΛ)
     Π S(v_i x)      provers of speeds v_i          ``fastest_of_speeds``
 
-A law is a table of Λ on a uniform grid, a constant hazard behind the grid, and a dead
+A law is a table of Λ on a uniform grid, a constant hazard beyond the grid, and a dead
 time in front of it. Between knots the hazard is constant; a *lattice* law has atoms
 at the knots instead (all its block times are dead time + multiples of g), so that
 ties between provers have their true probability. Every law has the same number of
@@ -42,7 +42,7 @@ class BlockTimeLaw(NamedTuple):
     Attributes:
         cumulative_hazard: Λ at offset + k·spacing, k = 0, 1, ...; non-decreasing.
         spacing: g, steps.
-        tail_hazard: Hazard per step behind the last knot; 0: never again.
+        tail_hazard: Hazard per step beyond the last knot; 0: never again.
         offset: Dead time before the first knot, steps.
         lattice: Whether block times are exactly offset + multiples of spacing.
     """
@@ -79,7 +79,7 @@ def geometric(
         dead_time: S_0 ≥ 0, steps before the first trial.
 
     Returns:
-        A lattice law, exact at and behind the table.
+        A lattice law, exact at and beyond the table.
     """
     _require(0 < probability <= 1, "probability must be in (0, 1]", probability)
     _require(trial > 0, "trial must be > 0", trial)
@@ -131,7 +131,7 @@ def fastest_of_speeds(law: BlockTimeLaw, speeds: Sequence[Real]) -> BlockTimeLaw
     def together(times):
         return np.sum([-_log_survival(law, v * times) for v in speeds], axis=0)
 
-    # The tail is right where everyone is behind the table. A finer grid may end
+    # The tail is right where everyone is beyond the table. A finer grid may end
     # earlier, but only where the fast have already decided.
     offset = law.offset / max(speeds)
     length = law.offset + law.spacing * (len(law.cumulative_hazard) - 1)

@@ -1,11 +1,11 @@
 """Sums of block times: one thing after another, and tries until one succeeds.
 
-Notation (that of ``block_time.py``):
+Notation (that of ``law.py``):
     X, Y         independent times                        ``first``, ``second``
     X + Y        one after the other                      ``followed_by``
     Σ_{j ≤ G} X_j, G ~ Geometric(s)   until one succeeds  ``retried``
 
-The result is a table over 14 of its means with a constant hazard behind it. Its mean
+The result is a table over 14 of its means with a constant hazard beyond it. Its mean
 is exact; masses are good to a cell, 14 means over 8192.
 """
 
@@ -72,7 +72,7 @@ def retried(law: BlockTimeLaw, success: Real) -> BlockTimeLaw:
     one = np.asarray(fft.rfft(mass, 4 * KNOTS))
     total = fft.irfft(success * one / (1 - (1 - success) * one), 4 * KNOTS)
     cdf = np.cumsum(np.asarray(total)[:KNOTS])
-    # A knot holds the mass of half a cell behind it too, so it stands there.
+    # A knot holds the mass of half a cell after it too, so it stands there.
     return _law(cdf, spacing, spacing / 2, exact)
 
 

@@ -64,7 +64,7 @@ class TicketRates(NamedTuple):
         seen: Largest s that at least ``_SUPPORT`` runs have shown.
         shown: m_i.
         posterior: Of each shift, given what the run has shown.
-        cautious: The same for ``slowest``, the hovering rates behind the shifts.
+        cautious: The same for ``slowest``, the hovering rates after the shifts.
     """
 
     parameters: Float[np.ndarray, " three"] | None

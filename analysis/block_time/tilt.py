@@ -2,14 +2,14 @@
 
 Notation
     θ           tilt, of either sign, below the hazard of the law's tail
-    x − D       time behind the law's dead time D (``offset``); tables are relative to
+    x − D       time after the law's dead time D (``offset``); tables are relative to
                 it, since the dead times of two racing laws cancel exactly
     Λ_c, ΔΛ     cumulative hazard at a cell's left end, and what the cell adds
     g, π        knot spacing and tail hazard
     φ(a)        ∫_0^1 e^{−au} du
-    u           behind it the law is left out, time behind the dead time (``until``)
+    u           beyond it the law is left out, time after the dead time (``until``)
 
-A law that is left out behind u has a moment at any tilt, also above its tail's hazard;
+A law that is left out beyond u has a moment at any tilt, also above its tail's hazard;
 what is lost is e^{−Λ(u)}, which the caller must not need.
 
 The tilted law e^{θx} dF(x)/M(θ), M(θ) = E[e^{θX}], is exact cell by cell: the hazard is
@@ -71,7 +71,7 @@ def tilted(law: BlockTimeLaw, theta: Real, until: Real = math.inf) -> Cells:
 
     A cell of constant hazard has mass e^{θx_c − Λ_c} ΔΛ φ(ΔΛ − θg) with
     φ(a) = ∫_0^1 e^{−au} du; a lattice cell has its atom at its right end. Of a table
-    that ends behind ``until`` whole cells are left out; a tail that does is a last
+    that ends beyond ``until`` whole cells are left out; a tail that does is a last
     cell, from the table's end to there.
 
     Raises:

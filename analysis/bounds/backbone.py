@@ -37,7 +37,7 @@ from scipy import stats
 from scipy.special import xlogy
 
 from ..estimation.estimate import Refused
-from .races import Count, Real
+from .arguments import Count, Real, require
 from .rounds import backbone_growth, greatest_below, least_above
 
 
@@ -215,7 +215,7 @@ def bad_window(
         Pr[bad] = B + (1 − B) Pr[Z high],
         B = Pr[X outside] + Σ_{x inside} Bin(x; k, p_x) Pr[Bin(x, p_y/p_x) ≤ (1−ε)kp_y]
 
-    the complement of `bounds.good_window`, summed from tails. X and Y are those of one
+    the complement of `rounds.good_window`, summed from tails. X and Y are those of one
     window; Z is independent of them.
 
     Args:
@@ -302,7 +302,7 @@ def exponent_constant(risk: Real, k: Count, p_x: Real, epsilon: Real) -> float:
         ValueError: An argument outside its range.
     """
     _require_window(k, p_x, 0, 0, epsilon, 1)
-    _require("risk", risk, 0 < risk <= 1, "(0, 1]")
+    require("risk", risk, 0 < risk <= 1, "(0, 1]")
     return float(-math.log(risk) / (epsilon**2 * k * p_x))
 
 
@@ -329,15 +329,9 @@ def _divergence(a: Real, p: Real) -> float:
 def _require_window(
     k: Count, p_x: Real, p_y: Real, p_z: Real, epsilon: Real, queries: int
 ) -> None:
-    _require("k", k, bool(k >= 1), "{1, 2, ...}")
-    _require("p_x", p_x, 0 < p_x <= 1, "(0, 1]")
-    _require("p_y", p_y, 0 <= p_y <= p_x, f"[0, p_x = {p_x}]")
-    _require("queries", queries, queries >= 1, "{1, 2, ...}")
-    _require("p_z", p_z, 0 <= p_z <= queries, f"[0, queries = {queries}]")
-    _require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")
-
-
-def _require(name: str, value: object, holds: bool, allowed: str) -> None:
-    # Conditions are written so that NaN, which fails every comparison, fails them.
-    if not holds:
-        raise ValueError(f"{name} must lie in {allowed}, got {value}")
+    require("k", k, bool(k >= 1), "{1, 2, ...}")
+    require("p_x", p_x, 0 < p_x <= 1, "(0, 1]")
+    require("p_y", p_y, 0 <= p_y <= p_x, f"[0, p_x = {p_x}]")
+    require("queries", queries, queries >= 1, "{1, 2, ...}")
+    require("p_z", p_z, 0 <= p_z <= queries, f"[0, queries = {queries}]")
+    require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")

@@ -6,7 +6,7 @@ from typing import overload
 import numpy as np
 from jaxtyping import Float
 
-from .races import Real, _require
+from .arguments import Real, require
 
 
 def growth_under_delay(rate: Real, delay: Real) -> float:
@@ -53,9 +53,9 @@ def dead_time_growth(rate: Real, delay: Real, dead_time: Real) -> float:
 
     Reference: renewal theorem; `growth_under_delay` at S_0 = 0.
     """
-    _require("rate", rate, 0 <= rate < math.inf, "[0, ∞)")
-    _require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
-    _require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
+    require("rate", rate, 0 <= rate < math.inf, "[0, ∞)")
+    require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
+    require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
     return float(rate / (1 + rate * (delay + dead_time)))
 
 
@@ -103,8 +103,8 @@ def nontailgater_rate(rate: Real, delay: Real) -> float:
 
     Reference: [Ren19].
     """
-    _require("rate", rate, 0 <= rate < math.inf, "[0, ∞)")
-    _require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
+    require("rate", rate, 0 <= rate < math.inf, "[0, ∞)")
+    require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
     return float(rate * math.exp(-rate * delay))
 
 
@@ -145,6 +145,6 @@ def security_threshold(
     """
     ratio = np.asarray(x, dtype=np.float64)
     inside = (ratio >= 0) & (ratio < np.inf)
-    _require("x", x, bool(np.all(inside)), "[0, ∞)")
+    require("x", x, bool(np.all(inside)), "[0, ∞)")
     threshold = 2 / (2 + ratio + np.hypot(ratio, 2))
     return float(threshold) if np.ndim(x) == 0 else threshold

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from .races import Real, _require
+from .arguments import Real, require
 
 
 class IntervalMoments(NamedTuple):
@@ -33,8 +33,8 @@ def dead_time_mean_cv(dead_time: Real, rate: Real) -> IntervalMoments:
 
     Reference: moments of the shifted exponential law.
     """
-    _require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
-    _require("rate", rate, 0 < rate < math.inf, "(0, ∞)")
+    require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
+    require("rate", rate, 0 < rate < math.inf, "(0, ∞)")
     return IntervalMoments(
         mean=float(dead_time + 1 / rate), cv=float(1 / (1 + dead_time * rate))
     )
@@ -64,10 +64,10 @@ def domination(hazard: Real, dead_time: Real, speed_1: Real, speed_2: Real) -> f
     Reference: competing shifted exponentials S_0/v_i + Exp(πv_i), conditioned on the
     time S_0/v_2 at which the second starts.
     """
-    _require("hazard", hazard, 0 < hazard < math.inf, "(0, ∞)")
-    _require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
-    _require("speed_2", speed_2, 0 < speed_2 < math.inf, "(0, ∞)")
+    require("hazard", hazard, 0 < hazard < math.inf, "(0, ∞)")
+    require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
+    require("speed_2", speed_2, 0 < speed_2 < math.inf, "(0, ∞)")
     allowed = f"[speed_2 = {speed_2}, ∞)"
-    _require("speed_1", speed_1, speed_2 <= speed_1 < math.inf, allowed)
+    require("speed_1", speed_1, speed_2 <= speed_1 < math.inf, allowed)
     idle = math.exp(-hazard * dead_time * (speed_1 - speed_2) / speed_2)
     return float(1 - idle * speed_2 / (speed_1 + speed_2))

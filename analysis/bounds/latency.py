@@ -33,7 +33,8 @@ import numpy as np
 from scipy import stats
 
 from ..estimation.estimate import Refused
-from .races import Count, Real, premined_race
+from .arguments import Count, Real
+from .races import premined_race
 
 
 class Bracket(NamedTuple):
@@ -112,7 +113,7 @@ def guo_ren_exponential(q: Real, depth: Count, *, x: Real) -> Bracket:
     Raises:
         ValueError: an argument outside its range.
 
-    Reference: [GR22] Theorem 1 (upper); `bounds.private_race` (lower).
+    Reference: [GR22] Theorem 1 (upper); `races.private_race` (lower).
     """
     require_attack(q, depth, x)
     fair = (1 - q) * math.exp(-x)

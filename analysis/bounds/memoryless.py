@@ -1,6 +1,6 @@
 r"""The memoryless chain of the same mean intervals, by closed forms.
 
-Notation (``bounds.py``, ``latency.py``, ``settlement.py``)
+Notation (``races.py``, ``latency.py``, ``settlement.py``)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -28,6 +28,18 @@ import numpy as np
 
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
 from ..estimation.estimate import Refused
+from ..estimation.quantities import (
+    BLOCK_INTERVAL_CV,
+    BLOCK_INTERVAL_MEAN,
+    CHAIN_GROWTH,
+    CHAIN_QUALITY,
+    ISOLATED_RATE,
+    ISOLATED_SHARE,
+    LEFT_ISOLATED_RATE,
+    LEFT_ISOLATED_SHARE,
+    PERSISTENCE_VIOLATION,
+    STALE_RATE,
+)
 from . import delays, races
 from .latency import guo_ren
 from .settlement import gazi_ren_russell
@@ -79,19 +91,19 @@ def memoryless_references(
     rate_h = 1.0 / mean(fastest_of(law, honest))
     growth = delays.growth_under_delay(rate_h, delay_steps)
     single = {
-        "block_interval_mean": 1 / growth,
-        "block_interval_cv": 1 / (1 + rate_h * delay_steps),
-        "chain_growth": growth,
-        "stale_rate": 1 - growth / rate_h,
-        "isolated_rate": delays.loner_rate(rate_h, delay_steps),
-        "left_isolated_rate": delays.nontailgater_rate(rate_h, delay_steps),
-        "isolated_share": delays.loner_rate(rate_h, delay_steps) / rate_h,
-        "left_isolated_share": delays.nontailgater_rate(rate_h, delay_steps) / rate_h,
+        BLOCK_INTERVAL_MEAN: 1 / growth,
+        BLOCK_INTERVAL_CV: 1 / (1 + rate_h * delay_steps),
+        CHAIN_GROWTH: growth,
+        STALE_RATE: 1 - growth / rate_h,
+        ISOLATED_RATE: delays.loner_rate(rate_h, delay_steps),
+        LEFT_ISOLATED_RATE: delays.nontailgater_rate(rate_h, delay_steps),
+        ISOLATED_SHARE: delays.loner_rate(rate_h, delay_steps) / rate_h,
+        LEFT_ISOLATED_SHARE: delays.nontailgater_rate(rate_h, delay_steps) / rate_h,
     }
     if not adversarial:
         return [Reference(q, None, SAME_MEANS, v) for q, v in single.items()], []
     rate_a = 1.0 / mean(fastest_of(law, adversarial))
-    single["chain_quality"] = max(0.0, 1 - rate_a / growth)
+    single[CHAIN_QUALITY] = max(0.0, 1 - rate_a / growth)
     found = [Reference(q, None, SAME_MEANS, v) for q, v in single.items()]
     beta = adversarial / (adversarial + honest)
     ks = np.asarray(depths, int)
@@ -123,7 +135,7 @@ def _curve(
     name: str, depths: Sequence[int], values: Sequence[float]
 ) -> list[Reference]:
     return [
-        Reference("persistence_violation", float(k), name, min(1.0, float(v)))
+        Reference(PERSISTENCE_VIOLATION, float(k), name, min(1.0, float(v)))
         for k, v in zip(depths, values, strict=True)
         if math.isfinite(v)
     ]

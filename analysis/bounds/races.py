@@ -38,16 +38,12 @@ it, never as 1 − (something near 1): the figures of interest go down to 2^-128
 """
 
 import math
-from typing import TypeAlias, overload
+from typing import overload
 
 import numpy as np
-from jaxtyping import Float, Integer
 from scipy.special import betainc, gammainc, gammaincc
 
-Real: TypeAlias = float | int
-Count: TypeAlias = int | np.integer
-Depths: TypeAlias = Integer[np.ndarray, "*depths"]
-Probabilities: TypeAlias = Float[np.ndarray, "*depths"]
+from .arguments import Count, Depths, Probabilities, Real, require, shaped, whole_depths
 
 # ---------------------------------------------------------------- races, zero delay
 
@@ -92,14 +88,14 @@ def private_race(
 
     Reference: [GP18] Theorem 1; [R14]. Strict lead: the same sum with s = 1.
     """
-    _require("q", q, 0 <= q <= 1, "[0, 1]")
-    z = _depths("depth", depth)
+    require("q", q, 0 <= q <= 1, "[0, 1]")
+    z = whole_depths("depth", depth)
     if q >= 0.5:
-        return _shaped(np.ones(z.shape), depth)
+        return shaped(np.ones(z.shape), depth)
     if ties_win:
-        return _shaped(2 * betainc(z, z, q), depth)
+        return shaped(2 * betainc(z, z, q), depth)
     ratio = q / (1 - q)
-    return _shaped(betainc(z + 1, z, q) + ratio * betainc(z, z + 1, q), depth)
+    return shaped(betainc(z + 1, z, q) + ratio * betainc(z, z + 1, q), depth)
 
 
 @overload
@@ -126,9 +122,9 @@ def first_to(q: Real, z: Count | Depths) -> float | Probabilities:
 
     Reference: the problem of points (Pascal, Fermat 1654).
     """
-    _require("q", q, 0 <= q <= 1, "[0, 1]")
-    blocks = _depths("z", z)
-    return _shaped(betainc(blocks, blocks, q), z)
+    require("q", q, 0 <= q <= 1, "[0, 1]")
+    blocks = whole_depths("z", z)
+    return shaped(betainc(blocks, blocks, q), z)
 
 
 @overload
@@ -164,14 +160,14 @@ def premined_race(q: Real, depth: Count | Depths) -> float | Probabilities:
 
     Reference: [GR22], the case of zero delay.
     """
-    _require("q", q, 0 <= q <= 1, "[0, 1]")
-    k = _depths("depth", depth)
+    require("q", q, 0 <= q <= 1, "[0, 1]")
+    k = whole_depths("depth", depth)
     if q >= 0.5:
-        return _shaped(np.ones(k.shape), depth)
+        return shaped(np.ones(k.shape), depth)
     surplus = [betainc(n, np.arange(1, n + 1), q).sum() for n in k.ravel()]
     drift = (1 - 2 * q) / (1 - q)  # 1 − ρ without its cancellation at ρ → 1
     risk = 2 * betainc(k, k, q) + drift * np.reshape(surplus, k.shape)
-    return _shaped(risk, depth)
+    return shaped(risk, depth)
 
 
 @overload
@@ -201,14 +197,14 @@ def nakamoto_approximation(q: Real, z: Count | Depths) -> float | Probabilities:
 
     Reference: [N08] §11; its incomplete gammas are P(z, κ) of [GP18] at κ = 1.
     """
-    _require("q", q, 0 <= q <= 1, "[0, 1]")
-    blocks = _depths("z", z)
+    require("q", q, 0 <= q <= 1, "[0, 1]")
+    blocks = whole_depths("z", z)
     if q >= 0.5:
-        return _shaped(np.ones(blocks.shape), z)
+        return shaped(np.ones(blocks.shape), z)
     ratio = q / (1 - q)
     late = (ratio * math.exp(1 - ratio)) ** blocks.astype(np.float64)
     risk = gammainc(blocks, blocks * ratio) + late * gammaincc(blocks, blocks)
-    return _shaped(risk, z)
+    return shaped(risk, z)
 
 
 # ------------------------------------------------------------ rates under delay
@@ -224,24 +220,3 @@ def nakamoto_approximation(q: Real, z: Count | Depths) -> float | Probabilities:
 
 
 # ------------------------------------------------------------------------- helpers
-
-
-def _require(name: str, value: object, holds: bool | np.bool, allowed: str) -> None:
-    # Callers write the condition so that NaN, which fails every comparison, fails it.
-    if not holds:
-        raise ValueError(f"{name} must lie in {allowed}, got {value}")
-
-
-def _depths(name: str, value: Count | Depths) -> np.ndarray:
-    depths = np.asarray(value)
-    whole = np.issubdtype(depths.dtype, np.integer)
-    _require(name, value, bool(whole and np.all(depths >= 1)), "{1, 2, ...}")
-    return depths.astype(np.int64)
-
-
-def _shaped(
-    risk: np.ndarray | np.float64, like: Count | Depths
-) -> float | Probabilities:
-    # A sum of tails can pass 1 by a few ulps as q → ½.
-    capped = np.minimum(risk, 1.0)
-    return float(capped) if np.ndim(like) == 0 else capped

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from .races import Count, Real, _require
+from .arguments import Count, Real, require
 
 
 def typicality(k: Count, p: Real, epsilon: Real) -> float:
@@ -30,7 +30,7 @@ def typicality(k: Count, p: Real, epsilon: Real) -> float:
     Reference: [SLT23] Def. 3, idealised to independent rounds; [GKL15].
     """
     _require_window(k, epsilon)
-    _require("p", p, 0 < p <= 1, "(0, 1]")
+    require("p", p, 0 < p <= 1, "(0, 1]")
     low = least_above((1 - epsilon) * k * p)
     high = greatest_below((1 + epsilon) * k * p)
     failure = stats.binom.cdf(low - 1, k, p) + stats.binom.sf(high, k, p)
@@ -67,9 +67,9 @@ def good_window(k: Count, p_x: Real, p_y: Real, p_z: Real, epsilon: Real) -> flo
     Reference: [SLT23] Def. 3, idealised to independent rounds.
     """
     _require_window(k, epsilon)
-    _require("p_x", p_x, 0 < p_x <= 1, "(0, 1]")
-    _require("p_y", p_y, 0 <= p_y <= p_x, f"[0, p_x = {p_x}]")
-    _require("p_z", p_z, 0 <= p_z <= 1, "[0, 1]")
+    require("p_x", p_x, 0 < p_x <= 1, "(0, 1]")
+    require("p_y", p_y, 0 <= p_y <= p_x, f"[0, p_x = {p_x}]")
+    require("p_z", p_z, 0 <= p_z <= 1, "[0, 1]")
     low_x = least_above((1 - epsilon) * k * p_x)
     high_x = greatest_below((1 + epsilon) * k * p_x)
     low_y = least_above((1 - epsilon) * k * p_y)
@@ -100,14 +100,14 @@ def backbone_growth(f: Real, epsilon: Real) -> float:
 
     Reference: [GKL15] chain growth; [SLT23] Lemma 2.
     """
-    _require("f", f, 0 <= f <= 1, "[0, 1]")
-    _require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")
+    require("f", f, 0 <= f <= 1, "[0, 1]")
+    require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")
     return float((1 - epsilon) * f)
 
 
 def _require_window(k: Count, epsilon: Real) -> None:
-    _require("k", k, k >= 1, "{1, 2, ...}")
-    _require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")
+    require("k", k, k >= 1, "{1, 2, ...}")
+    require("epsilon", epsilon, 0 < epsilon < 1, "(0, 1)")
 
 
 def least_above(bound: Real) -> int:

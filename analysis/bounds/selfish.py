@@ -1,6 +1,6 @@
 """Selfish mining of a memoryless pool: Eyal and Sirer's revenue and threshold."""
 
-from .races import Real, _require
+from .arguments import Real, require
 
 
 def selfish_revenue(alpha: Real, gamma: Real) -> float:
@@ -24,8 +24,8 @@ def selfish_revenue(alpha: Real, gamma: Real) -> float:
 
     Reference: [ES14] Eq. (8).
     """
-    _require("alpha", alpha, 0 <= alpha <= 0.5, "[0, 0.5]")
-    _require("gamma", gamma, 0 <= gamma <= 1, "[0, 1]")
+    require("alpha", alpha, 0 <= alpha <= 0.5, "[0, 0.5]")
+    require("gamma", gamma, 0 <= gamma <= 1, "[0, 1]")
     won = alpha * (1 - alpha) ** 2 * (4 * alpha + gamma * (1 - 2 * alpha)) - alpha**3
     return float(won / (1 - alpha * (1 + (2 - alpha) * alpha)))
 
@@ -46,5 +46,5 @@ def selfish_threshold(gamma: Real) -> float:
 
     Reference: [ES14] Observation 1. Same assumptions as `selfish_revenue`.
     """
-    _require("gamma", gamma, 0 <= gamma <= 1, "[0, 1]")
+    require("gamma", gamma, 0 <= gamma <= 1, "[0, 1]")
     return float((1 - gamma) / (3 - 2 * gamma))

@@ -34,9 +34,10 @@ from scipy.sparse.linalg import spsolve
 from scipy.special import gammaln
 
 from ..estimation.estimate import Refused
+from .arguments import Count, Real
 from .delays import security_threshold
 from .latency import Bracket, require_attack
-from .races import Count, Real, premined_race
+from .races import premined_race
 
 # Rarer epochs are left out. With the rounding of the linear systems this is an
 # absolute error near 1e-16, so smaller answers than `_FLOOR` would be noise.

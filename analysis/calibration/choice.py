@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from scipy import optimize
 
-from ..attacks.situation import Setting, plain
+from ..attacks.situation import Situation, plain
 from ..block_time.law import Real
 from ..estimation.estimate import Refused
 from .work_cycle import mean_interval
@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What is given beside the setting.
+    """What is given beside the situation.
 
     Attributes:
         risk: ε of ``depth``.
@@ -46,8 +46,8 @@ class Party(NamedTuple):
     delay: float
 
 
-def at_choice(at: Setting, choice: Choice) -> Setting:
-    """The setting with the chosen numbers.
+def at_choice(at: Situation, choice: Choice) -> Situation:
+    """The situation with the chosen numbers.
 
     Raises:
         ValueError: If S_min leaves no look before a model is given up or the runs end.
@@ -65,12 +65,12 @@ def at_choice(at: Setting, choice: Choice) -> Setting:
     return at._replace(lottery=lottery, s_min=choice.s_min)
 
 
-def party_of(at: Setting) -> Party:
-    """The provers and the delay of a setting."""
+def party_of(at: Situation) -> Party:
+    """The provers and the delay of a situation."""
     return Party(float(at.honest), float(at.adversarial), float(at.delay_steps))
 
 
-def solve_interval(at: Setting, choice: Choice, interval: Real) -> Choice:
+def solve_interval(at: Situation, choice: Choice, interval: Real) -> Choice:
     """The choice with the p_1 that makes the mean interval what is asked for.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which parameter matters most: elasticities of a setting's figures.
+"""Which parameter matters most: elasticities of a situation's figures.
 
 Notation:
     η       d ln figure / d ln parameter, everything else kept    ``Elasticity``
@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..attacks.situation import Setting, plain
+from ..attacks.situation import Situation, plain
 from ..estimation.estimate import Estimate, Refused
 from .choice import Party, Terms, party_of
 from .quantities import figures, joined
 
 
 class Elasticity(NamedTuple):
-    """d ln figure / d ln parameter at a setting."""
+    """d ln figure / d ln parameter at a situation."""
 
     figure: str
     parameter: str
@@ -31,8 +31,8 @@ class Elasticity(NamedTuple):
 
 
 def elasticities(
-    at: Setting,
-    resamples: Sequence[Setting],
+    at: Situation,
+    resamples: Sequence[Situation],
     terms: Terms,
     names: Sequence[str],
     *,
@@ -44,7 +44,7 @@ def elasticities(
     same resampled runs on both sides.
 
     Args:
-        at: The setting (``at_choice``).
+        at: The situation (``at_choice``).
         resamples: The same with resampled runs.
         terms: Risks, step rule, bytes.
         names: Figures.
@@ -66,13 +66,13 @@ def elasticities(
 
 
 def _moved(
-    at: Setting, party: Party, change: float
-) -> dict[str, tuple[Setting, Party, float]]:
+    at: Situation, party: Party, change: float
+) -> dict[str, tuple[Situation, Party, float]]:
     """Parameter → what it is when ln parameter changes, and the change itself."""
     factor, lottery = math.exp(change), at.lottery
-    moved: dict[str, tuple[Setting, Party, float]] = {}
+    moved: dict[str, tuple[Situation, Party, float]] = {}
 
-    def drawn(name: str, value: float, old: float) -> tuple[Setting, Party, float]:
+    def drawn(name: str, value: float, old: float) -> tuple[Situation, Party, float]:
         changed = at._replace(lottery=lottery._replace(**{name: value}))
         return changed, party, math.log(value / old)
 
@@ -107,7 +107,9 @@ def _moved(
     return moved
 
 
-def _slopes(at: Setting, terms: Terms, parameter: str, names, step) -> dict[str, float]:
+def _slopes(
+    at: Situation, terms: Terms, parameter: str, names, step
+) -> dict[str, float]:
     sides, changes = [], []
     for change in (step, -step):
         one, party, actual = _moved(at, party_of(at), change)[parameter]

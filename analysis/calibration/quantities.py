@@ -1,6 +1,6 @@
 """Calibration: which (T_acc, T_1, T_2, S_min) meet targets, and how near others come.
 
-Notation (scheme.md §1–3, security.md §3–6)
+Notation (SLT23 §3.2 for the scheme)
     T_acc, p_1, p_2, S_min      what is chosen                  ``Choice``
     E[C]                        mean interval (work_cycle.py)   ``interval``
     β*                          largest share the private race is safe from ``beta``
@@ -11,13 +11,13 @@ E[C] falls in p_1, so that for every (T_acc, p_2, S_min) one p_1 gives the inter
 is asked for: a root, not a scan. S_min counts as in the ledger: no look before S_min
 steps is a ticket, for an honest prover with a fresh model; the adversary of
 ``beta_warm`` refers to its last block's model, which is above T_acc at every look, and
-owes what ``warm_attacks.step_debt`` leaves.
+owes what ``attacks.warm.step_debt`` leaves.
 
 k* is estimated by a saddle point, which costs milliseconds, and found on the grid
-(``lattice_race.py``) for the settings that are shown:
+(``race/fourier.py``) for the settings that are shown:
     ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
-m = 1, or 2 with a head start (``race.py``). Intervals join the spread over resampled
-trainings and the two defensible extrapolations behind the horizon
+m = 1, or 2 with a head start (``walk.py``). Intervals join the spread over resampled
+trainings and the two defensible extrapolations beyond the horizon
 (``training_error.py``).
 """
 
@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, Key
 from scipy import optimize
 
-from ..attacks.situation import Setting, plain, ticketed
+from ..attacks.situation import Situation, plain, ticketed
 from ..attacks.warm import cross_slot_new
 from ..block_time.empirical import (
     EmpiricalLaw,
@@ -39,6 +39,7 @@ from ..block_time.empirical import (
 )
 from ..block_time.law import BlockTimeLaw, Real, cv, fastest_of, mean
 from ..estimation.estimate import Estimate, Refused
+from ..estimation.quantities import BLOCK_INTERVAL_MEAN, CHAIN_QUALITY, STALE_RATE
 from ..estimation.training_error import Scale, law_figure
 from ..race.fourier import smallest_depths
 from ..race.threshold import race_drift
@@ -65,7 +66,7 @@ _MOST: dict[Scale, float] = {"logit": 1.0, "angle": 1.0}
 def threshold_share(
     law: BlockTimeLaw, party: Party, adversary: BlockTimeLaw | None = None
 ) -> float:
-    """β* as ``thresholds.race_threshold``, for numbers of provers that are not whole.
+    """β* as ``race_threshold``, for numbers of provers that are not whole.
 
     Raises:
         Refused: If the drift has no root.
@@ -96,7 +97,7 @@ def depth_estimate(race: Race, risk: Real) -> float:
     """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
 
     Raises:
-        Refused: As ``race.tilts``.
+        Refused: As ``race.walk.tilts``.
     """
     if outgrows(race):
         return math.inf
@@ -120,7 +121,7 @@ def depth_estimate(race: Race, risk: Real) -> float:
 
 
 def figures(
-    at: Setting,
+    at: Situation,
     law: BlockTimeLaw,
     party: Party,
     terms: Terms,
@@ -128,11 +129,11 @@ def figures(
     warm: bool = True,
     reasons: dict[str, str] | None = None,
 ) -> dict[str, float]:
-    """The figures of a setting under one law; NaN where one is not known.
+    """The figures of a situation under one law; NaN where one is not known.
 
     Args:
-        at: The setting (``at_choice``).
-        law: ``attack_setting.plain`` of it, or one end of its bracket.
+        at: The situation (``at_choice``).
+        law: ``attacks.situation.plain`` of it, or one end of its bracket.
         party: Provers and delay.
         terms: Risks, step rule, bytes.
         warm: Whether to find ``beta_warm`` too, which takes two laws.
@@ -182,7 +183,9 @@ def figures(
     return found
 
 
-def proof_costs(at: Setting, block_steps: Real, state_bytes: Real) -> dict[str, float]:
+def proof_costs(
+    at: Situation, block_steps: Real, state_bytes: Real
+) -> dict[str, float]:
     """What a block of S steps costs to check and to keep.
 
     q distinct of n = ⌈S/c⌉ segments and the last are run again, in the mean
@@ -203,13 +206,13 @@ def proof_costs(at: Setting, block_steps: Real, state_bytes: Real) -> dict[str, 
 
 
 def estimates(
-    at: Setting, resamples: Sequence[Setting], terms: Terms, *, exact: bool = True
+    at: Situation, resamples: Sequence[Situation], terms: Terms, *, exact: bool = True
 ) -> dict[str, Estimate]:
     """Every figure with its interval.
 
     Args:
-        at: The setting (``at_choice``).
-        resamples: The same with resampled runs (``attack_setting.resampled``).
+        at: The situation (``at_choice``).
+        resamples: The same with resampled runs (``attacks.situation.resampled``).
         terms: Risks, step rule, bytes.
         exact: Whether depths come from the grid; else from the saddle point.
 
@@ -256,8 +259,8 @@ def estimates(
     return found
 
 
-def known_law(at: Setting) -> EmpiricalLaw:
-    """The law, where it does not hang on what training does behind the horizon.
+def known_law(at: Situation) -> EmpiricalLaw:
+    """The law, where it does not depend on what training does beyond the horizon.
 
     Raises:
         Refused: As ``empirical_law``, ``interval_bracket`` and ``require_shape``.
@@ -313,14 +316,14 @@ def _on_grid(
     return Estimate(float(depth), float(low), float(high), quick.count, method)
 
 
-def _warm_share(at: Setting, law: BlockTimeLaw, party: Party, terms: Terms) -> float:
+def _warm_share(at: Situation, law: BlockTimeLaw, party: Party, terms: Terms) -> float:
     attack = cross_slot_new(at, terms.step_rule, kind="block")
     return threshold_share(law, party, attack.adversary)
 
 
 def simulated(
     key: Key[Array, ""],
-    at: Setting,
+    at: Situation,
     law: BlockTimeLaw,
     *,
     confirmations: int,
@@ -331,7 +334,7 @@ def simulated(
 
     Args:
         key: Fixes every draw.
-        at: The setting: provers and delay.
+        at: The situation: provers and delay.
         law: Block-time law of one prover.
         confirmations: k of the liveness figure.
         level: Its quantile.
@@ -342,7 +345,7 @@ def simulated(
         where k is too deep for 4096 levels.
 
     Raises:
-        Refused: As ``simulation.simulate``.
+        Refused: As ``simulation.levels.simulate``.
     """
     deep = 4 * confirmations > MOST_LEVELS
     # Few lengths, each of which is a program of its own.
@@ -366,8 +369,8 @@ def simulated(
         except Refused as refusal:
             liveness = liveness._replace(method=f"refused: {refusal}")
     return {
-        "interval": chain["block_interval_mean"],
-        "stale": chain["stale_rate"],
-        "quality": chain["chain_quality"],
+        "interval": chain[BLOCK_INTERVAL_MEAN],
+        "stale": chain[STALE_RATE],
+        "quality": chain[CHAIN_QUALITY],
         "liveness": liveness,
     }

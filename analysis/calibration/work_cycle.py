@@ -1,6 +1,6 @@
 """What a prover does between two tips: how long, how much of it hashing, which block.
 
-Notation (security.md §1–3; time unit: one step of a unit-speed prover)
+Notation (time unit: one step of a unit-speed prover)
     S, f        survival and density of one prover's block time X    ``law``
     m           the other honest provers, n_h − 1                    ``others``
     Δ           message delay                                        ``delay_steps``
@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..attacks.situation import Setting, ticketed
+from ..attacks.situation import Situation, ticketed
 from ..block_time.attempts import attempts_of, later, shown_by
 from ..block_time.empirical import run_costs
 from ..block_time.law import KNOTS, BlockTimeLaw, Real, survival
@@ -66,11 +66,11 @@ def mean_interval(law: BlockTimeLaw, *, honest: Real, delay_steps: Real) -> floa
     return inside + rest
 
 
-def cycle(at: Setting, law: BlockTimeLaw, *, honest: Real, delay: Real) -> Cycle:
+def cycle(at: Situation, law: BlockTimeLaw, *, honest: Real, delay: Real) -> Cycle:
     """The means of a cycle of fresh honest provers, S_min included.
 
     Args:
-        at: The setting that the law is of (``attack_setting.plain``).
+        at: The situation that the law is of (``attacks.situation.plain``).
         law: Its block-time law.
         honest: n_h ≥ 1; need not be whole.
         delay: Δ ≥ 0, steps.
@@ -99,7 +99,7 @@ def cycle(at: Setting, law: BlockTimeLaw, *, honest: Real, delay: Real) -> Cycle
     blocks = convolve(ready, attempts.success)
     steps = convolve(ready, g * knots * attempts.success)
     found = _nobody_else(law, g * knots, honest, delay)
-    # The last eighth of the table stands for all behind it.
+    # The last eighth of the table stands for all beyond it.
     end = slice(-KNOTS // 8, None)
     alive = g * survival(law, g * (knots[end] + 0.5)).sum()
     tail = rest if alive > 0 else 0.0
@@ -119,7 +119,7 @@ def cycle(at: Setting, law: BlockTimeLaw, *, honest: Real, delay: Real) -> Cycle
 
 
 def _interval(law: BlockTimeLaw, honest: Real, delay: Real) -> tuple[float, float]:
-    """∫ S G over the table (as far as both factors need it) and behind it."""
+    """∫ S G over the table (as far as both factors need it) and beyond it."""
     if not (honest >= 1 and math.isfinite(honest)):
         raise ValueError(f"honest must be ≥ 1 and finite, got {honest}")
     if not 0 <= delay < math.inf:

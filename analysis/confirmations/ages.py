@@ -13,6 +13,7 @@ from scipy import stats
 
 from ..estimation.estimate import estimate_probability
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import PREMINED, STRICT, TIME_RULE_VIOLATION
 from ..simulation.levels import Levels, batch_of
 from ..simulation.properties import LOWER_BOUND
 
@@ -60,8 +61,8 @@ def time_rule_measurements(
 ) -> list[Measurement]:
     """Pr[a block of age t is replaced], both tie rules, for each t.
 
-    As in ``security.persistence_measurements`` the share of replicas that still crossed
-    in the last quarter of the levels raises the interval.
+    As in ``properties.persistence_measurements`` the share of replicas that still
+    crossed in the last quarter of the levels raises the interval.
 
     Args:
         ages: Followed replicas.
@@ -73,8 +74,8 @@ def time_rule_measurements(
     """
     _check_times(times)
     measured = []
-    suffix = "_premined" if premined else ""
-    for rule, name in enumerate(("time_rule_violation", "time_rule_violation_strict")):
+    suffix = PREMINED if premined else ""
+    for rule, name in enumerate((TIME_RULE_VIOLATION, TIME_RULE_VIOLATION + STRICT)):
         age = np.asarray(ages.age)[:, rule]
         late = float(np.mean(np.asarray(ages.late)[:, rule]))
         for t in times:

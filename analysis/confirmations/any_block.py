@@ -1,6 +1,6 @@
 """Persistence of every block of a horizon: the worst private attack, not the first.
 
-Notation (security.md §3–4; H, A, τ, α, Δ, K, θ_0 are those of ``race.py``)
+Notation (H, A, τ, α, Δ, K, θ_0 are those of ``race/walk.py``)
     N           levels of the horizon
     k           depth: blocks that a fork removes
     B_i         Σ_{j ≤ i} (H_j − A_j) from the block that a fork leaves
@@ -9,8 +9,8 @@ Notation (security.md §3–4; H, A, τ, α, Δ, K, θ_0 are those of ``race.py`
     c_i         Pr[T > i] = Pr[B_1 ≥ 0, ..., B_i ≥ 0];   g_i = Pr[T = i] = c_{i−1} − c_i
     u_f         Pr[a fork leaves block f, and none before was as long as k]
 
-Restart strategy (that of chain quality in ``security.py``): the adversary withholds;
-once the public chain is longer, it forks anew from its tip,
+Restart strategy (that of chain quality in ``simulation/properties.py``): the
+adversary withholds; once the public chain is longer, it forks anew from its tip,
     α_{j+1} = min(α_j, τ_j) + A.
 A fork lives for T − 1 levels. Blocks 1 ... N are violated at depth k if a fork of those
 that leave blocks 0 ... N−1 has
@@ -20,8 +20,9 @@ Forks are independent cycles of T levels, so that for any laws
     u_f = Σ_{i=1..k} g_i u_{f−i},  u_0 = 1,   Pr[any] = c_k Σ_{f<N} u_f.
 All terms are positive: nothing cancels, however rare. With s > 0 the root of
 Σ g_i (e^{si} − 1) = c_k, u_f tends to e^{−sf} / Σ i g_i e^{si}: horizons of any length.
-Exponential laws: a_n = I_q(n, n) (``bounds.first_to``). Others: Fourier transforms
-of the tilted walk, with the public chain of ``race.py``, the slowest that Δ allows.
+Exponential laws: a_n = I_q(n, n) (``bounds.races.first_to``). Others: Fourier
+transforms of the tilted walk, with the public chain of ``race/walk.py``, the slowest
+that Δ allows.
 
 Best restarts: with the moves of both sides known beforehand and one private draw a
 level, a fork may leave any block and is never given up. No schedule of restarts does
@@ -35,18 +36,15 @@ Reference: E. Sparre Andersen, Math. Scand. 2 (1954); W. Feller, vol. II, XII.7.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 from scipy import optimize, signal
 
 from ..bounds.races import first_to
-from ..estimation.estimate import Estimate, Refused, estimate_probability
+from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import ANY_BLOCK_BOUND, ANY_BLOCK_VIOLATION, STRICT
 from ..race.fourier import persistence
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
 from ..race.walk import (
@@ -58,8 +56,7 @@ from ..race.walk import (
     outgrows,
     tilts,
 )
-from ..simulation.levels import Levels, batch_of
-from ..simulation.properties import LOWER_BOUND
+from .any_block_seen import measurement_of
 
 # Levels after which u_f is its limit, in units of the depth, and the least of them.
 _SETTLED = 64
@@ -67,94 +64,6 @@ _LEAST = 4096
 _ROUNDING = 1e-13
 _TOLERANCE = 0.01
 _SMALLEST = 1e-290
-_UNDECIDED = 0.02
-
-
-class Deepest(NamedTuple):
-    """The deepest violation of any block in a horizon (arrays over replicas).
-
-    Attributes:
-        restart: Under the restart strategy when ties win: the longest T − 1.
-        restart_strict: The same where a longer chain is needed.
-        best: Under the best restarts when ties win.
-        best_strict: The same where a longer chain is needed.
-        late: Whether the best restarts still gained in the last quarter of the levels
-            that follow the horizon.
-    """
-
-    restart: Int[Array, " replicas"]
-    restart_strict: Int[Array, " replicas"]
-    best: Int[Array, " replicas"]
-    best_strict: Int[Array, " replicas"]
-    late: Array
-
-
-def follow_all(levels: Levels, *, delay_steps: float, horizon: int) -> Deepest:
-    """The deepest violations of blocks 1 ... N along each replica.
-
-    Args:
-        levels: Replicas of the network.
-        delay_steps: Δ.
-        horizon: N ≥ 1, at most the replicas' levels less one.
-
-    Raises:
-        ValueError: If the horizon is out of range.
-    """
-    most = levels.interval.shape[1] - 1
-    if not 1 <= horizon <= most:
-        raise ValueError(
-            f"horizon must be from 1 to the levels less one, {most}, got {horizon}"
-        )
-    return _follow(
-        levels.interval, levels.private, jnp.float32(delay_steps), jnp.int32(horizon)
-    )
-
-
-def any_block_measurements(
-    deepest: Deepest, depths: Sequence[int], *, levels: int, horizon: int
-) -> list[Measurement]:
-    """Pr[some block of the horizon is violated at depth k], by Monte Carlo.
-
-    Args:
-        deepest: Followed replicas.
-        depths: Depths k, at most levels − horizon − 1: all forks are then decided.
-        levels: Levels a replica.
-        horizon: N, as in ``follow_all``.
-
-    Returns:
-        ``any_block_violation`` (restart strategy) and ``any_block_best`` (best
-        restarts) at each depth, each also ``_strict``. The best restarts are never
-        given up: the share of replicas in which they still gained at the end of the
-        levels raises the interval, and a large one makes the value a lower bound.
-
-    Raises:
-        ValueError: If a depth is out of range.
-    """
-    late = float(np.mean(np.asarray(deepest.late)))
-    measured = []
-    for name, values, open_end in (
-        ("any_block_violation", deepest.restart, False),
-        ("any_block_violation_strict", deepest.restart_strict, False),
-        ("any_block_best", deepest.best, True),
-        ("any_block_best_strict", deepest.best_strict, True),
-    ):
-        found = np.asarray(values)
-        for depth in depths:
-            if not 1 <= depth <= levels - horizon - 1:
-                raise ValueError(
-                    f"depths must be from 1 to {levels - horizon - 1} with {levels} "
-                    f"levels and a horizon of {horizon}, got {depth}"
-                )
-            estimate = estimate_probability(
-                int((found >= depth).sum()), len(found), name
-            )
-            method = f"{estimate.method}; any of {horizon} blocks"
-            if open_end:
-                estimate = estimate._replace(high=min(1.0, estimate.high + late))
-                if late > _UNDECIDED * estimate.value > 0:
-                    method = f"{method}; {LOWER_BOUND}"
-            measured.append(_measured(name, depth, estimate._replace(method=method)))
-    return measured
 
 
 def memoryless_any_block(
@@ -197,7 +106,7 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
         One measurement a depth; low and high are value ∓ numerical error.
 
     Raises:
-        Refused: As ``race.tilts`` (for one, where the private chain outgrows the
+        Refused: As ``race.walk.tilts`` (for one, where the private chain outgrows the
             public one: then a fork never ends, and Monte Carlo is enough); or if the
             grid's steps disagree by more than 1 %.
         ValueError: If an argument is out of range, or the race is pre-mined.
@@ -236,11 +145,11 @@ def any_block(race: Race, depths: Sequence[int], *, horizon: int) -> list[Measur
             f"{_TOLERANCE:.0%} is allowed, with steps of {grids[-1].step:.4g}; "
             "smaller depths, or a delay_steps that the looks divide, may do"
         )
-    name = "any_block_violation" + ("" if race.ties_win else "_strict")
+    name = ANY_BLOCK_VIOLATION + ("" if race.ties_win else STRICT)
     method = f"renewals of forks, grid, {method}; any of {horizon} blocks"
     values = np.exp(np.minimum(value, 0.0))
     return [
-        _measured(
+        measurement_of(
             name,
             depth,
             Estimate(
@@ -264,14 +173,14 @@ def any_block_bound(
     stationary lead: both are above those of a given block.
 
     Raises:
-        As ``lattice_race.persistence``; ValueError for a horizon below 1.
+        As ``race.fourier.persistence``; ValueError for a horizon below 1.
     """
     _check(depths, horizon)
     risks = persistence(race._replace(premined=True), depths)
-    name = "any_block_bound" + ("" if race.ties_win else "_strict")
+    name = ANY_BLOCK_BOUND + ("" if race.ties_win else STRICT)
     method = f"union bound, {horizon} times the pre-mined race of one block"
     return [
-        _measured(
+        measurement_of(
             name,
             depth,
             Estimate(
@@ -358,55 +267,6 @@ def _decay(ends: Float[np.ndarray, " k"], long: float) -> float:
     ends_at = 2 * high
     root = optimize.brentq(excess, 0.0, ends_at, xtol=1e-300, rtol=1e-13)  # pyright: ignore
     return float(root)  # pyright: ignore
-
-
-@jax.jit
-def _follow(intervals, privates, delay, horizon) -> Deepest:
-    count = intervals.shape[1]
-    place = jnp.arange(count + 1)
-
-    def one(replica):
-        interval, private = replica
-        # A network without an adversary has infinite draws, whose sums are never won.
-        private = jnp.minimum(private, 1e30)
-
-        def level(state, gaps):
-            behind, left, longest = state
-            height, gap, draw = gaps
-            behind = jnp.minimum(behind, 0.0) + draw - gap
-            alive = behind <= 0
-            length = jnp.where(alive & (left < horizon), height - left, 0)
-            left = jnp.where(alive, left, height)
-            return (behind, left, jnp.maximum(longest, length)), None
-
-        start = (jnp.float32(0), jnp.int32(0), jnp.int32(0))
-        (_, _, longest), _ = lax.scan(level, start, (place[1:], interval, private))
-        walk = jnp.concatenate([jnp.zeros(1), jnp.cumsum(interval - private)])
-        tie = _best(walk, walk[:-1] + interval + delay, horizon)
-        strict = _best(walk, walk[1:] + delay, horizon)
-        gaining = (tie > 0) & (place[:-1] >= horizon + 3 * (count - horizon) // 4)
-        return Deepest(
-            restart=longest,
-            restart_strict=jnp.maximum(longest - 1, 0),
-            best=tie.max(),
-            best_strict=strict.max(),
-            late=gaining.any(),
-        )
-
-    return lax.map(one, (intervals, privates), batch_size=batch_of(intervals.shape[0]))
-
-
-def _best(walk, reach, horizon) -> Int[Array, " levels"]:
-    """Deepest k that the fork at each end e supports; 0: none."""
-    lowest = lax.cummin(walk)
-    # The first block from which a fork has caught up by e; lowest falls.
-    first = jnp.searchsorted(-lowest, -reach, side="left")
-    end = jnp.arange(reach.shape[0])
-    return jnp.where((first < horizon) & (first < end), end - first, 0)
-
-
-def _measured(name: str, depth: int, estimate: Estimate) -> Measurement:
-    return Measurement(name, float(depth), "blocks", estimate, "probability", "tail")
 
 
 def _check(depths: Sequence[int], horizon: int) -> None:

@@ -1,12 +1,12 @@
 """How deep is deep enough, down to 2^-128, and up to which adversary.
 
-Notation (``race.py`` says which event; security.md §4, §6)
+Notation (``race/walk.py`` says which event)
     k*(ε)       smallest k with Pr[violation at depth k] ≤ ε       ``safe_depths``
     β*(k, ε)    largest β with Pr[violation at depth k] ≤ ε        ``depth_threshold``
 
 Both are of the private race against the slowest public chain that the delay allows,
 which bounds a private chain's risk on the simulated network from above (and no other
-attack's), and come from the grid (``lattice_race.py``): deterministic, so their error
+attack's), and come from the grid (``race/fourier.py``): deterministic, so their error
 is that of the law (``training_error.py``). A risk of 2^-128 is no frequency that
 anybody has seen: it multiplies levels as independent, which trainings from independent
 hashes are as far as the model goes, and takes the law's tail beyond what was observed
@@ -23,9 +23,11 @@ import numpy as np
 from scipy import optimize
 
 from ..block_time.law import BlockTimeLaw, Real
-from ..estimation.estimate import Estimate, Refused
-from ..estimation.mapping import Mapped, one_by_one
+from ..block_time.uncertain import UncertainLaw
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import SAFE_DEPTH, SAFE_DEPTH_PREMINED
+from ..estimation.sampling import Mapped, one_by_one
 from ..estimation.training_error import UNKNOWN, Basis, law_figure
 from ..race.fourier import log_persistence, smallest_depths
 from ..race.threshold import race_threshold
@@ -40,14 +42,11 @@ _METHOD = (
 
 
 def safe_depths(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
+    law: UncertainLaw,
     networks: Callable[[BlockTimeLaw], Network],
     *,
     targets: Sequence[float] = TARGETS,
     premined: bool = False,
-    known_until: Real = math.inf,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
     progress: Callable[[int, int], None] | None = None,
     mapped: Mapped = one_by_one,
@@ -55,16 +54,13 @@ def safe_depths(
     """k*(ε) for each target, with the training's error.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
+        law: Block-time law of one prover, with its resamples.
         networks: The network under a law.
         targets: ε.
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.Race``.
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on (``effective_runs.tilted``).
         progress: Told (laws done, laws).
-        mapped: As for ``assessment.assess``: laws are independent.
+        mapped: As for ``assessment.one_law.assess``: laws are independent.
 
     Returns:
         ``safe_depth`` or ``safe_depth_premined`` at each target, blocks. Where a
@@ -72,11 +68,11 @@ def safe_depths(
         upper end.
 
     Raises:
-        Refused: As ``lattice_race.smallest_depths`` under the law of all runs.
+        Refused: As ``race.fourier.smallest_depths`` under the law of all runs.
     """
-    others = (*resamples, *extremes)
+    others = (*law.resamples, *law.extremes)
     total = 1 + len(others)
-    quantity = "safe_depth_premined" if premined else "safe_depth"
+    quantity = SAFE_DEPTH_PREMINED if premined else SAFE_DEPTH
 
     def depths(one: BlockTimeLaw, known: Real) -> list[float]:
         found = smallest_depths(
@@ -91,7 +87,7 @@ def safe_depths(
         except Refused:
             return [math.inf] * len(targets)
 
-    values = depths(law, known_until)
+    values = depths(law.law, law.known_until)
     spread = []
     for each in mapped(resampled, len(others)):
         spread.append(each)
@@ -102,7 +98,7 @@ def safe_depths(
             quantity,
             target,
             "target",
-            _depth_estimate(value, each, len(resamples), basis),
+            _depth_estimate(value, each, len(law.resamples), basis),
             unit="blocks",
             basis=basis,
         )
@@ -131,7 +127,7 @@ def depth_threshold(
         depth: k.
         target: ε in (0, 1).
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.Race``.
+        known_until: As ``race.walk.Race``.
 
     Returns:
         β*, found to 1e-6; a share of n that need not be whole. Where the grid refuses
@@ -183,29 +179,37 @@ def depth_threshold(
     return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
 
 
-def share_estimate(
-    value: float,
-    spread: Sequence[float],
+def threshold_estimate(
+    law: UncertainLaw,
+    threshold: Callable[[BlockTimeLaw], float],
     *,
-    extremes: Sequence[float] = (),
     basis: Basis = UNKNOWN,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Estimate:
-    """β* with the interval of its resamples.
+    """A threshold β* with the error of the training runs.
 
     Args:
-        value: Under the law of all runs.
-        spread: Under each resampled law; NaN where it was refused.
-        extremes: Under the slowest and the fastest law beyond the horizon.
+        law: Block-time law of one prover, with its resamples.
+        threshold: β* under a law, e.g. ``depth_threshold``.
         basis: What it rests on.
+        progress: Told how many laws are done.
+
+    Returns:
+        β*; NaN with the reason as method where it is refused under the law of all runs.
     """
-    return law_figure(value, spread, "logit", _METHOD, extremes=extremes, basis=basis)
+    try:
+        return law.measured(
+            threshold, scale="logit", method=_METHOD, basis=basis, progress=progress
+        )
+    except Refused as refusal:
+        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
 
 
 def _depth_estimate(
     value: float, found: Sequence[float], resamples: int, basis: Basis
 ) -> Estimate:
     """A depth under all laws but that of all runs: resamples first, then extremes."""
-    wide = law_figure(
+    depth = law_figure(
         value,
         found[:resamples],
         "log",
@@ -214,8 +218,7 @@ def _depth_estimate(
         basis=basis,
         lacking=math.inf,
     )
-    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
-    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high)
+    return whole_blocks(depth)
 
 
 def _columns(rows: list[list[float]], width: int) -> list[list[float]]:

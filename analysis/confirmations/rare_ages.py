@@ -1,6 +1,6 @@
 """Confirmation by age: the risk of a block that all honest provers saw t steps ago.
 
-Notation (the race, A, H, τ, α, V, W, M, θ* are those of ``race.py``)
+Notation (the race, A, H, τ, α, V, W, M, θ* are those of ``race/walk.py``)
     t           age of the block at τ_1 when it is trusted: the moment is τ_1 + Δ + t
     R_j         H_1 + ... + H_j, the public chain's time from τ_1 to τ_{j+1}
     k(t)        min{j ≥ 1: R_j ≥ t}, its depth at that moment
@@ -23,7 +23,7 @@ which minimises θ − s (concave s(θ), 0 < θ < s < θ*). Wald's identity at k
 after it give, Z ≥ y being where the catch-up ends (Z = 0 and f = 1 for y ≤ 0),
     Pr = E[e^{θV}] e^{−(s−θ)t} E_{s,θ}[e^{−(s−θ)O + θy} f],   f = e^{−θ* Z} ≤ e^{−θ* y}:
 weights without a tail. Where no s below the public tail's hazard makes a level weigh
-1 (``race.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
+1 (``walk.py``: K(θ*) < 0), s is θ* and a level weighs e^c, c = ln M_H(s) M_A(−θ) < 0,
 as each of the T levels of the catch-up weighs e^{K(θ*)}; both stay in f. Pre-mined,
 f = e^{−θ* Z}(1 + N(1 − p_+)) as in ``tilting.py``,
 with p_+ = E*[e^{−θ* Z(0+)}] from paths of its own. Batches are independent; the
@@ -49,6 +49,7 @@ from ..block_time.law import mean
 from ..block_time.tilt import draw, draw_in_cell, log_moment, sampler
 from ..estimation.estimate import COVERAGE, Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import PREMINED, SAFE_TIME, STRICT, TIME_RULE_VIOLATION
 from ..race.tilted_paths import Stages, stages_of, step_words
 from ..race.walk import (
     OUTGROWS,
@@ -103,7 +104,7 @@ def time_risk(
         paths: Paths, rounded up to whole calls of 4096.
 
     Raises:
-        Refused: As ``race.tilts``; or if fewer than 200 effective paths remain.
+        Refused: As ``race.walk.tilts``; or if fewer than 200 effective paths remain.
         ValueError: If an age is negative or infinite.
     """
     _check_times(times)
@@ -125,7 +126,7 @@ def time_rule_rare(
     """``time_risk`` as measurements named as those of ``time_rule_measurements``."""
     return [
         Measurement(
-            _named("time_rule_violation", race),
+            _named(TIME_RULE_VIOLATION, race),
             float(t),
             "steps",
             risk.estimate,
@@ -177,7 +178,7 @@ def safe_time(
     estimate = partial(_risk, key, race, tilt, stages, unit, paths=paths)
     return [
         Measurement(
-            _named("safe_time", race),
+            _named(SAFE_TIME, race),
             target,
             "target",
             _crossing(estimate, target, slope, log_start(race, tilt.theta)),
@@ -191,7 +192,7 @@ def age_tilt(race: Race) -> AgeTilt:
     """θ and s of a race that the adversary loses in the long run.
 
     Raises:
-        Refused: As ``race.tilts``.
+        Refused: As ``race.walk.tilts``.
         ValueError: If a field of the race is out of range.
     """
     race = bounded(race)
@@ -362,8 +363,8 @@ def _climb(key, stages: Stages, goal):
 
 
 def _named(name: str, race: Race) -> str:
-    strict = "" if race.ties_win else "_strict"
-    return name + strict + ("_premined" if race.premined else "")
+    strict = "" if race.ties_win else STRICT
+    return name + strict + (PREMINED if race.premined else "")
 
 
 def _public_mean(race: Race, s: float) -> float:

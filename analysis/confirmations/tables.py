@@ -1,12 +1,12 @@
 """The two tables that users ask for: share × depth → risk, share × target → safe depth.
 
-Notation (``race.py`` says which event; that of ``deep_persistence.py``)
+Notation (``race/walk.py`` says which event; that of ``depths.py``)
     β           adversary's share of the n provers; βn need not be whole
     k, ε        depth, target
     ties        a private chain of equal length reverts
 
 The empirical law enters as fastest of βn and of (1−β)n. The figure is that of the
-Fourier grid (``lattice_race.py``), an upper bound of a private chain's risk on the
+Fourier grid (``race/fourier.py``), an upper bound of a private chain's risk on the
 network; its interval holds the error of the training runs (``training_error.py``), on
 the logit of the risk and the logarithm of the depth. Beside each cell stand, for
 provers without memory and without delay,
@@ -23,8 +23,9 @@ import numpy as np
 from scipy import stats
 
 from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.uncertain import UncertainLaw
 from ..bounds import races
-from ..estimation.estimate import Estimate, Refused
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import UNKNOWN, Basis, law_figure, training_interval
 from ..race.fourier import log_persistence, smallest_depths
 from ..race.walk import OUTGROWS, TARGETS, Race, outgrows, race
@@ -82,7 +83,7 @@ class DepthCell(NamedTuple):
     nakamoto: float
 
 
-class Setting(NamedTuple):
+class TableTerms(NamedTuple):
     """What all cells of a table share.
 
     Attributes:
@@ -90,7 +91,7 @@ class Setting(NamedTuple):
         delay_steps: Δ.
         ties_win: Whether a private chain of equal length reverts.
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.Race``.
+        known_until: As ``race.walk.Race``.
     """
 
     provers: int
@@ -101,24 +102,20 @@ class Setting(NamedTuple):
 
 
 def risk_table(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
-    setting: Setting,
+    law: UncertainLaw,
+    terms: TableTerms,
     *,
     betas: Sequence[float] = BETAS,
     depths: Sequence[int] = DEPTHS,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
 ) -> list[RiskCell]:
     """Share × depth → Pr[violation], share by share.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
-        setting: Provers, delay and rules.
+        law: Block-time law of one prover, with its resamples.
+        terms: Provers, delay and rules.
         betas: β in [0, 1).
         depths: k ≥ 1.
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on.
 
     Returns:
@@ -126,30 +123,30 @@ def risk_table(
         interval of the cell has no upper end but 1.
 
     Raises:
-        ValueError: If a share, a depth or the setting is out of range.
+        ValueError: If a share, a depth or the terms is out of range.
     """
-    _check(setting, betas)
+    _check(terms, betas)
     if len(depths) == 0 or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
     # Whether the runs are long enough is judged by all of them.
-    drawn = setting._replace(known_until=math.inf)
+    drawn = terms._replace(known_until=math.inf)
     cells = []
     for beta in betas:
         if beta == 0:
             sure = Estimate(0.0, 0.0, 0.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in depths]
         else:
-            logs = _log_risks(_race(law, setting, beta), depths)
+            logs = _log_risks(_race(law.law, terms, beta), depths)
             others, ends = (
                 [_log_risks(_race(o, drawn, beta), depths) for o in some]
-                for some in (resamples, extremes)
+                for some in (law.resamples, law.extremes)
             )
             columns = [
                 _risk(each, [o[i] for o in others], [o[i] for o in ends], basis)
                 for i, each in enumerate(logs)
             ]
         for depth, (estimate, refusal, certain) in zip(depths, columns, strict=True):
-            exact, nakamoto = _memoryless(float(beta), int(depth), setting)
+            exact, nakamoto = _memoryless(float(beta), int(depth), terms)
             cells.append(
                 RiskCell(
                     beta, depth, estimate, refusal, certain, float(exact), nakamoto
@@ -159,24 +156,20 @@ def risk_table(
 
 
 def depth_table(
-    law: BlockTimeLaw,
-    resamples: Sequence[BlockTimeLaw],
-    setting: Setting,
+    law: UncertainLaw,
+    terms: TableTerms,
     *,
     betas: Sequence[float] = BETAS,
     targets: Sequence[float] = TARGETS,
-    extremes: Sequence[BlockTimeLaw] = (),
     basis: Basis = UNKNOWN,
 ) -> list[DepthCell]:
     """Share × target → smallest depth whose risk is at most the target.
 
     Args:
-        law: Block-time law of one prover.
-        resamples: Laws of resampled training runs.
-        setting: Provers, delay and rules.
+        law: Block-time law of one prover, with its resamples.
+        terms: Provers, delay and rules.
         betas: β in [0, 1).
         targets: ε in (0, 1).
-        extremes: The slowest and the fastest defensible law beyond the horizon.
         basis: What the race rests on.
 
     Returns:
@@ -184,23 +177,23 @@ def depth_table(
         or is refused, the interval has no upper end.
 
     Raises:
-        ValueError: If a share, a target or the setting is out of range.
+        ValueError: If a share, a target or the terms is out of range.
     """
-    _check(setting, betas)
+    _check(terms, betas)
     for target in targets:
         if not 0 < target < 1:
             raise ValueError(f"targets must be in (0, 1), got {target}")
-    drawn = setting._replace(known_until=math.inf)
+    drawn = terms._replace(known_until=math.inf)
     cells = []
     for beta in betas:
         if beta == 0:
             sure = Estimate(1.0, 1.0, 1.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in targets]
         else:
-            found = _depths(_race(law, setting, beta), targets)
+            found = _depths(_race(law.law, terms, beta), targets)
             others, ends = (
                 [_depths(_race(o, drawn, beta), targets) for o in some]
-                for some in (resamples, extremes)
+                for some in (law.resamples, law.extremes)
             )
             columns = [
                 _depth(each, [o[i] for o in others], [o[i] for o in ends], basis)
@@ -210,7 +203,7 @@ def depth_table(
             plain = [
                 _smallest(
                     target,
-                    lambda k, which=which, beta=beta: _memoryless(beta, k, setting)[
+                    lambda k, which=which, beta=beta: _memoryless(beta, k, terms)[
                         which
                     ],
                 )
@@ -222,14 +215,14 @@ def depth_table(
     return cells
 
 
-def _race(law: BlockTimeLaw, setting: Setting, beta: float) -> Race:
-    provers = setting.provers
-    net = Network(law, (1 - beta) * provers, beta * provers, setting.delay_steps)
+def _race(law: BlockTimeLaw, terms: TableTerms, beta: float) -> Race:
+    provers = terms.provers
+    net = Network(law, (1 - beta) * provers, beta * provers, terms.delay_steps)
     return race(
         net,
-        ties_win=setting.ties_win,
-        premined=setting.premined,
-        known_until=setting.known_until,
+        ties_win=terms.ties_win,
+        premined=terms.premined,
+        known_until=terms.known_until,
     )
 
 
@@ -310,18 +303,15 @@ def _depth(found: float | str, others: list, ends: list, basis: Basis):
         basis=basis,
         lacking=math.inf,
     )
-    if sure:
-        return wide, "", True
-    high = math.ceil(wide.high - 1e-9) if math.isfinite(wide.high) else math.inf
-    return wide._replace(low=max(1, math.floor(wide.low + 1e-9)), high=high), "", False
+    return (wide, "", True) if sure else (whole_blocks(wide), "", False)
 
 
-def _memoryless(beta: float, depth: int, setting: Setting) -> tuple[float, float]:
+def _memoryless(beta: float, depth: int, terms: TableTerms) -> tuple[float, float]:
     """Exact and Nakamoto's risk of memoryless provers without delay."""
-    if setting.premined:
-        exact = _premined(beta, depth, setting.ties_win)
+    if terms.premined:
+        exact = _premined(beta, depth, terms.ties_win)
     else:
-        exact = races.private_race(beta, depth, ties_win=setting.ties_win)
+        exact = races.private_race(beta, depth, ties_win=terms.ties_win)
     return float(exact), float(races.nakamoto_approximation(beta, depth))
 
 
@@ -351,10 +341,10 @@ def _smallest(target: float, risk: Callable[[int], float]) -> float:
     return float(high)
 
 
-def _check(setting: Setting, betas: Sequence[Real]) -> None:
-    if setting.provers < 1:
-        raise ValueError(f"provers must be ≥ 1, got {setting.provers}")
-    if not 0 <= setting.delay_steps < math.inf:
-        raise ValueError(f"delay_steps must be ≥ 0, got {setting.delay_steps}")
+def _check(terms: TableTerms, betas: Sequence[Real]) -> None:
+    if terms.provers < 1:
+        raise ValueError(f"provers must be ≥ 1, got {terms.provers}")
+    if not 0 <= terms.delay_steps < math.inf:
+        raise ValueError(f"delay_steps must be ≥ 0, got {terms.delay_steps}")
     if len(betas) == 0 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas must be in [0, 1), got {list(betas)}")

@@ -7,7 +7,6 @@ from .findings import (
     find_memorylessness as find_memorylessness,
 )
 from .memorylessness import (
-    Evidence as Evidence,
     Row as Row,
     fast_machine as fast_machine,
     restart_forks as restart_forks,

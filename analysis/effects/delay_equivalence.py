@@ -1,6 +1,6 @@
 """Saved work as an extra network delay: warm starts, and pools on one fast machine.
 
-Notation (security.md §7, thresholds.py; time unit: one step of a unit-speed prover)
+Notation (race/threshold.py; time unit: one step of a unit-speed prover)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -23,49 +23,51 @@ from typing import Any
 
 from scipy import optimize
 
-from ..attacks.situation import Setting, plain
+from ..attacks.situation import Situation, plain
 from ..attacks.warm import cross_slot_new
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
+from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Refused
-from ..estimation.training_error import Scale
 from ..race.threshold import race_threshold
-from .memorylessness import Evidence, Real, Row, measured, row
+from .memorylessness import Real, Row, Swept, finite, row
+
+Figure = Callable[..., float]
 
 
 def warm_laws(
-    at: Setting, others: Sequence[Setting], p_2s: Sequence[Real]
-) -> tuple[list[Evidence], list[Evidence]]:
+    at: Situation, others: Sequence[Situation], p_2s: Sequence[Real]
+) -> tuple[dict[float, UncertainLaw], dict[float, UncertainLaw]]:
     """Honest laws and those of provers that start from an old mtx, p_2 by p_2.
 
     No step rule: the saving is the whole one. A corrupted prover that would be faster
     with a fresh model uses one.
 
     Args:
-        at: The setting, with branches from an mtx.
+        at: The situation, with branches from an mtx.
         others: Resamples of it.
         p_2s: Each in (0, 1].
 
     Raises:
         Refused: Without branches, or if too few of them get a ticket.
     """
-    fresh, warm = [], []
+    fresh, warm = {}, {}
     for p_2 in map(float, p_2s):
 
-        def of(one: Setting, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
+        def of(one: Situation, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
             here = one._replace(lottery=one.lottery._replace(p_2=p_2))
             return plain(here).law, cross_slot_new(here, False, kind="mtx").adversary
 
         law, faster = of(at)
         spread = [of(each) for each in others]
-        fresh.append(Evidence(p_2, law, (), tuple(each for each, _ in spread)))
-        warm.append(Evidence(p_2, faster, (), tuple(each for _, each in spread)))
+        fresh[p_2] = UncertainLaw(law, tuple(each for each, _ in spread))
+        warm[p_2] = UncertainLaw(faster, tuple(each for _, each in spread))
     return fresh, warm
 
 
 def saving_as_delay(
-    fresh: Sequence[Evidence],
-    warm: Sequence[Evidence],
-    dead: tuple[Evidence, Evidence],
+    fresh: Swept,
+    warm: Swept,
+    dead: tuple[UncertainLaw, UncertainLaw],
     *,
     provers: int,
     adversarial: int,
@@ -79,7 +81,7 @@ def saving_as_delay(
 
     Args:
         fresh: The honest laws.
-        warm: The adversary's, p_2 by p_2.
+        warm: The adversary's, at the same p_2.
         dead: Both at p_2 = 1.
         provers: n.
         adversarial: n_a at which the fastest is taken.
@@ -95,8 +97,8 @@ def saving_as_delay(
 
     group = {"mean": 1, "fastest": adversarial}
     rows = []
-    for mine, other in zip(fresh, warm, strict=True):
-        every = (mine, other, *dead)
+    for p_2, mine in fresh.items():
+        every = (mine, warm[p_2], *dead)
 
         def equals(law: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return predicted(law, 0.0)
@@ -104,7 +106,7 @@ def saving_as_delay(
         def measure(law: BlockTimeLaw, faster: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return with_saving(law, faster)
 
-        rows += _comparison(every, equals, measure)
+        rows += _comparison(p_2, every, equals, measure)
         for reading, n in group.items():
 
             def saved(*laws: BlockTimeLaw, n: int = n) -> float:
@@ -113,13 +115,13 @@ def saving_as_delay(
             def prediction(*laws: BlockTimeLaw, saved=saved) -> float:
                 return predicted(laws[0], saved(*laws))
 
-            rows += _prediction(every, reading, saved, measure, prediction)
+            rows += _prediction(p_2, every, reading, saved, measure, prediction)
     return rows
 
 
 def pooling(
-    laws: Sequence[Evidence],
-    dead: Evidence,
+    laws: Swept,
+    dead: UncertainLaw,
     *,
     provers: int,
     adversarial: int,
@@ -139,7 +141,7 @@ def pooling(
             "needed (network.beta, network.provers)"
         )
     rows = []
-    for each in laws:
+    for p_2, each in laws.items():
         every = (each, dead)
 
         def equals(law: BlockTimeLaw, _: BlockTimeLaw) -> float:
@@ -158,10 +160,10 @@ def pooling(
             ),
         }
         rows += [
-            row(name, measured(figure, *every), each.p_2, adversarial)
+            row(name, finite(figure, *every), p_2, adversarial)
             for name, figure in growth.items()
         ]
-        rows += _comparison(every, equals, measure)
+        rows += _comparison(p_2, every, equals, measure)
         for reading, n in {"mean": 1, "fastest": adversarial}.items():
 
             def saved(_: BlockTimeLaw, first: BlockTimeLaw, n: int = n) -> float:
@@ -175,33 +177,41 @@ def pooling(
 
                 return _threshold(law, provers, private, delay_steps)
 
-            rows += _prediction(every, reading, saved, measure, prediction)
+            rows += _prediction(p_2, every, reading, saved, measure, prediction)
     return rows
 
 
-def _comparison(every, equals, measure) -> list[Row]:
-    figures = {
-        "threshold_equals": equals,
-        "threshold": measure,
-        "effect": lambda *laws: equals(*laws) - measure(*laws),
-    }
-    return [_row(name, figure, every) for name, figure in figures.items()]
+def _comparison(
+    p_2: float, every: Sequence[UncertainLaw], equals: Figure, measure: Figure
+) -> list[Row]:
+    def effect(*laws: BlockTimeLaw) -> float:
+        return equals(*laws) - measure(*laws)
 
-
-def _prediction(every, reading: str, saved, measure, prediction) -> list[Row]:
-    figures = {
-        f"extra_delay_{reading}": saved,
-        f"threshold_delay_{reading}": prediction,
-        f"difference_{reading}": lambda *laws: measure(*laws) - prediction(*laws),
-    }
-    return [_row(name, figure, every) for name, figure in figures.items()]
-
-
-def _row(name: str, figure: Callable[..., float], every: Sequence[Evidence]) -> Row:
     # Thresholds are shares; differences have a sign.
-    scales: dict[str, Scale] = {"threshold": "logit", "extra": "log"}
-    scale = scales.get(name.split("_")[0], "linear")
-    return row(name, measured(figure, *every, scale=scale), every[0].p_2)
+    return [
+        row("threshold_equals", finite(equals, *every, scale="logit"), p_2),
+        row("threshold", finite(measure, *every, scale="logit"), p_2),
+        row("effect", finite(effect, *every, scale="linear"), p_2),
+    ]
+
+
+def _prediction(
+    p_2: float,
+    every: Sequence[UncertainLaw],
+    reading: str,
+    saved: Figure,
+    measure: Figure,
+    predicted: Figure,
+) -> list[Row]:
+    def difference(*laws: BlockTimeLaw) -> float:
+        return measure(*laws) - predicted(*laws)
+
+    threshold = finite(predicted, *every, scale="logit")
+    return [
+        row(f"extra_delay_{reading}", finite(saved, *every, scale="log"), p_2),
+        row(f"threshold_delay_{reading}", threshold, p_2),
+        row(f"difference_{reading}", finite(difference, *every, scale="linear"), p_2),
+    ]
 
 
 def _private(law: BlockTimeLaw, provers: Real) -> float:

@@ -1,6 +1,6 @@
 """What a law that is not memoryless does to a chain, measured at each p_2.
 
-Notation (security.md §5–7; time unit: one training step of a unit-speed prover)
+Notation (time unit: one training step of a unit-speed prover)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -9,63 +9,36 @@ Notation (security.md §5–7; time unit: one training step of a unit-speed prov
 | X, S(x) | `law` | block time of one prover; Pr[X > x] |
 | s | `speed` | speed of a machine, in unit provers |
 | Δ | `delay_steps` | bound on message delay |
-| β* | `threshold` | share at which E[A] = E[H] + Δ (thresholds.py) |
+| β* | `threshold` | share at which E[A] = E[H] + Δ (race/threshold.py) |
 
-Sources: β*, thresholds.py; the share of a fast machine, agreement.py; forks of
-memoryless provers, below. Saved and pooled work: delay_equivalence.py.
+Sources: β*, race/threshold.py; the share of a fast machine, agreement/named_race.py;
+forks of memoryless provers, below. Saved and pooled work: delay_equivalence.py.
 
 Every number is a function of one law (or of laws from the same runs). Its error is the
 spread of that function over laws of resampled runs, and what the slowest and the
-fastest defensible behaviour behind the horizon make of it (``training_error.py``).
+fastest defensible behaviour beyond the horizon make of it (``training_error.py``).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Key
 
 from ...models.learning.curves import CurveSet
-from ..block_time.empirical import (
-    Lottery,
-    bootstrap_laws,
-    empirical_law,
-    interval_bracket,
-)
+from ..block_time.empirical import Lottery
 from ..block_time.law import BlockTimeLaw, cv, exponential, fastest_of, mean, survival
+from ..block_time.uncertain import UncertainLaw, measured, uncertain_law
 from ..bounds.delays import security_threshold
 from ..estimation.estimate import Estimate, Refused, estimate_ratio, standard_error
-from ..estimation.training_error import Scale, law_figure, training_interval
+from ..estimation.training_error import Scale
 from ..race.threshold import race_threshold
 from ..simulation.levels import Network, simulate
 
-_METHOD = "exact for the law"
-# Differences have a sign, and a share stays below 1.
-_SCALES: dict[str, Scale] = {
-    "cv_difference": "linear",
-    "threshold": "logit",
-    "margin_lost": "linear",
-}
-
 Real = float | int
-
-
-class Evidence(NamedTuple):
-    """What is known of a law.
-
-    Attributes:
-        p_2: Where in the sweep it stands.
-        law: Of all runs.
-        extremes: Under the slowest and the fastest defensible extrapolation; empty
-            where that is not known.
-        resamples: Of resampled runs, in the same order for every law of the runs.
-    """
-
-    p_2: float
-    law: BlockTimeLaw
-    extremes: tuple[BlockTimeLaw, ...]
-    resamples: tuple[BlockTimeLaw, ...]
+Swept = Mapping[float, UncertainLaw]
+"""Laws of the same runs by p_2."""
 
 
 class Row(NamedTuple):
@@ -103,14 +76,14 @@ def swept_laws(
     seed: int,
     resamples: int,
     step_costs: np.ndarray | None = None,
-) -> tuple[list[Evidence], dict[float, str]]:
+) -> tuple[dict[float, UncertainLaw], dict[float, str]]:
     """The law at each p_2, from the same runs and the same resamples of them.
 
     Args:
         curves: Learning curves.
         lottery: All but p_2.
         p_2s: p_2, each in (0, 1].
-        provers: n_h whose fastest must be known, within 10 % behind the horizon.
+        provers: n_h whose fastest must be known (``interval_bracket``).
         seed: Fixes the resamples.
         resamples: Their number.
         step_costs: As ``empirical_law``.
@@ -118,55 +91,42 @@ def swept_laws(
     Returns:
         The laws, and the reason for every p_2 that is left out.
     """
-    found, refused = [], {}
+    found, refused = {}, {}
     for p_2 in map(float, p_2s):
-        here = lottery._replace(p_2=p_2)
         try:
-            law = empirical_law(curves, here, step_costs=step_costs)
-            interval_bracket(law, provers)
-            others = bootstrap_laws(
-                seed, curves, here, resamples, step_costs=step_costs
+            found[p_2] = uncertain_law(
+                seed,
+                curves,
+                lottery._replace(p_2=p_2),
+                resamples,
+                step_costs=step_costs,
+                by_run=False,
+                known_for=[provers],
             )
         except Refused as refusal:
             refused[p_2] = str(refusal)
-            continue
-        extremes = (law.slowest, law.fastest)
-        found.append(Evidence(p_2, law.law, extremes, tuple(others)))
     return found, refused
 
 
-def measured(
-    figure: Callable[..., float], *evidence: Evidence, scale: Scale = "log"
+def finite(
+    figure: Callable[..., float], *laws: UncertainLaw, scale: Scale = "log"
 ) -> Estimate:
-    """A function of laws from the same runs, with the error of the runs.
-
-    Args:
-        figure: From one law of each evidence to a number.
-        evidence: Laws whose resamples go together.
-        scale: Where the number is spread evenly.
+    """``uncertain.measured`` of a number that must be finite.
 
     Raises:
         Refused: If the number is not finite or is refused for the law of all runs.
     """
-    value = float(figure(*(each.law for each in evidence)))
-    if not math.isfinite(value):
+    found = measured(figure, *laws, scale=scale)
+    if not math.isfinite(found.value):
         raise Refused(
-            f"effects: the number is {value}, some block time has no end; set "
+            f"effects: the number is {found.value}, some block time has no end; set "
             "abandon_steps or lengthen the horizon"
         )
-    bracket = [
-        _or_nan(figure, laws)
-        for laws in zip(*(each.extremes for each in evidence), strict=False)
-    ]
-    spread = [
-        _or_nan(figure, laws)
-        for laws in zip(*(each.resamples for each in evidence), strict=True)
-    ]
-    return law_figure(value, spread, scale, _METHOD, extremes=bracket)
+    return found
 
 
 def memorylessness(
-    laws: Sequence[Evidence], *, provers: int, honest: int, delay_share: Real = 0.1
+    laws: Swept, *, provers: int, honest: int, delay_share: Real = 0.1
 ) -> list[Row]:
     """CV of one prover and of the network, and β* beside that of memoryless provers.
 
@@ -180,18 +140,19 @@ def memorylessness(
         return race_threshold(law, provers=provers, delay_steps=delay).beta
 
     memoryless = security_threshold(float(delay_share))
-    figures: dict[str, Callable[..., float]] = {
-        "cv_prover": cv,
-        "cv_network": lambda law: cv(fastest_of(law, honest)),
-        "cv_difference": lambda law: cv(law) - cv(fastest_of(law, honest)),
-        "interval_mean": lambda law: mean(fastest_of(law, honest)),
-        "threshold": share,
-        "margin_lost": lambda law: memoryless - share(law),
-    }
+    # Differences have a sign, and a share stays below 1.
+    figures: list[tuple[str, Scale, Callable[..., float]]] = [
+        ("cv_prover", "log", cv),
+        ("cv_network", "log", lambda law: cv(fastest_of(law, honest))),
+        ("cv_difference", "linear", lambda law: cv(law) - cv(fastest_of(law, honest))),
+        ("interval_mean", "log", lambda law: mean(fastest_of(law, honest))),
+        ("threshold", "logit", share),
+        ("margin_lost", "linear", lambda law: memoryless - share(law)),
+    ]
     return [
-        row(name, measured(figure, each, scale=_SCALES.get(name, "log")), each.p_2)
-        for each in laws
-        for name, figure in figures.items()
+        row(name, finite(figure, law, scale=scale), p_2)
+        for p_2, law in laws.items()
+        for name, scale, figure in figures
     ]
 
 
@@ -200,7 +161,7 @@ def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
 
         ∫ S(x)^m dF(s x),   cell by cell the mass Π(a) − Π(b) times ΔΛ_s / ΣΔΛ
 
-    As ``agreement.domination`` for speeds (s, 1, 1, ...), with the units as one group:
+    As ``named_race.domination`` for speeds (s, 1, 1, ...), with the units as one group:
     the price does not grow with m, which need not be whole.
 
     Raises:
@@ -220,7 +181,7 @@ def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
     own, all_of_them = np.diff(fast), np.diff(fast + units * slow)
     part = np.divide(own, all_of_them, out=np.zeros_like(own), where=all_of_them > 0)
     left = float(alive[-1])
-    # What is behind everyone's table is below 1e-300 where the hazard is capped.
+    # What is beyond everyone's table is below 1e-300 where the hazard is capped.
     if left > 0 and not law.tail_hazard > 0:
         raise Refused(
             "effects: nobody may ever win, since the law leaves mass that never ends; "
@@ -229,9 +190,7 @@ def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
     return float(part @ -np.diff(alive)) + left * float(speed) / (speed + units)
 
 
-def fast_machine(
-    laws: Sequence[Evidence], *, speeds: Sequence[Real], total: Real
-) -> list[Row]:
+def fast_machine(laws: Swept, *, speeds: Sequence[Real], total: Real) -> list[Row]:
     """Block share of one s× machine against total − s unit provers, and its excess.
 
     ``compute_share`` is s / total; ``excess`` the block share less that;
@@ -243,19 +202,19 @@ def fast_machine(
     if not 0 < max(speeds) < total:
         raise ValueError(f"speeds must be in (0, total = {total}), got {list(speeds)}")
     rows = []
-    for each in laws:
+    for p_2, each in laws.items():
         for speed in speeds:
             compute = speed / total
 
             def share(law: BlockTimeLaw, speed: Real = speed) -> float:
                 return machine_share(law, speed=speed, units=total - speed)
 
-            found = measured(share, each, scale="logit")
+            found = finite(share, each, scale="logit")
             rows += [
-                row("block_share", found, each.p_2, speed),
-                row("excess", _changed(found, -compute), each.p_2, speed),
-                row("advantage", _changed(found, 0, 1 / compute), each.p_2, speed),
-                row("compute_share", exactly(compute, "s / total"), each.p_2, speed),
+                row("block_share", found, p_2, speed),
+                row("excess", _changed(found, -compute), p_2, speed),
+                row("advantage", _changed(found, 0, 1 / compute), p_2, speed),
+                row("compute_share", exactly(compute, "s / total"), p_2, speed),
             ]
     return rows
 
@@ -273,7 +232,7 @@ def memoryless_forks(honest: Real, delay: Real) -> float:
 
 def restart_forks(
     key: Key[Array, ""],
-    laws: Sequence[Evidence],
+    laws: Swept,
     *,
     honest: int,
     delay_share: Real = 0.1,
@@ -302,27 +261,23 @@ def restart_forks(
     plain = figures(blocks_of(exponential(1.0 / honest)))
     expected = exactly(memoryless_forks(honest, delay_share), "(n−1)(1 − e^{−x/n})")
     rows = []
-    for each in laws:
+    for p_2, each in laws.items():
         everyone = (each.law, *each.extremes, *each.resamples)
+        # The same random numbers under every law: only the law makes the spread.
         known = {id(law): figures(blocks_of(law)) for law in everyone}
         for name, memoryless in plain.items():
-            # The same random numbers under every law: only the law makes the spread.
-            drawn, ends = (
-                [known[id(law)][name].value for law in some]
-                for some in (each.resamples, each.extremes)
-            )
-            found = training_interval(
-                known[id(each.law)][name], drawn, "log", extremes=ends
+            found = each.measured(
+                lambda law, known=known, name=name: known[id(law)][name], scale="log"
             )
             excess = _changed(found, -memoryless.value).widened(
                 standard_error(memoryless), "simulated memoryless network"
             )
             rows += [
-                row(name, found, each.p_2),
-                row(f"{name}_memoryless", memoryless, each.p_2),
-                row(f"{name}_excess", excess, each.p_2),
+                row(name, found, p_2),
+                row(f"{name}_memoryless", memoryless, p_2),
+                row(f"{name}_excess", excess, p_2),
             ]
-        rows.append(row("forks_closed_form", expected, each.p_2))
+        rows.append(row("forks_closed_form", expected, p_2))
     return rows
 
 
@@ -344,13 +299,6 @@ def row(quantity: str, found: Estimate, p_2: Real, speed: Real = math.nan) -> Ro
 def exactly(value: float, method: str) -> Estimate:
     """A number without error."""
     return Estimate(value, value, value, 0, method)
-
-
-def _or_nan(figure: Callable[..., float], laws: Sequence[BlockTimeLaw]) -> float:
-    try:
-        return float(figure(*laws))
-    except Refused:
-        return math.nan
 
 
 def _changed(found: Estimate, shift: Real, factor: Real = 1) -> Estimate:

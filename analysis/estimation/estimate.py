@@ -19,6 +19,9 @@ from ...models.errors import InputError
 COVERAGE = 0.95
 _Z = float(stats.norm.ppf(0.5 + COVERAGE / 2))
 _MINIMUM_SAMPLES = 10
+# Replicas with (or without) a property below which normal intervals are not used.
+FEW = 20
+_FEW_METHOD = "mean, Clopper–Pearson over replicas"
 
 
 class Refused(InputError):
@@ -59,6 +62,16 @@ class Estimate(NamedTuple):
     def clipped(self, low: float | int, high: float | int) -> "Estimate":
         """Keep the interval inside the range the quantity can take."""
         return self._replace(low=max(self.low, low), high=min(self.high, high))
+
+
+def whole_blocks(depth: Estimate) -> Estimate:
+    """A depth's interval, widened to whole blocks ≥ 1."""
+    low, high = depth.low, depth.high
+    # A root that is whole but for rounding is that number.
+    return depth._replace(
+        low=max(1, math.floor(low + 1e-9)) if math.isfinite(low) else low,
+        high=math.ceil(high - 1e-9) if math.isfinite(high) else high,
+    )
 
 
 def standard_error(found: Estimate) -> float:
@@ -204,3 +217,32 @@ def _require(count: int, what: str) -> None:
         raise Refused(
             f"{what}: at least {_MINIMUM_SAMPLES} samples are needed, got {count}"
         )
+
+
+def estimate_mean_share(shares: Float[np.ndarray, " replicas"], what: str) -> Estimate:
+    """Mean share of windows with a property, where a replica's windows share its path.
+
+    Replicas are independent, so s̄ has a t interval. Near 0 and 1 that is far too sure
+    of itself. There a replica counts once, however many of its windows have the
+    property: its Clopper–Pearson interval is conservative, and exact.
+
+    Args:
+        shares: s_i in [0, 1], one for each independent replica.
+        what: The quantity's name, for the refusal.
+
+    Raises:
+        ValueError: If a share is outside [0, 1].
+        Refused: Below 10 replicas.
+    """
+    inside = (shares >= 0) & (shares <= 1)
+    if not inside.all():
+        raise ValueError(f"shares must be in [0, 1], got {shares[~inside][0]}")
+    estimate = estimate_mean(shares, what)
+    whole = estimate_share(shares == 1.0, what)
+    partly = estimate_share(shares > 0.0, what)
+    count = len(shares)
+    if (shares < 1.0).sum() < FEW:
+        estimate = Estimate(estimate.value, whole.low, 1.0, count, _FEW_METHOD)
+    elif (shares > 0.0).sum() < FEW:
+        estimate = Estimate(estimate.value, 0.0, partly.high, count, _FEW_METHOD)
+    return estimate.clipped(0.0, 1.0)

@@ -19,7 +19,7 @@ Reference: C. Jennison, B. Turnbull, Group Sequential Methods (2000).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -226,3 +226,12 @@ def _check(rel_error: float, names: Sequence[str], batch: int, budget: Budget) -
         raise ValueError(f"budget.seconds must be > 0, got {budget.seconds}")
     if budget.clock is None and budget.seconds < math.inf:
         raise ValueError("budget.seconds needs budget.clock: analysis has no clock")
+
+
+Mapped = Callable[[Callable[[int], Any], int], Iterable[Any]]
+"""How (work, count) becomes work(0), ..., work(count − 1), in their order."""
+
+
+def one_by_one(work: Callable[[int], Any], count: int) -> Iterable[Any]:
+    """One after the other, here."""
+    return map(work, range(count))

@@ -1,6 +1,6 @@
 """The network that no shortcut fits: unequal speeds, weights, ties, random delays.
 
-Notation (security.md §3, scheme.md §4):
+Notation (docs/science/weight.md for the weights):
     n, v_i       provers and their speeds: block times X/v_i   ``EventNetwork.speeds``
     Δ            longest delay of a message                    ``EventNetwork.delay``
     w, W         weight of a block, cumulative weight of its chain
@@ -15,7 +15,7 @@ Ties between equally heavy chains: ``first_seen`` keeps the one heard of first;
 always goes over, so the one heard of last wins: no honest prover's first choice lasts.
 Messages heard in the same moment come heaviest first, then in random order.
 
-``event_step`` is the engine. Its time is O(n) a block whatever the rules;
+``step.py`` is the engine. Its time is O(n) a block whatever the rules;
 ``simulation`` is faster, for equal speeds, one delay and the longest chain. Everything
 but n and the counts is traced: one compilation serves a sweep. What does not fit the
 slots or the window of ancestors is detected and run again wider, with the same draws.

@@ -1,6 +1,6 @@
 """Marked block-time laws: when a prover's next block comes, and how heavy it is.
 
-Notation (scheme.md §4, security.md §1; time unit: one training step):
+Notation (docs/science/weight.md; time unit: one training step):
     acc_i(t)       accuracy of run i at look t = e, 2e, ...  ``MarkedLaw.accuracy``
     X, acc(X)      block time and the accuracy shown with it: the mark
     w(acc, T_acc)  weight of a block                         ``weigh``
@@ -12,7 +12,7 @@ Under the weight rule R ≡ 1: every look of a run is a ticket with probability 
 the block counts w(acc, T_acc). A block of weight 0 makes no chain heavier, so not even
 its finder goes over to it: training goes on, policy ``continue``. Only looks of
 positive weight are therefore drawn for. So one sampler serves both rules: ``longest``
-is the indicator weight, and its law of X is the one of ``empirical.empirical_law``.
+is the indicator weight, and its law of X is the one of ``empirical_law``.
 
 Beyond the horizon a run that has had a look of weight goes on at the one rate that has
 the mean of the rates by which ``ticket_rates.py`` carries it on, each time with one of
@@ -200,7 +200,7 @@ def marked_law(
 def weigh(
     accuracy: Float[np.ndarray, "*shape"], rule: ChainRule
 ) -> Float[np.ndarray, "*shape"]:
-    """w(acc, T_acc) of scheme.md §4, as ``models.scheme.weight`` in float64."""
+    """w(acc, T_acc) of docs/science/weight.md, in float64."""
     t_acc, family = float(rule.t_acc), FAMILIES[int(rule.family)]
     if family == "indicator":
         return (accuracy >= t_acc).astype(float)

@@ -1,6 +1,6 @@
 """Figures of an event-driven network: growth, forks, shares, a race.
 
-Notation (security.md §3–4):
+Notation:
     W_j        cumulative weight of the main chain at its j-th block
     τ_j        first moment at which a chain as heavy as W_j exists anywhere
     P(t)       weight of the private chain t after it started
@@ -32,6 +32,12 @@ from jaxtyping import Bool, Float, Int, Key
 from ..block_time.counter_draws import words_of
 from ..estimation.estimate import Refused, estimate_mean, estimate_ratio
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    BLOCK_INTERVAL_CV,
+    BLOCK_INTERVAL_MEAN,
+    CHAIN_GROWTH,
+    STALE_RATE,
+)
 from ..simulation.levels import batch_of
 from ..simulation.properties import Paths, interval_cv, persistence_measurements
 from .engine import EventNetwork, Record
@@ -76,14 +82,14 @@ class PrivateChain(NamedTuple):
 
 
 def main_chain(record: Record, *, burn_in: int = 16) -> MainChain:
-    """The settled part of the main chain, behind a burn-in.
+    """The settled part of the main chain, after a burn-in.
 
     Args:
         record: Replicas of a network.
         burn_in: Main blocks dropped, so that forks are in their stationary law.
 
     Raises:
-        Refused: If some replica has no settled block behind the burn-in.
+        Refused: If some replica has no settled block after the burn-in.
     """
     work, parent = np.asarray(record.work, np.int64), np.asarray(record.parent)
     replicas, blocks = work.shape
@@ -133,13 +139,13 @@ def chain_measurements(chain: MainChain) -> list[Measurement]:
     stale = estimate_ratio(found - count, found, "stale rate").clipped(0, 1)
     return [
         _single(
-            "block_interval_mean",
+            BLOCK_INTERVAL_MEAN,
             estimate_mean(duration / length, "block interval"),
             "steps",
         ),
-        _single("block_interval_cv", interval_cv(duration / length, square), ""),
+        _single(BLOCK_INTERVAL_CV, interval_cv(duration / length, square), ""),
         _single(
-            "chain_growth",
+            CHAIN_GROWTH,
             estimate_ratio(count, duration, "chain growth"),
             "blocks per step",
         ),
@@ -148,7 +154,7 @@ def chain_measurements(chain: MainChain) -> list[Measurement]:
             estimate_ratio(chain.weight[:, -1], duration, "weight growth"),
             "weight per step",
         ),
-        _single("stale_rate", stale, "share"),
+        _single(STALE_RATE, stale, "share"),
     ]
 
 

@@ -1,6 +1,6 @@
 """A network between two blocks: provers, messages under way, ancestors as bits.
 
-Notation (security.md §3):
+Notation (that of ``engine.py``):
     v_i     speed of prover i; its block time is X/v_i      ``Rules.speeds``
     Δ       longest delay of a message                      ``Rules.delay``
     f_i     when i finds its block if it does not restart   ``State.finish``
@@ -91,7 +91,7 @@ class State(NamedTuple):
         reverted: Σ over reorganisations of the discarded blocks at depth ≥ d.
         adopted: Blocks that provers took into their chains.
         crowded: Whether there were too few slots.
-        deep: Whether provers differed in blocks behind the bits' window.
+        deep: Whether provers differed in blocks beyond the bits' window.
         dead: Whether no prover will ever find a block again.
     """
 

@@ -1,6 +1,6 @@
 """One event of a network: everything that is heard before the next block, and it.
 
-Notation (security.md §3; ``event_state``):
+Notation (``state.py``):
     e_i     when prover i next hears of a better chain      ``_Heard.when``
     f_i     when i finds its block if it does not restart   ``State.finish``
     F       next block of the network: min over i of f_i, or of e_i + X/v_i where i

@@ -1,6 +1,6 @@
 r"""Slow stretches of the chain: too little growth, or no honest block at all.
 
-Notation (security.md §4; SLT23 Def. 1)
+Notation (SLT23 Def. 1)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -35,9 +35,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Key
 
 from ..bounds.rounds import greatest_below
-from ..estimation.estimate import Refused
+from ..estimation.estimate import Refused, estimate_mean_share
 from ..estimation.measurement import Measurement
-from ..estimation.shares import estimate_mean_share
+from ..estimation.quantities import GROWTH_SHORTFALL, QUALITY_GAP
 from ..simulation.levels import Levels, batch_of
 
 # Stretches looked at in each replica; they share a path, so a replica counts as one
@@ -110,7 +110,7 @@ def shortfall_measurements(
     Raises:
         Refused: Below 10 replicas.
     """
-    return _measurements("growth_shortfall", shares, spans, "steps")
+    return _measurements(GROWTH_SHORTFALL, shares, spans, "steps")
 
 
 def shortfall_curve(
@@ -132,7 +132,7 @@ def gap_measurements(
     Raises:
         Refused: Below 10 replicas.
     """
-    return _measurements("quality_gap", shares, spans, "steps")
+    return _measurements(QUALITY_GAP, shares, spans, "steps")
 
 
 def _measurements(quantity, shares, places, unit) -> list[Measurement]:

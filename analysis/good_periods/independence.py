@@ -1,6 +1,6 @@
 r"""Are rounds independent trials, as SLT23's Lemma 1 says, and if not, how far off?
 
-Notation (SLT23 §5, Lemma 1; scheme.md §6.5)
+Notation (SLT23 §5, Lemma 1)
 
 | symbol | name here | meaning |
 |---|---|---|
@@ -25,7 +25,6 @@ Sources
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -44,15 +43,15 @@ from ..estimation.estimate import (
     estimate_ratio,
 )
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import DISPERSION
 from ..simulation.levels import batch_of
+from .bernoulli_rounds import ABSENT
 from .windows import RoundRates, Rounds
 
 # Windows looked at in each replica; they share a path, so a replica counts as one
 # sample.
 _STARTS = 32
 _BATCH = 256
-# Pads lists of success rounds, as in `good_period`.
-_ABSENT = 2**29
 _MINIMUM_REPLICAS = 20
 # Edges of the lags after a success, in mean distances of successes.
 LAGS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -206,7 +205,7 @@ def success_after(
     if len(edges) < 2 or edges[0] < 0 or not (np.diff(edges) > 0).all():
         raise ValueError(f"lags must increase from ≥ 0, got {list(lags)}")
     # A class is lo < m ≤ hi.
-    whole = np.unique(np.minimum(np.round(edges / rates.x), _ABSENT).astype(np.int64))
+    whole = np.unique(np.minimum(np.round(edges / rates.x), ABSENT).astype(np.int64))
     limits = jnp.array([rates.begin, rates.end], jnp.int32)
     # Padded to one shape, so that short and long rounds share a program.
     padded = np.full(len(edges), whole[-1])
@@ -246,51 +245,13 @@ def independence_measurements(
     measured = []
     for window in window_counts(key, rounds, rates, window_blocks):
         for name, estimate, unit in (
-            ("dispersion", dispersion(window), "variance per mean"),
+            (DISPERSION, dispersion(window), "variance per mean"),
             ("window_distance", window_distance(window), "total variation"),
         ):
             measured.append(
                 Measurement(name, window.blocks, "expected blocks", estimate, unit)
             )
     return measured + success_after(rounds, rates)
-
-
-def independent_rounds(
-    key: Key[Array, ""], rates: RoundRates, *, replicas: int, places: int = 0
-) -> Rounds:
-    """Rounds as Lemma 1 has them: independent trials with the same E[X], E[Y], E[Z].
-
-    Gaps between successes are geometric, a success is a single one with probability
-    E[Y]/E[X], and Z is independent of both with at most one success a round.
-
-    Args:
-        key: Fixes every draw.
-        rates: Expectations, and the rounds that must be covered.
-        replicas: Independent replicas.
-        places: Room for the successes of a replica, where that is more than they
-            need: laws that share it share a program.
-
-    Returns:
-        Success rounds below ``rates.end``; to be judged with the same rates.
-
-    Raises:
-        Refused: If E[Z_r] > 1: the adversary has several successes in a round.
-
-    Reference: [SLT23] Lemma 1.
-    """
-    if rates.z > 1:
-        raise Refused(
-            f"independent rounds: E[Z_r] = {rates.z:g} is above 1; use shorter rounds"
-        )
-    chances = jnp.array([rates.x, rates.y / rates.x, rates.z], jnp.float32)
-    return _independent(
-        key,
-        chances,
-        jnp.int32(rates.end),
-        replicas=replicas,
-        honest=max(_room(rates.x, rates.end), places),
-        private=max(_room(rates.z, rates.end), places),
-    )
 
 
 def _enough(window: WindowCounts):
@@ -321,43 +282,6 @@ def _binomial_share(values, mean: float, k: int) -> tuple[float, float]:
     return float(pmf.sum()), float(slope)
 
 
-def _room(p: float, rounds: int) -> int:
-    """Places for the successes of a replica: nine standard deviations, a power of 2."""
-    mean = p * rounds
-    return 2 ** math.ceil(math.log2(mean + 9 * math.sqrt(mean + 1) + 16))
-
-
-@partial(jax.jit, static_argnames=("replicas", "honest", "private"))
-def _independent(key, chances, end, *, replicas, honest, private) -> Rounds:
-    x, single, z = chances
-
-    def trials(key, chance, places):
-        draws = jax.random.exponential(key, (places,))
-        # Geometric by inversion; no success at all where the chance is 0. Far gaps are
-        # cut at the end, behind which nothing is looked at.
-        gaps = jnp.where(chance > 0, jnp.ceil(draws / -jnp.log1p(-chance)), jnp.inf)
-        gaps = jnp.minimum(jnp.maximum(gaps, 1.0), end.astype(jnp.float32) + 1)
-        # Sums stop at the end, so that int32 holds them.
-        ends = lax.associative_scan(
-            lambda a, b: jnp.minimum(a + b, end + 1), gaps.astype(jnp.int32)
-        )
-        return jnp.where(ends <= end, ends - 1, _ABSENT)
-
-    def one(key):
-        honest_key, single_key, private_key = jax.random.split(key, 3)
-        first = trials(honest_key, x, honest)
-        several = jax.random.uniform(single_key, (honest,)) >= single
-        # A round with more than one success stands in the list twice.
-        again = jnp.where(several, first, _ABSENT)
-        return Rounds(
-            honest=jnp.sort(jnp.concatenate([first, again])),
-            adversarial=trials(private_key, z, private),
-        )
-
-    keys = jax.random.split(key, replicas)
-    return lax.map(one, keys, batch_size=batch_of(replicas, _BATCH))
-
-
 @jax.jit
 def _counts(key, honest, edges, window):
     begin, end = edges
@@ -382,7 +306,7 @@ def _after(honest, limits, edges):
     def one(rounds):
         # Of equal rounds only the last has a distance to the next; the others have 0
         # and are never at risk.
-        distance = jnp.diff(rounds, append=jnp.full(1, _ABSENT, rounds.dtype))
+        distance = jnp.diff(rounds, append=jnp.full(1, ABSENT, rounds.dtype))
         # Rounds from the success to the end of the horizon, and none where it is no
         # success of it.
         watched = jnp.where((rounds >= begin) & (rounds < end), end - 1 - rounds, 0)

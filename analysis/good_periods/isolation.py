@@ -15,8 +15,8 @@ included, are looked at. That is what an adversary which keeps its own blocks ba
 the race leaves, and what the closed forms are about: where honest blocks are a Poisson
 process (exponential laws, whatever the network's delay, since restarting changes
 nothing), isolated blocks come at λ_h e^{−2λ_hΔ} (loners, convergence opportunities)
-and left-isolated ones at λ_h e^{−λ_hΔ} (non-tailgaters): `bounds.loner_rate` and
-`bounds.nontailgater_rate`.
+and left-isolated ones at λ_h e^{−λ_hΔ} (non-tailgaters): `bounds.delays.loner_rate` and
+`bounds.delays.nontailgater_rate`.
 
 Counted in a stretch of time that is the same for all replicas of a call: one that ends
 with a block would count it too often. Times are whole ticks, 2^-30 of the longest
@@ -37,7 +37,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ..bounds.races import Real
+from ..bounds.arguments import Real
 from ..estimation.estimate import Refused, estimate_ratio
 from ..estimation.measurement import Measurement
 from ..simulation.levels import Levels, batch_of

@@ -1,6 +1,6 @@
 """Which windows of rounds are bad, and how long the longest is: compiled, by search.
 
-Notation (``good_period.py``)
+Notation (``windows.py``)
     N(a, b)     successes that count in rounds a ≤ r < b
     F(t)        ±(N(0, t) − slope·t): a condition is broken on [a, b) iff F(b) ≥ F(a)
 

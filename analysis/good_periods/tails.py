@@ -18,22 +18,15 @@ from ..estimation.estimate import Refused
 from ..estimation.measurement import Measurement
 from ..simulation.levels import Levels, Network
 from ..simulation.properties import taken_levels
-from .decay import (
-    Decay,
-    Ideal,
-    decay_measurements,
-    exact_ideal,
-    fit_decay,
-    fit_pair,
-    refutation,
-)
+from .bernoulli_rounds import independent_rounds
+from .decay import Decay, fit_decay, fit_pair
+from .decay_compared import Ideal, decay_measurements, exact_ideal, refutation
 from .growth_tail import (
     gap_measurements,
     gap_shares,
     shortfall_measurements,
     shortfall_shares,
 )
-from .independence import independent_rounds
 from .isolation import Isolation, count_isolated, isolation_measurements
 from .windows import RoundRates, Rounds, window_shares
 
@@ -119,7 +112,7 @@ def tail_measurements(tails: Sequence[Tails]) -> tuple[list[Measurement], list[s
 def decay_lengths(epsilon: float) -> list[float]:
     """Window lengths kp at which (1−ε)kp lies halfway between whole numbers.
 
-    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place hangs on
+    X(W) is whole: between other lengths Pr[bad] falls by steps, whose place depends on
     the rounding of k. At these a window may miss one success more from each length to
     the next, and the slope is that of the decay.
     """

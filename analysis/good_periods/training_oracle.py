@@ -6,7 +6,7 @@ Notation (SLT23 §5.1; a round is one query of the oracle, here one look)
 |---|---|---|
 | acc_pre, acc_after | | accuracies of a run at two successive looks |
 | T_acc | `t_acc` | accuracy that a block's model must reach |
-| D_acc | `d_acc` | difficulty threshold, behind which training is a random search |
+| D_acc | `d_acc` | difficulty threshold, beyond which training is a random search |
 | f_1 | `f_1` | Pr[acc_after ≥ T_acc given acc_pre ≥ D_acc] |
 | p_2, n_h | `p_2`, `honest` | post-hash success probability; honest provers |
 | f_2 = 1 − (1−p_2)^{n_h} | `f_2` | Pr[some honest h_2 ≤ T_2 in a round] |
@@ -17,10 +17,11 @@ Pr[acc_pre ≥ D_acc] ≥ ½ (`past_difficulty`), and a negligible
 Pr[acc_after ≥ T_acc given acc_pre < D_acc] (`early_success`). It names no value of
 D_acc: "training accuracy usually grows faster before achieving a certain value". So
 D_acc is the caller's, anywhere up to T_acc. f_1 is tiny for a low one and near 1 for
-D_acc = T_acc, while the share behind it falls: the bound must be read over all of them.
+D_acc = T_acc, while the share beyond it falls: the bound must be read over all of them.
 
 A query's pair of looks is weighted by the chance that a prover still works on that
-model then. On a chain where all restart at each new tip this is Pr[interval > look];
+model then. On a chain where all restart at each new tip, Δ after the public chain's
+block, the chance at look t is Pr[min(X_1 ... X_n_h) ≥ t − Δ] (`oracle_figures`);
 without weights all looks of the horizon count alike, as if runs were never cut short.
 
 Source
@@ -36,13 +37,27 @@ from jaxtyping import Float
 
 from ...models.learning.curves import CurveSet
 from ..block_time.empirical import accuracy_error
+from ..block_time.law import BlockTimeLaw, fastest_of, survival
+from ..bounds.arguments import require
 from ..estimation.estimate import COVERAGE, Estimate, Refused
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    EARLY_SUCCESS,
+    F_1,
+    F_2,
+    P_LOWER,
+    P_UPPER,
+    PAST_DIFFICULTY,
+)
 from ..estimation.training_error import law_figure
 
 _RESAMPLES = 500
 _MINIMUM_RUNS = 10
 _METHOD = "pairs of looks, bootstrap over training runs"
+# How far below T_acc an assessment looks for D_acc.
+BELOW = (0.1, 0.05, 0.02, 0.0)
+_ONCE = (F_2,)
+_EACH = (F_1, P_LOWER, PAST_DIFFICULTY, EARLY_SUCCESS)
 
 
 class OracleBounds(NamedTuple):
@@ -104,15 +119,15 @@ def paper_bounds(
 
     Reference: [SLT23] §5.1; Lemma 1.
     """
-    _require("t_acc", t_acc, 0 < t_acc <= 1, "(0, 1]")
-    _require("d_acc", d_acc, 0 < d_acc <= t_acc, f"(0, t_acc = {t_acc}]")
-    _require("p_2", p_2, 0 < p_2 <= 1, "(0, 1]")
-    _require("honest", honest, honest >= 1, "{1, 2, ...}")
+    require("t_acc", t_acc, 0 < t_acc <= 1, "(0, 1]")
+    require("d_acc", d_acc, 0 < d_acc <= t_acc, f"(0, t_acc = {t_acc}]")
+    require("p_2", p_2, 0 < p_2 <= 1, "(0, 1]")
+    require("honest", honest, honest >= 1, "{1, 2, ...}")
     accuracy = curves.accuracy
     runs, looks = accuracy.shape
     reach = np.ones(looks) if reach is None else np.asarray(reach, np.float64)
     sound = reach.shape == (looks,) and bool(((reach >= 0) & (reach <= 1)).all())
-    _require("reach", reach, sound, f"[0, 1], one for each of {looks} looks")
+    require("reach", reach, sound, f"[0, 1], one for each of {looks} looks")
     if runs < _MINIMUM_RUNS:
         raise Refused(
             f"f_1: at least {_MINIMUM_RUNS} runs are needed, got {runs} (training.runs)"
@@ -177,14 +192,14 @@ def paper_bounds(
 
 
 def oracle_measurements(bounds: OracleBounds) -> list[Measurement]:
-    """``f_1``, ``f_2``, ``p_lower``, ``p_upper`` and the two assumptions behind."""
+    """``f_1``, ``f_2``, ``p_lower``, ``p_upper``, and the paper's two assumptions."""
     named = [
-        ("f_1", bounds.f_1),
-        ("f_2", bounds.f_2),
-        ("p_lower", bounds.lower),
-        ("p_upper", bounds.f_2),
-        ("past_difficulty", bounds.past_difficulty),
-        ("early_success", bounds.early_success),
+        (F_1, bounds.f_1),
+        (F_2, bounds.f_2),
+        (P_LOWER, bounds.lower),
+        (P_UPPER, bounds.f_2),
+        (PAST_DIFFICULTY, bounds.past_difficulty),
+        (EARLY_SUCCESS, bounds.early_success),
     ]
     return [
         Measurement(name, None, "", estimate, "probability")
@@ -215,6 +230,63 @@ def _at_most(small: Estimate, large: Estimate) -> bool | None:
     return False if small.low > large.high else None
 
 
-def _require(name: str, value: object, holds: bool, allowed: str) -> None:
-    if not holds:
-        raise ValueError(f"{name} must lie in {allowed}, got {value}")
+def oracle_figures(
+    seed: int,
+    curves: CurveSet,
+    law: BlockTimeLaw,
+    *,
+    t_acc: float,
+    p_2: float,
+    honest: int,
+    delay_steps: float | int,
+    p: Estimate,
+) -> tuple[list[Measurement], list[str]]:
+    """``p``, ``f_2``, and at each D_acc what ½ f_1 f_2 ≤ p rests on.
+
+    Args:
+        seed: Fixes the resamples of the runs.
+        curves: Learning curves.
+        law: Block-time law of one prover.
+        t_acc: T_acc.
+        p_2: Post-hash success probability.
+        honest: n_h.
+        delay_steps: Δ.
+        p: E[X_r] with a round of ``check_every`` steps.
+
+    Returns:
+        ``p`` and ``f_2``; ``f_1``, ``p_lower`` (½ f_1 f_2), ``past_difficulty`` and,
+        where looks lie below, ``early_success`` at each D_acc; and what was refused.
+    """
+    # A block at the moment of a look does not keep anybody from it.
+    before = np.maximum((curves.steps - delay_steps) * (1 - 1e-9), 0.0)
+    reach = survival(fastest_of(law, honest), before)
+    measured = [Measurement("p", None, "", p, "probability")]
+    refusals = []
+    for below in BELOW:
+        d_acc = round(t_acc - below, 12)
+        if d_acc <= 0:
+            continue
+        try:
+            bounds = paper_bounds(
+                seed,
+                curves,
+                t_acc=t_acc,
+                d_acc=d_acc,
+                p_2=p_2,
+                honest=honest,
+                p=p,
+                reach=reach,
+            )
+        except Refused as refusal:
+            refusals.append(str(refusal))
+            continue
+        found = oracle_measurements(bounds)
+        if len(measured) == 1:
+            measured += [m for m in found if m.quantity in _ONCE]
+        # Where no resample has such a pair, nothing is known of it.
+        measured += [
+            m._replace(at=d_acc, at_unit="d_acc")
+            for m in found
+            if m.quantity in _EACH and np.isfinite(m.estimate.high)
+        ]
+    return measured, refusals

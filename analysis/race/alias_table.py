@@ -76,7 +76,7 @@ def rounded(
     """Masses at first, first + 1, ... as weights, the first of them that of ⌊lowest⌋.
 
     Places between two integers are shared by them, and their mean kept. The
-    distribution function is right to 2^-33. What lies behind the last cell goes there,
+    distribution function is right to 2^-33. What lies beyond the last cell goes there,
     what lies below the first or nowhere (a defective law) to that.
     """
     first = float(round(first)) if abs(first - round(first)) < 1e-6 else first

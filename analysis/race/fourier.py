@@ -1,6 +1,6 @@
 """The private race on a grid: persistence by Fourier transforms, without sampling.
 
-Notation (the race, V, S_k, M, W, K, θ_0 and θ* are those of ``race.py``)
+Notation (the race, V, S_k, M, W, K, θ_0 and θ* are those of ``walk.py``)
     η           grid step, time
     p̃_X         law of X = H − A on the grid under the tilt θ_0, transform φ̃
     d_s         Σ_n (1/n) e^{nK(θ_0)} p̃_{S_n}(s) = −[ηs] ln(1 − e^{K(θ_0)} φ̃)
@@ -93,7 +93,7 @@ def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
     """Pr[violation at depth k] for each depth, with a bound on the numerical error.
 
     Args:
-        race: The race (``race.py`` says which event).
+        race: The race (``walk.py`` says which event).
         depths: Depths k ≥ 1, blocks.
 
     Returns:
@@ -101,7 +101,7 @@ def persistence(race: Race, depths: Sequence[int]) -> list[Estimate]:
         number of grid points.
 
     Raises:
-        Refused: As ``race.tilts``; if the race needs more than 2^22 points; or if the
+        Refused: As ``walk.tilts``; if the race needs more than 2^22 points; or if the
             steps disagree by more than 1 %.
         ValueError: If a depth is below 1 or a field of the race is out of range.
     """

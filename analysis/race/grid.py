@@ -1,6 +1,6 @@
 """The grid on which a private race is solved, and its laws put there.
 
-Notation (the race is that of ``race.py``)
+Notation (the race is that of ``walk.py``)
     η           grid step, time
     n           points of the circle on which the transforms work
     δ           fixed part of X = H − A: dead times and delay
@@ -126,7 +126,7 @@ def on_grid(
         theta: The tilt.
         grid: The grid.
         longer_by: If given, X − offset + this is an interval to be drawn by length.
-        until: As for ``tilted_law.tilted``.
+        until: As for ``block_time.tilt.tilted``.
     """
     place, log_mass = _masses(law, theta, grid, until)
     mass = np.exp(log_mass - log_mass.max())
@@ -176,7 +176,7 @@ def _masses(law: BlockTimeLaw, theta: float, grid: Grid, until: float):
 
 
 def _tail(law: BlockTimeLaw, theta: float, until: float) -> float:
-    """Time behind the table that matters under the tilt, of a tail that matters."""
+    """Time beyond the table that matters under the tilt, of a tail that matters."""
     rate, length = float(law.tail_hazard), tail_length(law, until)
     # An exponential that rises to where it is cut may matter over all its length.
     return length if rate <= theta else min(length, _NEGLIGIBLE / (rate - theta))

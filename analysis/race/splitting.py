@@ -1,6 +1,6 @@
 """Persistence of the exact network, forks and all, by multilevel splitting.
 
-Notation (``simulation.py`` and ``security.py``; the race is that of ``security.py``)
+Notation (``simulation/levels.py``; the race is that of ``simulation/properties.py``)
     D_j = α_j − τ_j     how far the private chain is behind, ``behind``
     Φ_j                 θ_0 (−D_j) for j ≤ k, then θ_0 (−D_k) + θ* (D_k − D_j)
     N                   particles, copies of (network, adversary)
@@ -11,16 +11,16 @@ The simulated network has no moment generating function to tilt by: the finder o
 block starts before the others and forks make its intervals dependent. So nothing is
 tilted. N copies of it run level by level under their own law, and after every level N
 of them are drawn again in proportion to G_j: those whose adversary gained are copied,
-those that fell behind die out. A particle that has caught up (``security.py``'s event,
-at j ≥ k) stops and keeps its place; the run ends when all have.
+those that fell behind die out. A particle that has caught up (the event of
+``properties.py``, at j ≥ k) stops and keeps its place; the run ends when all have.
 
 For any θ_0 and θ*, Ẑ is unbiased (Del Moral, Feynman–Kac Formulae (2004) Theorem
 7.4.2; resampling is systematic). They only decide how much it varies; by default they
-are those of the i.i.d. race of ``race.py``. The interval is Student's t over
+are those of the i.i.d. race of ``walk.py``. The interval is Student's t over
 independent repetitions.
 
 The adversary starts with no lead. This is the network that ``persistence_measurements``
-simulates, so the two agree at any depth that plain Monte Carlo reaches, and ``race.py``
+simulates, so the two agree at any depth that plain Monte Carlo reaches, and ``walk.py``
 bounds it from above.
 """
 
@@ -100,7 +100,7 @@ def persistence(
         particles × repetitions.
 
     Raises:
-        Refused: Without slopes, as ``race.tilts``; if the repetitions disagree so much
+        Refused: Without slopes, as ``walk.tilts``; if the repetitions disagree so much
             that fewer than half of them are effective; if some race has not ended; or
             if more than 2048 provers find a block at one level.
         ValueError: If an argument is out of range.
@@ -227,7 +227,7 @@ def _advance(key, run: _Run, network: Network, depth, strict, theta) -> _Run:
     )
     alone = jax.random.exponential(private_key, (count,)) / network.adversarial
     behind = particles.behind + (time_of_hazard(network.private_law, alone) - interval)
-    # security.py: ties D_j ≤ H_{j+1} + Δ, strict D_{j+1} ≤ Δ, with j + 1 this level.
+    # properties.py: ties D_j ≤ H_{j+1} + Δ, strict D_{j+1} ≤ Δ, with j + 1 this level.
     gap = jnp.where(strict, behind, particles.behind - interval)
     slack = jnp.where(network.law.lattice, 1e-3 * network.law.spacing, 0.0)
     crossed = (gap <= network.delay + slack) & (run.level > depth)
@@ -253,7 +253,7 @@ def _network_level(network: Network, early: Early, draws):
 
 
 def _draws(key, count: int, slots: int) -> Float[Array, "particles 2 slots"]:
-    # As in simulation.py: a slot's draws are its own, widening changes no other.
+    # As in simulation/levels.py: a slot's draws are its own, widening changes no other.
     return jax.vmap(
         lambda slot: jax.random.exponential(jax.random.fold_in(key, slot), (count, 2)),
         out_axes=-1,
@@ -270,7 +270,7 @@ def _chosen(u: Float[Array, ""], ends: Float[Array, " n"]) -> Int[Array, " n"]:
     """Whose weights hold the places (i + u)/N of all, by the weights' running sums."""
     count = ends.shape[0]
     places = (jnp.arange(count) + u) / count * ends[-1]
-    # The last place may be rounded to the end, behind which there is nobody: whoever
+    # The last place may be rounded to the end, beyond which there is nobody: whoever
     # stands last would be copied, of whatever weight.
     places = jnp.minimum(places, jnp.nextafter(ends[-1], jnp.float32(0)))
     return jnp.searchsorted(ends, places, side="right")

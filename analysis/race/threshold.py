@@ -40,8 +40,8 @@ from typing import NamedTuple
 from scipy import optimize
 
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
+from ..bounds.arguments import Count, Real, require
 from ..bounds.delays import security_threshold
-from ..bounds.races import Count, Real
 from ..estimation.estimate import Refused
 
 
@@ -79,9 +79,9 @@ def dead_time_drift(
     Raises:
         ValueError: an argument outside its range.
 
-    Reference: [GKR20]; [D+20], with the dead time of security.md §7.
+    Reference: [GKR20]; [D+20], here with a dead time.
     """
-    _require("beta", beta, 0 < beta < 1, "(0, 1)")
+    require("beta", beta, 0 < beta < 1, "(0, 1)")
     margin = _margin(rate, delay, dead_time, dead_ratio)
     return float((1 / beta - 1 / (1 - beta)) / rate - margin)
 
@@ -109,7 +109,7 @@ def dead_time_threshold(
     Raises:
         ValueError: an argument outside its range.
 
-    Reference: [GKR20]; [D+20], with the dead time of security.md §7.
+    Reference: [GKR20]; [D+20], here with a dead time.
     """
     y = rate * _margin(rate, delay, dead_time, dead_ratio)
     # 1/β − 1/(1−β) is odd about β = ½.
@@ -146,9 +146,9 @@ def race_drift(
         ValueError: an argument outside its range.
         Refused: if the honest provers' mean interval is infinite.
     """
-    _require("provers", provers, 0 < provers < math.inf, "(0, ∞)")
-    _require("adversarial", adversarial, 0 <= adversarial < provers, f"[0, {provers})")
-    _require("delay_steps", delay_steps, 0 <= delay_steps < math.inf, "[0, ∞)")
+    require("provers", provers, 0 < provers < math.inf, "(0, ∞)")
+    require("adversarial", adversarial, 0 <= adversarial < provers, f"[0, {provers})")
+    require("delay_steps", delay_steps, 0 <= delay_steps < math.inf, "[0, ∞)")
     honest = mean(fastest_of(law, provers - adversarial))
     if not math.isfinite(honest):
         raise Refused(
@@ -190,7 +190,7 @@ def race_threshold(
         Refused: if a mean is infinite, or the drift has no root (the adversary's law
             is such that it never, or always, wins).
     """
-    _require("provers", provers, bool(provers >= 2), "{2, 3, ...}")
+    require("provers", provers, bool(provers >= 2), "{2, 3, ...}")
     count = int(provers)
 
     def drift(beta: float) -> float:
@@ -219,14 +219,8 @@ def race_threshold(
 
 def _margin(rate: Real, delay: Real, dead_time: Real, dead_ratio: Real) -> float:
     """Δ + (1−ρ)D, what the memoryless parts must make up for."""
-    _require("rate", rate, 0 < rate < math.inf, "(0, ∞)")
-    _require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
-    _require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
-    _require("dead_ratio", dead_ratio, 0 <= dead_ratio < math.inf, "[0, ∞)")
+    require("rate", rate, 0 < rate < math.inf, "(0, ∞)")
+    require("delay", delay, 0 <= delay < math.inf, "[0, ∞)")
+    require("dead_time", dead_time, 0 <= dead_time < math.inf, "[0, ∞)")
+    require("dead_ratio", dead_ratio, 0 <= dead_ratio < math.inf, "[0, ∞)")
     return float(delay + (1 - dead_ratio) * dead_time)
-
-
-def _require(name: str, value: object, holds: bool, allowed: str) -> None:
-    # Conditions are written so that NaN, which fails every comparison, fails them.
-    if not holds:
-        raise ValueError(f"{name} must lie in {allowed}, got {value}")

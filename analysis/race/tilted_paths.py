@@ -1,6 +1,6 @@
 """Paths of a private race under its two tilts: the compiled half of ``tilting.py``.
 
-Notation (the race is that of ``race.py``, f and the two stages those of ``tilting.py``)
+Notation (the race is that of ``walk.py``, f and the two stages those of ``tilting.py``)
     s           where a path is when the catch-up begins, −``behind``
     Z_1, Z_2 …  record heights of a walk under θ*, ``records``
     N(x)        number of records until one is at x or higher

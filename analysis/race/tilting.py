@@ -1,16 +1,16 @@
 """The private race by importance sampling: two tilts, at any depth, in float32.
 
-Notation (the race, V, S_k, M, W, K, θ_0 and θ* are those of ``race.py``)
+Notation (the race, V, S_k, M, W, K, θ_0 and θ* are those of ``walk.py``)
     T(x)        first time that the walk under θ* is at x or higher
     Z, N        its place and its number of record heights at T(x)
     C           E*[e^{−θ* Z}] at T(x): Pr[M ≥ x] without the pre-mining lead
     f(s)        weight of a path that is at s after k levels, in [0, 1]
 
-Siegmund's change of measure in two stages (engines.md):
+Siegmund's change of measure in two stages:
     Pr = E[e^{θ_0 V}] e^{kK(θ_0)} E_0[f(V + S_k)],
     f(s) = e^{−θ_0 s} for s ≥ 0,   e^{−θ_0 s} E*[e^{−θ* Z(−s)}] for s < 0.
 The first k levels are drawn under θ_0, where the race is even, the catch-up under θ*,
-where it is won; where K(θ*) < 0 (``race.py``), e^{−θ* Z} is e^{−θ* Z + T K(θ*)} all
+where it is won; where K(θ*) < 0 (``walk.py``), e^{−θ* Z} is e^{−θ* Z + T K(θ*)} all
 through. θ* for all levels would be the wrong measure: it keeps the race from
 being close at level k. f ≤ 1: the weights have no tail that a sample could miss.
 
@@ -86,12 +86,12 @@ def persistence(
 
     Args:
         key: Fixes every draw. Estimates of different depths share paths.
-        race: The race (``race.py`` says which event).
+        race: The race (``walk.py`` says which event).
         depths: Depths k ≥ 1, blocks.
         paths: Paths up to 2^28 − 4096, rounded up to whole calls of 4096.
 
     Raises:
-        Refused: As ``race.tilts``; if the race is so near its threshold that the
+        Refused: As ``walk.tilts``; if the race is so near its threshold that the
             catch-up has more than 512 records; or if fewer than 200 effective paths
             remain.
         ValueError: If a depth is below 1, there are no paths or too many, or a field of

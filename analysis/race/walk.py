@@ -1,6 +1,6 @@
 """The private race as a random walk: its event, its cumulant and its two tilts.
 
-Notation (security.md §6–7, engines.md "Private race"; that of ``security.py``)
+Notation (docs/science/race.md; that of ``simulation/properties.py``)
     H_j, τ_j    interval and time of the public chain's j-th level
     A_j, α_j    interval and time of the adversary's j-th private block
     Δ           message delay, also the grace of the last level
@@ -20,7 +20,7 @@ finder of a block, who need not wait, is made to, and its forks add nothing. Dra
 draw, the simulated network is never slower, so its risk is at most this one (equal at
 Δ = 0, and as finders become a vanishing share of n_h). The adversary mines alone from
 the tip at time 0, with the fastest of n_a fresh provers a block, sees everything at
-once and never gives up. Depth k is violated, as in ``security.py``, if
+once and never gives up. Depth k is violated, as in ``simulation/properties.py``, if
     ties win:    ∃ j ≥ k: α_j     ≤ τ_{j+1} + Δ     (equal length suffices)
     strict:      ∃ j ≥ k: α_{j+1} ≤ τ_{j+1} + Δ     (a longer chain is needed)
 With V = Δ + H_0 (ties) or Δ + H_0 − A_0 (strict) both are ∃ j ≥ k: V + S_j ≥ 0, that is
@@ -31,7 +31,7 @@ keep what it has: α_{j+1} = min(α_j, τ_j) + A, forking anew when behind. Its 
 last public block before the moment is W = (τ_j − α_j)⁺, stationary, and W = M in law
 (Lindley). The race begins at that block, whose interval contains the moment and is
 therefore drawn by length: V gains W, and H_0 has the law x dF_H(x)/E[H]. For
-exponential laws without delay this is Pr[L + A + M ≥ k] of ``bounds.premined_race``.
+exponential laws without delay this is Pr[L + A + M ≥ k] of ``races.premined_race``.
 
 Only K < 0 is needed. For any θ with K(θ) ≤ 0, e^{θS_j} is a supermartingale, so that
 Pr[M ≥ x] ≤ e^{−θx}, and a catch-up that is drawn under θ at its T-th level weighs
@@ -82,7 +82,7 @@ class Race(NamedTuple):
         delay: Δ, steps: added to every public interval and to the last deadline.
         ties_win: Whether a private chain of equal length reverts.
         premined: Whether the adversary starts with its stationary lead.
-        known_until: Length of public intervals behind which the law is extrapolated.
+        known_until: Length of public intervals beyond which the law is extrapolated.
         until: Public intervals longer than this, dead time and delay apart, are left
             out; set by ``bounded``.
     """
@@ -161,7 +161,7 @@ def race(
     """The race of a network of equal provers.
 
     Args:
-        network: Law of one prover, n_h, n_a ≥ 1, Δ (``simulation.network``).
+        network: Law of one prover, n_h, n_a ≥ 1, Δ (``simulation.levels.network``).
         ties_win: Whether a private chain of equal length reverts.
         premined: Whether the adversary starts with its stationary lead.
         known_until: As ``empirical.EmpiricalLaw.known_until``.
@@ -249,8 +249,8 @@ def tilts(race: Race) -> Tilt:
     Raises:
         Refused: If the adversary outgrows the public chain; if it can never gain (its
             shortest interval is longer than the longest public one); or if more than
-            half of the public chain's time under θ_0 lies in intervals behind
-            ``known_until`` or, for a hazard that falls, behind the table.
+            half of the public chain's time under θ_0 lies in intervals beyond
+            ``known_until`` or, for a hazard that falls, beyond the table.
         ValueError: If a field of the race is out of range, or it is not ``bounded``.
     """
     if outgrows(race):
@@ -319,7 +319,7 @@ def _ahead(race: Race) -> tuple[float, bool]:
     raise Refused(
         "persistence: the adversary never gains, its shortest interval is longer than "
         "the longest public one: what it is ahead at the start is all it ever has. "
-        "Simulated levels (security.py) show how deep that reaches"
+        "Simulated levels show how deep that reaches"
     )
 
 
@@ -327,7 +327,7 @@ def _require_seen(race: Race, theta: float) -> None:
     law = race.honest
     last = len(law.cumulative_hazard) - 1
     table = float(law.spacing) * last
-    # A law whose hazard does not fall is as well known behind its table as in it.
+    # A law whose hazard does not fall is as well known beyond its table as in it.
     falls = float(law.tail_hazard) * table < 0.5 * float(law.cumulative_hazard[-1])
     known = min(race.known_until - float(law.offset), table if falls else math.inf)
     if law.tail_hazard == 0 and race.known_until == math.inf:

@@ -1,14 +1,14 @@
 """The private race walked as it is: no tilt, whole steps, one random word a level.
 
-Notation (the race, V, X, S_j, k, K, θ_0 are those of ``race.py``)
+Notation (the race, V, X, S_j, k, K, θ_0 are those of ``walk.py``)
     η           lattice step, time
     L, N        levels of a walk, walks                     ``levels``, ``walks``
     T           last level 1 ≤ j ≤ L with V + S_j ≥ 0; 0: none
     K̂, V̂        ln E[e^{θ_0 X}], ln E[e^{θ_0 V}] of the laws that are walked
 
 Depth k is violated iff T ≥ k: one number a walk answers every depth. A level draws X,
-a whole number of steps η, from a table by one word (``step_table.py``); sums are
-integers, and nothing is rounded on the way. The word hangs on the key, the walk's
+a whole number of steps η, from a table by one word (``alias_table.py``); sums are
+integers, and nothing is rounded on the way. The word depends on the key, the walk's
 number and the level alone: neither the order of the work nor its division into batches
 changes a draw.
 
@@ -18,7 +18,7 @@ What stands between the share of such walks and the race's risk:
                 what is walked. L is so large that all N walks miss .01 violations in
                 the mean, at most; the bound is added to the interval's upper end.
     lattice     Continuous laws are shared by two points of the lattice each, the mean
-                kept as in ``race_grid.py``, and V lies in the middle between points of
+                kept as in ``grid.py``, and V lies in the middle between points of
                 S, where no tie can be: O(η²). Lattice laws that share a grid stay what
                 they are. Weights are rounded to 2^-32, and A's law ends where e^-22.9
                 of it is left or the walk is as good as lost. All of this moves K̂ and
@@ -26,7 +26,7 @@ What stands between the share of such walks and the race's risk:
                     2 (|V̂ − V| + (k + 1/(1 − e^K̂)) |K̂ − K|),
                 is the relative error added at both ends, 1e-4 to 1e-3 as a rule.
 
-Rare events are for ``tilting.py`` and ``lattice_race.py``; this walk refuses them. It
+Rare events are for ``tilting.py`` and ``fourier.py``; this walk refuses them. It
 shares no idea with the two, and is their check at millions of walks a second.
 """
 
@@ -69,7 +69,7 @@ MAXIMUM_LEVELS = 4096
 # Half a second to a second on two cores.
 WALKS = 2**22
 _STEPS, _START = 0, 1
-# Violations behind the horizon, in the mean over all walks.
+# Violations beyond the horizon, in the mean over all walks.
 _MISSED = 0.01
 _FEWEST = 10
 _TOLERANCE = 0.02
@@ -104,7 +104,7 @@ def persistence(
 
     Args:
         key: Fixes every draw. Estimates of different depths share walks.
-        race: The race (``race.py`` says which event), not pre-mined.
+        race: The race (``walk.py`` says which event), not pre-mined.
         depths: Depths k ≥ 1, blocks.
         walks: N up to 2^28, rounded up to a multiple of 32,768.
 
@@ -128,7 +128,7 @@ def walk_of(race: Race) -> Walk:
     """The whole steps of a race that the adversary loses in the long run.
 
     Raises:
-        Refused: As ``race.tilts``; if two lattice laws share no grid of which 4096
+        Refused: As ``walk.tilts``; if two lattice laws share no grid of which 4096
             cells hold a step; or if a law is too long for the grid that it takes.
         ValueError: If the race is pre-mined or a field of it is out of range.
     """

@@ -1,6 +1,6 @@
-"""The network of ``simulation.py``, level by level and replicas side by side.
+"""The network of ``levels.py``, level by level and replicas side by side.
 
-Notation (``simulation.py``)
+Notation (``levels.py``)
     K           slots: finders a level that can be followed          ``slots``
     s_i         start of an early finder relative to the group; ∞: nobody
     m           provers in the group
@@ -14,7 +14,7 @@ neither the replicas beside it nor more slots change it. So replicas that had mo
 finders than slots are simulated again, wider, with the very draws they had; none is
 replaced by a luckier one.
 
-``simulation.next_level`` says the same for one replica, with a searched law: the tests
+``levels.next_level`` says the same for one replica, with a searched law: the tests
 lay one against the other, draw by draw.
 """
 
@@ -42,7 +42,7 @@ _GIVEN_UP = 0.25
 
 
 class Record(NamedTuple):
-    """What replicas did: ``simulation.Levels``."""
+    """What replicas did: ``levels.Levels``."""
 
     interval: Float[Array, "replicas levels"]
     blocks: Int[Array, "replicas levels"]
@@ -70,7 +70,7 @@ class Rules(NamedTuple):
 
 
 class _State(NamedTuple):
-    """Replicas behind a level.
+    """Replicas after a level.
 
     Attributes:
         lag: Times of its blocks after the first; inf in empty slots.
@@ -102,7 +102,7 @@ class _Group(NamedTuple):
 def rules(
     law: BlockTimeLaw, private: BlockTimeLaw, honest, adversarial, delay
 ) -> Rules:
-    """The kernel's network; laws as of ``block_time.on_device``."""
+    """The kernel's network; laws as of ``block_time.law.on_device``."""
     of_law = inverse_hazard.of_law
     return Rules(of_law(law), of_law(private), honest, adversarial, delay)
 
@@ -111,7 +111,7 @@ def compiler_options() -> dict[str, int] | None:
     """Of ``jax.jit`` for a program with the kernel in it.
 
     Vectors of 512 bits where a CPU has them: by itself XLA stops at 256, which takes a
-    fifth longer. No result hangs on it.
+    fifth longer. No result depends on it.
     """
     on_cpu = jax.default_backend() == "cpu"
     return {"xla_cpu_prefer_vector_width": 512} if on_cpu else None

@@ -1,6 +1,6 @@
 """An honest network of provers with bounded delay, level by level.
 
-Notation (security.md §3):
+Notation:
     n_h         honest provers                        ``honest``
     Δ           every honest message takes this long  ``delay``
     f_i         time at which prover i finds a block

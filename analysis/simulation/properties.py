@@ -1,6 +1,6 @@
 """Growth, quality, persistence and liveness of a longest chain under a private one.
 
-Notation (security.md §3–4, §7):
+Notation:
     τ_j, H_j    time and interval of the public chain's j-th level
     α_j, A_j    time and interval of the adversary's j-th private block
     D_j = α_j − τ_j          how far the private chain is behind (< 0: ahead)
@@ -38,6 +38,16 @@ from ..estimation.estimate import (
     estimate_ratio,
 )
 from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    BLOCK_INTERVAL_CV,
+    BLOCK_INTERVAL_MEAN,
+    CHAIN_GROWTH,
+    CHAIN_QUALITY,
+    LIVENESS_QUANTILE,
+    PERSISTENCE_VIOLATION,
+    STALE_RATE,
+    STRICT,
+)
 from .levels import Levels, batch_of
 
 LIVENESS_LEVELS = (0.5, 0.9, 0.99)
@@ -106,27 +116,27 @@ def chain_measurements(paths: Paths, *, levels: int) -> list[Measurement]:
     mean_interval = host.duration / levels
     return [
         _single(
-            "block_interval_mean",
+            BLOCK_INTERVAL_MEAN,
             estimate_mean(mean_interval, "block interval"),
             "steps",
         ),
         _single(
-            "block_interval_cv", interval_cv(mean_interval, host.square / levels), ""
+            BLOCK_INTERVAL_CV, interval_cv(mean_interval, host.square / levels), ""
         ),
         _single(
-            "chain_growth",
+            CHAIN_GROWTH,
             estimate_ratio(count, host.duration, "chain growth"),
             "blocks per step",
         ),
         _single(
-            "stale_rate",
+            STALE_RATE,
             estimate_ratio(host.blocks - count, host.blocks, "stale rate").clipped(
                 0, 1
             ),
             "share",
         ),
         _single(
-            "chain_quality",
+            CHAIN_QUALITY,
             estimate_ratio(later - host.taken, later, "chain quality").clipped(0, 1),
             "share",
         ),
@@ -155,8 +165,8 @@ def persistence_measurements(
     host = _host(paths)
     measured = []
     for name, last in (
-        ("persistence_violation", host.last_tie),
-        ("persistence_violation_strict", host.last_strict),
+        (PERSISTENCE_VIOLATION, host.last_tie),
+        (PERSISTENCE_VIOLATION + STRICT, host.last_strict),
     ):
         late = float(np.mean(last >= 0.75 * levels))
         crossed = (last[:, None] >= np.asarray(depths)).sum(axis=0)
@@ -194,7 +204,7 @@ def liveness_measurements(
                 raise
             continue
         measured.append(
-            Measurement("liveness_quantile", level, "probability", estimate, "steps")
+            Measurement(LIVENESS_QUANTILE, level, "probability", estimate, "steps")
         )
     return measured
 

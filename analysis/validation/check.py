@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Key
 from scipy import stats
 
-from ..bounds.races import Real
+from ..bounds.arguments import Real
 from ..estimation.estimate import COVERAGE, Estimate
 
 ALLOWED = 3.5

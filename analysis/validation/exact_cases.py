@@ -27,12 +27,13 @@ from ..race.threshold import race_threshold
 from ..race.walk import TARGETS, Race
 from . import published
 from .check import Case, Check, below, exact, sampled, shown, worst
+from .impossible_row import slt23_table2
 
 # The grid's own bound on its error, at most 1 %, is near 1e-6 in all these races.
 GRID = 1e-5
 # Tables of eleven digits.
 _TABLE = 1e-10
-_SPEC = "security.md §7"
+_SUM = "exact sum of rationals"
 
 
 def memoryless(q: Real, dead_time: Real = 0.0, **options) -> Race:
@@ -92,8 +93,8 @@ def _private_race(_key: Key[Array, ""]) -> list[Check]:
         (risk,) = fourier.persistence(memoryless(q, ties_win=False), [z])
         found = races.private_race(q, z, ties_win=False)
         checks += [
-            _closed(claim, found, value, _SPEC, within=digit),
-            _grid(claim, risk.value, value, _SPEC, within=digit, relative=GRID),
+            _closed(claim, found, value, _SUM, within=digit),
+            _grid(claim, risk.value, value, _SUM, within=digit, relative=GRID),
         ]
     return checks
 
@@ -252,7 +253,9 @@ def _typicality(_key: Key[Array, ""]) -> list[Check]:
         found = rounds.typicality(2000, 0.05, epsilon)
         claim = f"Pr[window not typical], kp=100, p=.05, ε={epsilon:g}"
         within = 1.02 * _half_digit(value, 4)
-        checks.append(_closed(claim, found, value, _SPEC, within=within))
+        checks.append(
+            _closed(claim, found, value, "tails of Bin(2000, .05)", within=within)
+        )
         # A second way: with Y = X and no adversary the window's tails are these.
         tails = backbone.binomial_tails(2000, 0.05, 0.05, 0.0, epsilon)
         both = tails.x_low + tails.x_high
@@ -306,7 +309,8 @@ def _dead_time_race(_key: Key[Array, ""]) -> list[Check]:
         (ties,) = fourier.persistence(memoryless(0.3, dead_time), [6])
         claim = f"ties win, q=.3, z=6, S_0={dead_time}"
         error = published.DEAD_TIME_TIES_ERROR
-        checks.append(sampled(claim, "grid", ties.value, error, 0, value, _SPEC))
+        source = "Monte Carlo of the event, docs/science/race.md"
+        checks.append(sampled(claim, "grid", ties.value, error, 0, value, source))
         race = memoryless(0.3, dead_time, ties_win=False)
         (risk,) = fourier.persistence(race, [6])
         claim = f"strict lead, whatever S_0: S_0={dead_time}"
@@ -319,60 +323,8 @@ def _domination(_key: Key[Array, ""]) -> list[Check]:
     for idle, value in published.DOMINATION.items():
         found = intervals.domination(1.0, idle, 1.25, 1.0)
         claim = f"speeds 1.25 : 1, πS_0={idle}"
-        checks.append(_closed(claim, found, value, _SPEC, within=5.1e-5))
+        checks.append(_closed(claim, found, value, "quadrature", within=5.1e-5))
     return checks
-
-
-def _slt23_table2(_key: Key[Array, ""]) -> list[Check]:
-    r"""Its last row against an i.i.d. ½ lottery after the training.
-
-    A run that wins its first ticket ends as plain training does (the pre-hash of 2^12
-    takes 7 ms), so Pr[X < 115] ≥ ½ Pr[T < 115] whatever follows a lost ticket, and by
-    Cantelli Pr[T ≥ 115] ≤ v/(v + (115 − m)²). Losing it must cost 2(140.60 − m) on
-    average, half of the time: Var[X] ≥ (140.60 − m)². Tickets every c = 140.60 − m
-    seconds are an example, with the larger variance 2c².
-    """
-    m, v = published.SLT23_DL
-    mean, variance = published.SLT23_LOTTERY
-    least, runs = published.SLT23_LOTTERY_MINIMUM, published.SLT23_RUNS
-    law = geometric(0.5, trial=mean - m, dead_time=2 * m - mean)
-    lost = float(laws.survival(law, least)) ** runs
-    late = v / (v + (least - m) ** 2)
-    impossible = "so the row is no i.i.d. ½ lottery"
-    return [
-        exact(
-            "Pr[20 of 20 runs above 115 s], training fixed",
-            "block-time law",
-            lost,
-            0.5**runs,
-            "every first ticket lost: 2^-20",
-            relative=1e-9,
-        ),
-        below(
-            "the same for any law of the training",
-            "closed form",
-            (1 - (1 - late) / 2) ** runs,
-            1e-5,
-            "Cantelli; one in 10^5",
-            impossible,
-        ),
-        exact(
-            "CV of the ½ lottery that fits the row",
-            "block-time law",
-            laws.cv(law),
-            math.sqrt(2) * (mean - m) / mean,
-            "√2(1 − m/140.60)",
-            relative=1e-9,
-        ),
-        below(
-            "published CV, at most half of the least possible",
-            "closed form",
-            math.sqrt(variance) / mean,
-            (1 - m / mean) / 2,
-            "½(1 − m/140.60)",
-            impossible,
-        ),
-    ]
 
 
 def _half_digit(value: float, digits: int) -> float:
@@ -398,5 +350,5 @@ CASES = (
     Case("dead_time_law", "Mean and CV of the dead-time law", _dead_time_law),
     Case("dead_time_race", "What dead time does to the race", _dead_time_race),
     Case("domination", "The faster prover's share of blocks", _domination),
-    Case("slt23_table2", "SLT23's impossible row", _slt23_table2),
+    Case("slt23_table2", "SLT23's impossible row", slt23_table2),
 )

@@ -1,6 +1,6 @@
-"""Published and exactly computed values that the engines must meet (security.md §7).
+"""Published and exactly computed values that the engines must meet.
 
-Notation (that of ``bounds.py``)
+Notation (that of ``bounds/races.py``)
     q           adversary's share of memoryless block events
     z, k        depth, blocks
     α, γ        selfish pool's share; honest share that ties for it
@@ -10,8 +10,8 @@ Digits are those of the source. Both race tables are exact sums of rationals, ro
 to eleven digits; tests/reference holds the same numbers as text.
 
 Sources
-    [N08], [R14], [GP18], [GR22], [SLT23] as in ``bounds.py``; [SSZ16] as in
-    ``selfish.py``; [GRR23] as in ``settlement.py``.
+    [N08], [R14], [GP18], [GR22], [SLT23] as in ``bounds/races.py``; [SSZ16] as in
+    ``attacks/optimal_selfish.py``; [GRR23] as in ``bounds/settlement.py``.
 """
 
 # fmt: off
@@ -81,7 +81,7 @@ PREMINED_RACE: dict[float, tuple[float, ...]] = {
 }
 # fmt: on
 
-# (q, z): the same race with a strict lead needed.
+# (q, z): the same race with a strict lead needed; exact sums of rationals.
 STRICT_RACE = {(0.1, 6): 1.1032e-4, (0.3, 6): 0.0891074, (0.3, 10): 0.0376999}
 
 # [N08] §11, as printed: (q, z). A Poisson approximation of PRIVATE_RACE.
@@ -107,14 +107,14 @@ GAZI_REN_RUSSELL = {
 # blocks, not the optimum (.488677 and .670058).
 SELFISH_OPTIMUM = {1 / 3: 0.33705, 0.35: 0.37077, 0.4: 0.48866, 0.45: 0.66894}
 
-# ε: Pr[not (1−ε)kp < X < (1+ε)kp], X ~ Bin(k, p), kp = 100, p = .05.
+# ε: Pr[not (1−ε)kp < X < (1+ε)kp], X ~ Bin(k, p), kp = 100, p = .05: exact tails.
 ATYPICAL = {0.2: 0.04517, 0.3: 2.532e-3, 0.5: 9.731e-7}
 
-# S_0: violation at q = .3, z = 6, ties win; Monte Carlo of the specification, ±.003,
+# S_0: violation at q = .3, z = 6, ties win; Monte Carlo of the event, ±.003,
 # taken as its standard error (the grid has .1565, .1896, .3534, .5802).
 DEAD_TIME_TIES = {0: 0.157, 1: 0.191, 5: 0.357, 10: 0.578}
 DEAD_TIME_TIES_ERROR = 0.003
-# πS_0: share of blocks of the faster of two provers, speeds 1.25 : 1.
+# πS_0: share of blocks of the faster of two provers, speeds 1.25 : 1; by quadrature.
 DOMINATION = {0: 0.5556, 1: 0.6539, 5: 0.8727, 10: 0.9635}
 
 # [SLT23] Table 2, seconds of 20 runs each: mean, variance.

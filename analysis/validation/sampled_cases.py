@@ -22,7 +22,9 @@ from ..block_time.law import exponential, geometric, on_device, time_of_hazard
 from ..bounds import backbone, delays, intervals, selfish
 from ..bounds.rounds import backbone_growth, typicality
 from ..estimation.estimate import Estimate, estimate_ratio
+from ..estimation.quantities import BLOCK_INTERVAL_CV, CHAIN_GROWTH
 from ..good_periods import windows
+from ..good_periods.rounds import horizon_rounds, rounds_until
 from ..race import (
     fourier,
     splitting,
@@ -76,8 +78,8 @@ def _growth(key: Key[Array, ""]) -> list[Check]:
         spread = intervals.dead_time_mean_cv(delay + dead_time, rate).cv
         place = f"λ_hΔ={rate * delay:g}, λ_hS_0={rate * dead_time:g}"
         for name, value, where in (
-            ("chain_growth", exact, source),
-            ("block_interval_cv", spread, "1/(1 + λ_h(Δ + S_0))"),
+            (CHAIN_GROWTH, exact, source),
+            (BLOCK_INTERVAL_CV, spread, "1/(1 + λ_h(Δ + S_0))"),
         ):
             checks.append(
                 sampled_estimate(
@@ -201,12 +203,12 @@ def _typical_windows(key: Key[Array, ""]) -> list[Check]:
     # One prover, one trial a round: its rounds are i.i.d., X = Y.
     net = network(geometric(p), provers=1, beta=0.0, delay_steps=0.0)
     sizes = {"levels": 384, "round_steps": 1.0}
-    end = windows.horizon_rounds(net, **sizes)
+    end = horizon_rounds(net, **sizes)
 
     def simulated(levels: int) -> simulation.Levels:
         return simulation.simulate(simulate_key, net, levels=levels, replicas=replicas)
 
-    rounds = windows.rounds_until(end, simulated, **sizes)
+    rounds = rounds_until(end, simulated, **sizes)
     rates = windows.round_rates(rounds, end=end)
     rates = rates._replace(x=p, y=p, z=0.0)
     checks = []

@@ -1,10 +1,10 @@
-"""Does this installation compute what it must? Every anchor of security.md §7, again.
+"""Does this installation compute what it must? Every anchor, again.
 
 The table that ``dpodl validate`` prints: closed forms, grid, tilting, splitting, Monte
 Carlo and the decision process against published numbers, exact ones and each other, in
 less than a minute on one core. Exact rows are judged to their digits, random ones at
 3.5 standard errors. With some 67 random rows a fresh key fails one by chance with a
-probability of at most 5.4 % (``checks.false_alarm_level`` adds up the rows at hand); a
+probability of at most 5.4 % (``check.false_alarm_level`` adds up the rows at hand); a
 fixed key always gives the same answer, so a failure that is new is not chance.
 
 Not judged, only shown: Nakamoto's own numbers beside the race that they approximate.

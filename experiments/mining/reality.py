@@ -12,7 +12,6 @@ import pandas as pd
 
 from ...analysis.agreement import comparison, named_race
 from ...analysis.agreement.chains import Chains, observed_chain, simulated_chains
-from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
 from ...analysis.simulation.levels import network, simulate
 from ...figures import model_against_reality
 from ...models.learning.pins import seed_key
@@ -69,12 +68,10 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     costs = translation.step_costs(config, curves, (height, width), dataset.n_classes)
-    lottery = translation.lottery_of(config, config.scheme)
-    law = empirical_law(curves, lottery, step_costs=costs).law
-    resampled = bootstrap_laws(
-        config.seed, curves, lottery, _RESAMPLES, step_costs=costs
+    known = translation.law_of(
+        config, curves, costs, resamples=_RESAMPLES, by_run=False
     )
-    laws = [law, *resampled]
+    law, laws = known.law, [known.law, *known.resamples]
     levels = mined.interval.size
     delay = config.network.delay_steps
     key = seed_key(config.seed)

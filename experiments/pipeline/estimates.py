@@ -4,30 +4,19 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan, assess
-from ...analysis.block_time.effective_runs import (
-    RunLaws,
-    network as network_basis,
-    run_laws,
-    tilted,
-)
-from ...analysis.block_time.empirical import (
-    EmpiricalLaw,
-    bootstrap_laws,
-    empirical_law,
-    interval_bracket,
-)
-from ...analysis.block_time.law import (
-    BlockTimeLaw,
-)
+from ...analysis.block_time.effective_runs import tilted
+from ...analysis.block_time.empirical import interval_bracket
+from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
 from ...analysis.confirmations.depths import safe_depths
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.quantities import GOOD_PERIOD
 from ...analysis.estimation.training_error import Basis
-from ...analysis.good_periods.oracle_figures import oracle_figures
+from ...analysis.good_periods.training_oracle import oracle_figures
 from ...analysis.race.walk import race, tilts
-from ...analysis.simulation.levels import Network
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
@@ -35,7 +24,7 @@ from ..store.files import Progress
 from .devices import on_devices
 from .laws import _look_success
 from .notes import notes_table
-from .translation import lottery_of, network_of, plan_of
+from .translation import law_of, network_of, plan_of
 
 
 def estimate_tables(
@@ -56,15 +45,9 @@ def estimate_tables(
         most_replicas=security.max_replicas or MOST_REPLICAS,
     )
     key = seed_key(config.seed)
-    lottery = lottery_of(config, config.scheme)
-    law = empirical_law(curves, lottery, step_costs=costs)
-    resamples = bootstrap_laws(
-        config.seed, curves, lottery, security.bootstraps, step_costs=costs
-    )
+    law = law_of(config, curves, costs)
     # The same effort for the laws beyond the horizon, and one to compare them with.
-    others = [*resamples, law.law, law.slowest, law.fastest]
-    if not resamples:
-        others = []
+    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
     total = 1 + len(others)
     progress("estimating security", 0, total)
 
@@ -89,19 +72,19 @@ def estimate_tables(
     for done, found in enumerate(on_devices(replicate, len(others))):
         replicates.append(found)
         progress("estimating security", 2 + done, total)
-    drawn, beyond = replicates[: len(resamples)], replicates[len(resamples) :]
+    count = len(law.resamples)
+    drawn, beyond = replicates[:count], replicates[count:]
     failed = drawn.count(None)
-    counted = run_laws(curves, lottery, law.law, step_costs=costs)
     centre, *extremes = beyond if beyond else [None]
     measurements = with_training_error(
         assessment.measurements,
         [each for each in drawn if each is not None],
         extremes=[each for each in extremes if each is not None],
         centre=centre or (),
-        basis=network_basis(counted, *groups.values()),
+        basis=law.basis(*groups.values()),
     )
     if adversarial:
-        deep, refusals = _deep_measurements(config, law, resamples, counted, progress)
+        deep, refusals = _deep_measurements(config, law, progress)
         measurements += deep
         assessment.refusals.extend(refusals)
     success = _look_success(
@@ -122,9 +105,7 @@ def estimate_tables(
     assessment.refusals.extend(refusals)
     references, refusals = _references(config, law.law, assessment)
     assessment.refusals.extend(refusals)
-    notes = notes_table(
-        config, curves, law, groups, brackets, resamples, assessment, failed
-    )
+    notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
     notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
@@ -147,25 +128,18 @@ def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
 
 
 def _deep_measurements(
-    config: Config,
-    law: EmpiricalLaw,
-    resamples: list[BlockTimeLaw],
-    counted: RunLaws,
-    progress: Progress,
+    config: Config, law: UncertainLaw, progress: Progress
 ) -> tuple[list[Measurement], list[str]]:
     """Confirmations for 1e-9 … 2^-128, with and without a head start."""
     found, refusals = [], []
-    basis = race_basis(network_of(config, law.law), counted, law.known_until)
+    basis = race_basis(config, law)
     for premined in (False, True):
         what = "confirmations, " + ("head start" if premined else "no head start")
         try:
             found += safe_depths(
-                law.law,
-                resamples,
+                law,
                 lambda one: network_of(config, one),
                 premined=premined,
-                known_until=law.known_until,
-                extremes=(law.slowest, law.fastest),
                 basis=basis,
                 progress=lambda done, total, what=what: progress(what, done, total),
                 mapped=on_devices,
@@ -175,15 +149,18 @@ def _deep_measurements(
     return found, refusals
 
 
-def race_basis(net: Network, counted: RunLaws, known_until: float) -> Basis:
+def race_basis(config: Config, law: UncertainLaw) -> Basis:
     """What the private race rests on; what the network does where it has no tilt."""
+    net = network_of(config, law.law)
     honest, adversarial = float(net.honest), float(net.adversarial)
-    plain = network_basis(counted, honest, adversarial)
+    plain = law.basis(honest, adversarial)
+    if law.by_run is None:
+        return plain
     try:
-        theta = tilts(race(net, known_until=known_until)).theta_0
+        theta = tilts(race(net, known_until=law.known_until)).theta_0
     except Refused:
         return plain
-    tilt = tilted(counted, honest, adversarial, float(theta))
+    tilt = tilted(law.by_run, honest, adversarial, float(theta))
     return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
 
 
@@ -224,6 +201,6 @@ def _references(
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():
             value = good_window(rounds, x, y, min(z, 1.0), security.epsilon)
-            rows.append(Reference("good_period", blocks, "independent rounds", value))
+            rows.append(Reference(GOOD_PERIOD, blocks, "independent rounds", value))
     table = pd.DataFrame(rows, columns=list(Reference._fields))
     return table.assign(at=table["at"].astype(float)), refusals

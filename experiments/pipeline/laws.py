@@ -7,12 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.assessment.one_law import Assessment
-from ...analysis.block_time.effective_runs import RunLaws, fastest, run_laws
-from ...analysis.block_time.empirical import (
-    EmpiricalLaw,
-    bootstrap_laws,
-    empirical_law,
-)
+from ...analysis.block_time.effective_runs import RunLaws, fastest
 from ...analysis.block_time.horizon import owed_to_horizon
 from ...analysis.block_time.law import (
     BlockTimeLaw,
@@ -22,15 +17,17 @@ from ...analysis.block_time.law import (
     quantile,
     survival,
 )
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
-from ...analysis.estimation.training_error import few_runs, law_figure
+from ...analysis.estimation.quantities import ROUND_SUCCESS
+from ...analysis.estimation.training_error import UNKNOWN, few_runs
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.hash_targets import format_target
 from ..config.sections import ComparisonConfig, LotteryConfig
 from .notes import further
-from .translation import lottery_of, plan_of
+from .translation import law_of, lottery_of, plan_of
 
 _LAW_POINTS = 400
 
@@ -76,24 +73,24 @@ def law_tables(
             **_published(setting),
         }
         try:
-            law, spread, counted = _setting_law(config, curves, costs, setting, kind)
+            law = _setting_law(config, curves, costs, setting, kind)
         except Refused:
             if main:
                 raise
             rows.append(row)
             continue
         seconds = config.clock.seconds_per_step
-        centre = law.law if isinstance(law, EmpiricalLaw) else law
+        centre = law.law
         row |= {
-            **_with_interval("mean", mean, law, spread, counted),
-            **_with_interval("cv", cv, law, spread, counted),
+            **_with_interval("mean", mean, law),
+            **_with_interval("cv", cv, law),
             "mean_seconds": mean(centre) * seconds,
             "sd_seconds": cv(centre) * mean(centre) * seconds,
-            "runs": law.runs if isinstance(law, EmpiricalLaw) else 0,
-            "reached": law.reached if isinstance(law, EmpiricalLaw) else 0,
-            **_counted(counted),
+            "runs": law.runs,
+            "reached": law.reached,
+            **_counted(law.by_run),
         }
-        row["warning"] = _joined(row["warning"], _owed(config, law, spread))
+        row["warning"] = _joined(row["warning"], _owed(config, law))
         rows.append(row)
         # A law that may never end has no high quantiles: its curve stops earlier.
         ends = quantile(centre, [0.5, 0.9, 0.995, 0.999, 0.9999])
@@ -131,41 +128,26 @@ def _published(setting: LotteryConfig) -> dict[str, float | str]:
     }
 
 
-def _setting_law(config, curves, costs, setting, kind):
-    """Law, bootstrap laws and laws of the runs of a comparison or the scheme itself."""
+def _setting_law(config, curves, costs, setting, kind) -> UncertainLaw:
+    """The law of a comparison or of the scheme itself; proof of work's is certain."""
     if kind == "pow":
         rate = config.clock.hashes_per_step
-        return proof_of_work(setting.p_1, hashes_per_step=rate), [], None
+        return UncertainLaw(proof_of_work(setting.p_1, hashes_per_step=rate))
     lottery = lottery_of(config, setting)
     if kind == "dl":
         # Plain deep learning: no hash before or after, only the training.
         lottery = lottery._replace(p_1=1.0, p_2=1.0)
-    law = empirical_law(curves, lottery, step_costs=costs)
-    count = config.security.bootstraps
-    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
-    return law, resamples, run_laws(curves, lottery, law.law, step_costs=costs)
+    return law_of(config, curves, costs, lottery=lottery)
 
 
 def _with_interval(
-    name: str,
-    figure: Callable[[BlockTimeLaw], float],
-    law: EmpiricalLaw | BlockTimeLaw,
-    resamples: list[BlockTimeLaw],
-    counted: RunLaws | None,
+    name: str, figure: Callable[[BlockTimeLaw], float], law: UncertainLaw
 ) -> dict[str, float]:
     """A law's mean or CV with the error of the runs and of what lies beyond them."""
-    if not isinstance(law, EmpiricalLaw) or counted is None:
-        value = figure(law.law if isinstance(law, EmpiricalLaw) else law)
-        return {name: value, f"{name}_low": value, f"{name}_high": value}
-    found = law_figure(
-        figure(law.law),
-        [figure(each) for each in resamples],
-        "log",
-        "law",
-        basis=fastest(counted, 1)[0 if name == "mean" else 1],
-        extremes=[figure(law.slowest), figure(law.fastest)],
-        lacking=math.inf,
-    )
+    basis = UNKNOWN
+    if law.by_run is not None:
+        basis = fastest(law.by_run, 1)[0 if name == "mean" else 1]
+    found = law.measured(figure, scale="log", basis=basis, lacking=math.inf)
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
@@ -177,16 +159,12 @@ def _counted(counted: RunLaws | None) -> dict[str, float | str]:
     return {"runs_effective": least.runs, "warning": few_runs(least)}
 
 
-def _owed(
-    config: Config, law: EmpiricalLaw | BlockTimeLaw, resamples: list[BlockTimeLaw]
-) -> str:
+def _owed(config: Config, law: UncertainLaw) -> str:
     """Which of mean and CV owe more to the horizon than to the runs."""
-    if not isinstance(law, EmpiricalLaw):
-        return ""
     told = {
         name: owed
         for name, figure in (("mean", mean), ("CV", cv))
-        if (owed := owed_to_horizon(law, resamples, figure)) is not None
+        if (owed := owed_to_horizon(law, figure)) is not None
     }
     if not told:
         return ""
@@ -204,7 +182,7 @@ def _look_success(
     look = float(config.training.check_every)
     if plan_of(config).round_steps != look:
         measurements = again({"round_steps": look, "detail": False}).measurements
-    found = (m.estimate for m in measurements if m.quantity == "round_success")
+    found = (m.estimate for m in measurements if m.quantity == ROUND_SUCCESS)
     return next(found, None)
 
 

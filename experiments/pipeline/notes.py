@@ -1,15 +1,17 @@
 """What a careful reader must know beside the numbers of a run."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from ...analysis.assessment.one_law import Assessment
-from ...analysis.block_time.empirical import EmpiricalLaw, accuracy_error
+from ...analysis.block_time.empirical import accuracy_error
 from ...analysis.block_time.horizon import Owed, owed_to_horizon
-from ...analysis.block_time.law import BlockTimeLaw, fastest_of, mean
+from ...analysis.block_time.law import fastest_of, mean
+from ...analysis.block_time.uncertain import UncertainLaw
+from ...analysis.estimation.quantities import CHAIN_GROWTH
 from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -19,10 +21,9 @@ from ..config.sections import MAXIMUM_LOOKS
 def notes_table(
     config: Config,
     curves: CurveSet,
-    law: EmpiricalLaw,
+    law: UncertainLaw,
     groups: Mapping[str, int],
     brackets: Mapping[str, tuple[float, float]],
-    resamples: Sequence[BlockTimeLaw],
     assessment: Assessment,
     failed: int,
 ) -> pd.DataFrame:
@@ -31,10 +32,9 @@ def notes_table(
     Args:
         config: The experiment.
         curves: Its learning curves.
-        law: The scheme's law.
+        law: The scheme's law, with its resamples.
         groups: Provers by who they are (honest, corrupted).
         brackets: Mean block times of the groups under the extreme extrapolations.
-        resamples: Laws of resampled runs.
         assessment: The estimates.
         failed: Bootstrap laws that could not be simulated.
     """
@@ -42,9 +42,7 @@ def notes_table(
     rows += [("assumption", text) for text in _horizon(assessment)]
     rows += [("assumption", text) for text in _sampling(config, assessment)]
     rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
-    rows += [
-        ("warning", text) for text in _horizon_warnings(config, law, resamples, groups)
-    ]
+    rows += [("warning", text) for text in _horizon_warnings(config, law, groups)]
     rows += [
         ("warning", text) for text in _interval_warnings(config, assessment, failed)
     ]
@@ -52,7 +50,7 @@ def notes_table(
     return pd.DataFrame(rows, columns=["kind", "text"])
 
 
-def _assumptions(config: Config, law: EmpiricalLaw, curves: CurveSet) -> Iterator[str]:
+def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterator[str]:
     net, training = config.network, config.training
     yield (
         f"{net.provers} equal provers; the corrupted ones share what they find at "
@@ -122,9 +120,7 @@ def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
     if config.security.rel_error is None:
         return
     count = max(
-        m.estimate.count
-        for m in assessment.measurements
-        if m.quantity == "chain_growth"
+        m.estimate.count for m in assessment.measurements if m.quantity == CHAIN_GROWTH
     )
     yield (
         f"{count:,} replicas were simulated for a half-width of "
@@ -146,16 +142,15 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
     most = max(groups.values())
     if law.runs < 10 * most:
         yield (
-            f"the fastest of {most} provers hangs on the lowest 1/{most} of {law.runs} "
-            f"trained models; for a bias below its error train at least {10 * most}"
+            f"the fastest of {most} provers depends on the lowest 1/{most} of "
+            f"{law.runs} trained models; for a bias below its error train at least "
+            f"{10 * most}"
         )
 
 
-def _horizon_warnings(config, law, resamples, groups) -> Iterator[str]:
+def _horizon_warnings(config, law: UncertainLaw, groups) -> Iterator[str]:
     for who, provers in groups.items():
-        owed = owed_to_horizon(
-            law, resamples, lambda one, n=provers: mean(fastest_of(one, n))
-        )
+        owed = owed_to_horizon(law, lambda one, n=provers: mean(fastest_of(one, n)))
         if owed is not None:
             yield (
                 f"the interval of the mean block time of the {provers} {who} provers "

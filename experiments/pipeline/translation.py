@@ -5,6 +5,7 @@ import numpy as np
 from ...analysis.assessment.one_law import Plan
 from ...analysis.block_time.empirical import Lottery
 from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.block_time.uncertain import UncertainLaw, uncertain_law
 from ...analysis.simulation.levels import Network, network
 from ...models.learning.curves import Bucket, CurveSet
 from ...models.learning.networks import step_operations
@@ -31,6 +32,38 @@ def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     return step_costs(config, curves, (height, width), dataset.n_classes)
+
+
+def law_of(
+    config: Config,
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    *,
+    lottery: Lottery | None = None,
+    resamples: int | None = None,
+    by_run: bool = True,
+) -> UncertainLaw:
+    """The law of one prover's block time, with everything that is uncertain of it.
+
+    Args:
+        config: Its seed fixes the resamples.
+        curves: Its learning curves.
+        costs: ``costs_of`` it.
+        lottery: None: that of ``[scheme]``.
+        resamples: Number of resampled laws; None: ``security.bootstraps``.
+        by_run: As ``uncertain_law``.
+
+    Raises:
+        Refused: As ``uncertain_law``.
+    """
+    return uncertain_law(
+        config.seed,
+        curves,
+        lottery or lottery_of(config, config.scheme),
+        config.security.bootstraps if resamples is None else resamples,
+        step_costs=costs,
+        by_run=by_run,
+    )
 
 
 def bucket_costs(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...analysis.attacks.rows import Effort, tidy
-from ...analysis.attacks.situation import setting
+from ...analysis.attacks.situation import situation_of
 from ...analysis.attacks.table import attack_table
 from ...figures import attacks
 from ...models.learning.curves import CurveSet, training_set
@@ -51,7 +51,7 @@ def attack(
     height, width = dataset.x_train.shape[1:]
     every = mining.checkpoint_every
     t_acc = config.scheme.t_acc
-    at = setting(
+    at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
         provers=net.provers,

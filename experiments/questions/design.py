@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
-from ...analysis.attacks.situation import Setting, plain, resampled, setting
+from ...analysis.attacks.situation import Situation, plain, resampled, situation_of
 from ...analysis.calibration.choice import Terms, at_choice
 from ...analysis.calibration.elasticity import elasticities
 from ...analysis.calibration.quantities import estimates, simulated
@@ -139,12 +139,14 @@ def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> f
     )
 
 
-def _situation(config: Config, curves: CurveSet, asked: Asked) -> tuple[Setting, Terms]:
+def _situation(
+    config: Config, curves: CurveSet, asked: Asked
+) -> tuple[Situation, Terms]:
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     shape = (height, width)
     every = config.mining.checkpoint_every
-    at = setting(
+    at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
         provers=config.network.provers,

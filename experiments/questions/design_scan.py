@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from ...analysis.attacks.situation import Setting, plain
+from ...analysis.attacks.situation import Situation, plain
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.calibration.choice import Choice, at_choice, party_of, solve_interval
 from ...analysis.calibration.quantities import figures, known_law, simulated
@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
         return min(self.slacks, default=0.0)
 
 
-def _rows(config: Config, at: Setting, asked: Asked, scan: Scan) -> list[tuple]:
+def _rows(config: Config, at: Situation, asked: Asked, scan: Scan) -> list[tuple]:
     """(T_acc, T_1, T_2, S_min) to try; defaults for what the command line leaves."""
     own = config.scheme.t_acc
     best = at.curves.accuracy.max(axis=1)
@@ -74,7 +74,7 @@ def _rows(config: Config, at: Setting, asked: Asked, scan: Scan) -> list[tuple]:
     ]
 
 
-def _rarities(config: Config, at: Setting, asked: Asked, t_acc: float) -> list[int]:
+def _rarities(config: Config, at: Situation, asked: Asked, t_acc: float) -> list[int]:
     """T_2 from no lottery to the rarest power of 2 that the interval has time for."""
     rarest = _HALVINGS
     if asked.interval_steps is not None:
@@ -129,7 +129,7 @@ def _candidate(at, terms, asked: Asked, t_acc, t_1, t_2, s_min) -> Candidate:
     return Candidate(choice, t_1, t_2, quick, slacks, error)
 
 
-def _glance(at: Setting, law: BlockTimeLaw) -> dict[str, Estimate]:
+def _glance(at: Situation, law: BlockTimeLaw) -> dict[str, Estimate]:
     """A short look at the simulated network, for quality and stale blocks."""
     # 1 − E[C]/E[A] is far below quality where X has dead time: good settings would be
     # thrown away.

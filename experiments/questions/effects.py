@@ -1,12 +1,13 @@
 """``dpodl effects``: what a law that is not memoryless does, from a config's curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from ...analysis.attacks.situation import resampled, setting
+from ...analysis.attacks.situation import resampled, situation_of
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.effects.delay_equivalence import pooling, saving_as_delay, warm_laws
 from ...analysis.effects.findings import (
     Finding,
@@ -16,8 +17,8 @@ from ...analysis.effects.findings import (
     find_memorylessness,
 )
 from ...analysis.effects.memorylessness import (
-    Evidence,
     Row,
+    Swept,
     fast_machine,
     memorylessness,
     restart_forks,
@@ -161,8 +162,8 @@ def write(found: Effects, folder: Path, *, command: str) -> None:
     keep(folder, "effects", command, files)
 
 
-def _domination(laws: Sequence[Evidence]) -> list[Row]:
-    if any(each.law.lattice for each in laws):
+def _domination(laws: Swept) -> list[Row]:
+    if any(each.law.lattice for each in laws.values()):
         raise Refused(
             "domination: with p_1 = 1 all block times are whole looks and winners tie; "
             "scheme.t_1 must be below 2^256"
@@ -170,7 +171,7 @@ def _domination(laws: Sequence[Evidence]) -> list[Row]:
     return fast_machine(laws, speeds=SPEEDS, total=COMPUTE)
 
 
-def _pooling(config: Config, laws: Sequence[Evidence]) -> list[Row]:
+def _pooling(config: Config, laws: Swept) -> list[Row]:
     net = config.network
     return pooling(
         laws,
@@ -184,7 +185,7 @@ def _pooling(config: Config, laws: Sequence[Evidence]) -> list[Row]:
 def _saving(
     config: Config,
     curves: CurveSet,
-    laws: Sequence[Evidence],
+    laws: Swept,
     branches: int,
     resamples: int,
     progress: Progress,
@@ -215,7 +216,7 @@ def _saving(
         way=config.mining.way,
         progress=lambda _, done, total: progress("branching from an mtx", done, total),
     )
-    at = setting(
+    at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
         provers=net.provers,
@@ -225,23 +226,21 @@ def _saving(
         mtx=warm,
     )
     others = [resampled(at, config.seed + i) for i in range(resamples)]
-    mine, faster = warm_laws(at, others, [each.p_2 for each in laws])
-    first = next(i for i, each in enumerate(mine) if each.p_2 == 1)
+    mine, faster = warm_laws(at, others, list(laws))
     return saving_as_delay(
         mine,
         faster,
-        (mine[first], faster[first]),
+        (mine[1.0], faster[1.0]),
         provers=net.provers,
         adversarial=adversarial,
         delay_steps=net.delay_steps,
     )
 
 
-def _certain(laws: Sequence[Evidence]) -> Evidence:
+def _certain(laws: Swept) -> UncertainLaw:
     """The law at p_2 = 1, the training alone."""
-    for each in laws:
-        if each.p_2 == 1:
-            return each
+    if 1.0 in laws:
+        return laws[1.0]
     raise Refused(
         "the dead time is not known: the runs support no law at p_2 = 1 (the table of "
         "refusals says why)"

@@ -3,30 +3,24 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from ...analysis.block_time.effective_runs import network as network_basis, run_laws
-from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
 from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.confirmations.any_block import any_block, any_block_bound
 from ...analysis.confirmations.rare_ages import safe_time, time_rule_rare
 from ...analysis.confirmations.tables import (
     DepthCell,
     RiskCell,
-    Setting,
+    TableTerms,
     depth_table,
     risk_table,
 )
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
-from ...analysis.estimation.training_error import (
-    UNKNOWN,
-    Basis,
-    few_runs,
-    training_interval,
-)
+from ...analysis.estimation.training_error import UNKNOWN, Basis, few_runs
 from ...analysis.race.walk import TARGETS, Race, outgrows, race
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
@@ -42,29 +36,26 @@ _RESAMPLES = 8
 
 
 class _Races(NamedTuple):
-    """The race under every law.
+    """The race of a config's network, as uncertain as its law.
 
     Attributes:
-        first: Under the law of all runs.
-        resamples: Under those of resampled runs.
-        extremes: Under the slowest and the fastest law beyond the horizon.
-        basis: What it rests on.
+        config: Whose network.
+        law: Of one prover, with its resamples.
+        basis: What the race rests on.
+        premined: Whether the adversary has a head start.
     """
 
-    first: Race
-    resamples: list[Race]
-    extremes: list[Race]
+    config: Config
+    law: UncertainLaw
     basis: Basis
+    premined: bool = False
 
-    def started(self, premined: bool) -> "_Races":
-        """The same with or without a head start."""
-        first, *others = (
-            one._replace(premined=premined)
-            for one in (self.first, *self.resamples, *self.extremes)
-        )
-        count = len(self.resamples)
-        return self._replace(
-            first=first, resamples=others[:count], extremes=others[count:]
+    def under(self, law: BlockTimeLaw) -> Race:
+        """The race under one law."""
+        return race(
+            translation.network_of(self.config, law),
+            premined=self.premined,
+            known_until=self.law.known_until,
         )
 
 
@@ -111,17 +102,13 @@ def risk_tables(
     """
     _check(question)
     curves = training.train(config, root, progress)
-    lottery = translation.lottery_of(config, config.scheme)
     costs = translation.costs_of(config, curves)
-    law = empirical_law(curves, lottery, step_costs=costs)
     count = min(config.security.bootstraps, _RESAMPLES)
-    resamples = bootstrap_laws(config.seed, curves, lottery, count, step_costs=costs)
+    law = translation.law_of(config, curves, costs, resamples=count)
     net = config.network
-    extremes = (law.slowest, law.fastest)
-    counted = run_laws(curves, lottery, law.law, step_costs=costs)
     corrupted = net.beta * net.provers
-    basis = network_basis(counted, net.provers - corrupted, corrupted)
-    setting = Setting(
+    basis = law.basis(net.provers - corrupted, corrupted)
+    setting = TableTerms(
         net.provers,
         net.delay_steps,
         premined=question.premined,
@@ -133,33 +120,18 @@ def risk_tables(
     risks, depths = [], []
     for done, beta in enumerate(betas):
         progress("risk tables", 2 * done, total)
-        wider: dict[str, Any] = {"extremes": extremes, "basis": basis}
         risks += risk_table(
-            law.law, resamples, setting, betas=[beta], depths=question.depths, **wider
+            law, setting, betas=[beta], depths=question.depths, basis=basis
         )
         progress("risk tables", 2 * done + 1, total)
-        depths += depth_table(
-            law.law, resamples, setting, betas=[beta], targets=targets, **wider
-        )
+        depths += depth_table(law, setting, betas=[beta], targets=targets, basis=basis)
     progress("risk tables", total - 2, total)
     blocks, ages = [], []
     if round(net.beta * net.provers):
-
-        def race_of(one: BlockTimeLaw) -> Race:
-            network = translation.network_of(config, one)
-            return race(network, known_until=law.known_until)
-
-        races = _Races(
-            race_of(law.law),
-            [race_of(one) for one in resamples],
-            [race_of(one) for one in extremes],
-            estimates.race_basis(
-                translation.network_of(config, law.law), counted, law.known_until
-            ),
-        )
+        races = _Races(config, law, estimates.race_basis(config, law))
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 1, total)
-        moved = races.started(question.premined)
+        moved = races._replace(premined=question.premined)
         ages = _age_rows(seed_key(config.seed), moved, question, targets)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
@@ -274,33 +246,24 @@ def _with_spread(
     *,
     log: bool,
 ) -> dict:
-    """A figure of the first race, with the error of the training runs.
+    """A number of the race, with the error of the training runs.
 
     Where another law is refused the interval has no upper end but the largest there is.
     """
     unit = "probability" if log else "steps"
     place = {"quantity": name, "at": at, "at_unit": at_unit, "unit": unit}
     try:
-        measured = solve(races.first)
+        first = races.under(races.law.law)
+        if log and outgrows(first):
+            return _row(solve(first), certain=True)
+        found = races.law.measured(
+            lambda law: solve(races.under(law)).estimate,
+            scale="logit" if log else "log",
+            basis=races.basis,
+            lacking=1.0 if log else math.inf,
+        )
     except Refused as refusal:
         return place | _cell(None, str(refusal))
-    if log and outgrows(races.first):
-        return _row(measured, certain=True)
-
-    def value(one: Race) -> float:
-        try:
-            return solve(one).estimate.value
-        except Refused:
-            return math.nan
-
-    found = training_interval(
-        measured.estimate,
-        [value(one) for one in races.resamples],
-        "logit" if log else "log",
-        basis=races.basis,
-        extremes=[value(one) for one in races.extremes],
-        lacking=1.0 if log else math.inf,
-    )
     return place | _cell(found, basis=races.basis)
 
 

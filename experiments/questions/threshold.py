@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...analysis.block_time.effective_runs import network as network_basis, run_laws
-from ...analysis.block_time.empirical import EmpiricalLaw, bootstrap_laws, empirical_law
-from ...analysis.confirmations.depths import depth_threshold, share_estimate
-from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.confirmations.depths import depth_threshold, threshold_estimate
 from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
@@ -37,19 +34,10 @@ def threshold_table(
         Refused: If the runs cannot support a law.
     """
     curves = training.train(config, root, progress)
-    lottery = translation.lottery_of(config, config.scheme)
-    costs = translation.costs_of(config, curves)
-    law = empirical_law(curves, lottery, step_costs=costs)
-    resamples = bootstrap_laws(
-        config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
-    )
+    law = translation.law_of(config, curves, translation.costs_of(config, curves))
     net, target = config.network, config.security.target
     corrupted = net.beta * net.provers
-    basis = network_basis(
-        run_laws(curves, lottery, law.law, step_costs=costs),
-        net.provers - corrupted,
-        corrupted,
-    )
+    basis = law.basis(net.provers - corrupted, corrupted)
 
     def at_depth(one, depth: int, premined: bool) -> float:
         return depth_threshold(
@@ -78,13 +66,14 @@ def threshold_table(
         for premined in (False, True)
     ]
     rows = []
-    total = len(cases) * (3 + len(resamples))
+    laws = 1 + len(law.resamples) + len(law.extremes)
+    total = len(cases) * laws
     for place, (rule, depth, threshold) in enumerate(cases):
 
         def report(done: int, place: int = place) -> None:
-            progress("thresholds", place * (3 + len(resamples)) + done, total)
+            progress("thresholds", place * laws + done, total)
 
-        estimate = _with_spread(threshold, law, resamples, basis, report)
+        estimate = threshold_estimate(law, threshold, basis=basis, progress=report)
         rows.append(
             {
                 "rule": rule,
@@ -101,19 +90,3 @@ def threshold_table(
         )
     progress("thresholds", total, total)
     return pd.DataFrame(rows)
-
-
-def _with_spread(threshold, law: EmpiricalLaw, resamples, basis, report) -> Estimate:
-    report(0)
-    try:
-        value = threshold(law.law)
-    except Refused as refusal:
-        return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
-    found = []
-    for done, one in enumerate((*resamples, law.slowest, law.fastest)):
-        report(1 + done)
-        try:
-            found.append(threshold(one))
-        except Refused:
-            found.append(math.nan)
-    return share_estimate(value, found[:-2], extremes=found[-2:], basis=basis)

@@ -1,7 +1,7 @@
 """β* over accuracy and lottery: the table ``thresholds`` of the figure security_map.
 
 One set of learning curves serves every T_acc and every p_2, so the map needs no
-training of its own. Each cell is ``analysis.thresholds.race_threshold`` of the law
+training of its own. Each cell is ``analysis.race.threshold.race_threshold`` of the law
 there; its interval is the spread over laws of resampled training runs.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
-from ...analysis.confirmations.depths import share_estimate
+from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.confirmations.depths import threshold_estimate
 from ...analysis.estimation.estimate import Refused
 from ...analysis.race.threshold import race_threshold
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
-from ..pipeline.translation import lottery_of
+from ..pipeline.translation import law_of, lottery_of
 from ..store.files import Progress
 
 COLUMNS = (
@@ -43,7 +43,7 @@ def threshold_map(
     Args:
         config: Everything else: provers, delay, T_1, policies, number of resamples.
         curves: Learning curves of its menu.
-        costs: ``evaluation.step_costs``.
+        costs: ``pipeline.translation.costs_of``.
         progress: Told of every cell.
         t_accs: Accuracies T_acc in (0, 1].
         p_2s: Chances p_2 in (0, 1].
@@ -82,31 +82,13 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
     net = config.network
     lottery = lottery_of(config, config.scheme)._replace(t_acc=t_acc, p_2=p_2)
 
-    def threshold(law) -> float:
+    def threshold(law: BlockTimeLaw) -> float:
         return race_threshold(
             law, provers=net.provers, delay_steps=net.delay_steps
         ).beta
 
     try:
-        law = empirical_law(curves, lottery, step_costs=costs)
-        value = threshold(law.law)
+        law = law_of(config, curves, costs, lottery=lottery, by_run=False)
     except Refused as refusal:
         return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
-    # Laws of the ends of what is extrapolated behind the horizon.
-    ends = []
-    for one in (law.slowest, law.fastest):
-        try:
-            ends.append(threshold(one))
-        except Refused:
-            continue
-    spread = []
-    resamples = bootstrap_laws(
-        config.seed, curves, lottery, config.security.bootstraps, step_costs=costs
-    )
-    for one in resamples:
-        try:
-            spread.append(threshold(one))
-        except Refused:
-            spread.append(math.nan)
-    found = share_estimate(value, spread, extremes=ends)
-    return tuple(found)
+    return tuple(threshold_estimate(law, threshold))

@@ -11,24 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
-from ...analysis.block_time.effective_runs import (
-    RunLaws,
-    network as network_basis,
-    run_laws,
-)
-from ...analysis.block_time.empirical import (
-    EmpiricalLaw,
-    bootstrap_laws,
-    empirical_law,
-    interval_bracket,
-)
+from ...analysis.block_time.empirical import interval_bracket
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
 from ...analysis.estimation.training_error import Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
-from ..pipeline.translation import lottery_of, network_of, plan_of
+from ..pipeline.translation import law_of, lottery_of, network_of, plan_of
 
 # What a point may change without training, or compiling, anything again.
 _SHARED = ("data", "menu", "training", "seed")
@@ -64,7 +55,7 @@ def evaluate(
     Args:
         configs: Points of one group.
         curves: Learning curves of that group.
-        costs: ``evaluation.step_costs`` of the points, which must share their clock.
+        costs: ``translation.costs_of`` the points, which must share their clock.
 
     Returns:
         One outcome a point, in their order. A point whose figures are refused says
@@ -79,19 +70,17 @@ class _Laws(NamedTuple):
     """What points with one lottery share.
 
     Attributes:
-        law: Of all runs.
-        centre: The same, to be assessed.
-        others: Laws of resampled runs, and behind them that of all runs, the slowest
+        law: With its resamples.
+        centre: That of all runs, to be assessed.
+        others: Laws of resampled runs, then that of all runs, the slowest
             and the fastest beyond the horizon; None: no resamples were asked for.
-        counted: The law given each run.
         bases: What the figures of so many honest and corrupted provers rest on.
         known: Numbers of provers for which ``interval_bracket`` did not refuse.
     """
 
-    law: EmpiricalLaw
+    law: UncertainLaw
     centre: LawBatch
     others: LawBatch | None
-    counted: RunLaws
     bases: dict[tuple[float, float], Basis]
     known: set[int]
 
@@ -108,17 +97,13 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
     lottery, security = lottery_of(config, config.scheme), config.security
     name = (lottery, config.seed, security.bootstraps)
     if name not in known:
-        law = empirical_law(curves, lottery, step_costs=costs)
-        resamples = bootstrap_laws(
-            config.seed, curves, lottery, security.bootstraps, step_costs=costs
-        )
+        law = law_of(config, curves, costs, lottery=lottery)
         known[name] = _Laws(
             law,
             law_batch([law.law]),
-            law_batch([*resamples, law.law, law.slowest, law.fastest])
-            if resamples
+            law_batch([*law.resamples, law.law, *law.extremes])
+            if law.resamples
             else None,
-            run_laws(curves, lottery, law.law, step_costs=costs),
             {},
             set(),
         )
@@ -139,7 +124,7 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         raise found
     groups = float(network.honest), float(network.adversarial)
     if groups not in laws.bases:
-        laws.bases[groups] = network_basis(laws.counted, *groups)
+        laws.bases[groups] = laws.law.basis(*groups)
     basis = laws.bases[groups]
     if laws.others is None:
         return with_training_error(found.measurements, [], basis=basis)

@@ -1,7 +1,7 @@
 """Settings of attacks with laws that are known: curves that step up at a given look."""
 
 import numpy as np
-from dpodl.analysis.attacks.situation import Setting, setting
+from dpodl.analysis.attacks.situation import Situation, situation_of
 from dpodl.analysis.block_time.empirical import Lottery
 from dpodl.models.learning.architecture import HyperParameters, Initialization
 from dpodl.models.learning.curves import CurveSet
@@ -55,8 +55,8 @@ def spread_runs(seed: int, count: int = 40) -> np.ndarray:
     return np.random.default_rng(seed).integers(4, 21, count)
 
 
-def setting_of(first=None, rates=None, *, lottery=LOTTERY, **others) -> Setting:
+def setting_of(first=None, rates=None, *, lottery=LOTTERY, **others) -> Situation:
     """Ten provers, two of them corrupted, unless told otherwise."""
     given = {"provers": 10, "beta": 0.2, "delay_steps": 5.0} | others
     first = spread_runs(0) if first is None else first
-    return setting(curves_of(first, rates), lottery, **given)
+    return situation_of(curves_of(first, rates), lottery, **given)

@@ -19,11 +19,11 @@ from dpodl.analysis.attacks import optimal_selfish, table
 from dpodl.analysis.attacks.rows import Effort
 from dpodl.analysis.block_time import sums
 from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw, exponential
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import backbone, latency
 from dpodl.analysis.calibration import choice, quantities
-from dpodl.analysis.confirmations import any_block, rare_ages
+from dpodl.analysis.confirmations import any_block, any_block_seen, rare_ages
 from dpodl.analysis.effects import delay_equivalence, memorylessness
-from dpodl.analysis.effects.memorylessness import Evidence
 from dpodl.analysis.estimation.estimate import Estimate, Refused
 from dpodl.analysis.estimation.training_error import UNKNOWN
 from dpodl.analysis.good_periods import decay, independence, training_oracle
@@ -51,8 +51,8 @@ class Case(NamedTuple):
     way_out: Callable[[], object] | None = None
 
 
-def certain(law: BlockTimeLaw) -> Evidence:
-    return Evidence(1.0, law, (), ())
+def certain(law: BlockTimeLaw) -> UncertainLaw:
+    return UncertainLaw(law)
 
 
 def net(law: BlockTimeLaw, **options):
@@ -109,7 +109,7 @@ CASES = {
     "any_block outgrows": Case(
         "once N is long; how soon, simulated levels",
         lambda: any_block.any_block(WINNING, [5], horizon=10),
-        lambda: any_block.follow_all(
+        lambda: any_block_seen.follow_all(
             levels.simulate(
                 KEY, net(exponential(0.1), beta=0.8), levels=32, replicas=8
             ),
@@ -134,7 +134,7 @@ CASES = {
     "pooling": Case(
         "pooling: 1 corrupted provers are no pool, at least 2 are needed",
         lambda: delay_equivalence.pooling(
-            [certain(exponential(0.1))],
+            {1.0: certain(exponential(0.1))},
             certain(exponential(0.1)),
             provers=10,
             adversarial=1,
@@ -177,7 +177,7 @@ CASES = {
     ),
     "effects no end": Case(
         "some block time has no end; set abandon_steps",
-        lambda: memorylessness.measured(lambda law: math.inf, certain(STOPS)),
+        lambda: memorylessness.finite(lambda law: math.inf, certain(STOPS)),
     ),
     "effects nobody wins": Case(
         "effects: nobody may ever win",
@@ -323,7 +323,8 @@ def sentences() -> dict[str, str]:
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == (
                     "Refused"
                 ):
-                    found[f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"] = fixed(node.args[0])
+                    place = path.relative_to(ROOT).as_posix()
+                    found[f"{place}:{node.lineno}"] = fixed(node.args[0])
     return found
 
 

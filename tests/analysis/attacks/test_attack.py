@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dpodl.analysis.attacks import attack as attacks, grinding, warm as warm_attacks
 from dpodl.analysis.attacks.passage_scores import predicted_passage
-from dpodl.analysis.attacks.situation import plain, resampled, selected, setting
+from dpodl.analysis.attacks.situation import plain, resampled, selected, situation_of
 from dpodl.analysis.block_time.empirical import bootstrap_laws, empirical_law
 from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
@@ -58,7 +58,7 @@ class TestPlain:
     @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
     def test_there_is_a_whole_adversary(self, beta):
         with pytest.raises(ValueError, match="beta"):
-            setting(
+            situation_of(
                 curves_of(spread_runs(0)), LOTTERY,
                 provers=10, beta=beta, delay_steps=0.0,
             )  # fmt: skip

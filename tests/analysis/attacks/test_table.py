@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.attacks.attack import Attack
-from dpodl.analysis.attacks.rows import Effort, interval, judge, tidy, whole
-from dpodl.analysis.attacks.table import attack_table, depths_of
+from dpodl.analysis.attacks.depths import depths_of
+from dpodl.analysis.attacks.rows import Effort, interval, judge, tidy
+from dpodl.analysis.attacks.table import attack_table
 from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
 from dpodl.analysis.bounds import races
-from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.estimation.estimate import Refused, whole_blocks
 from dpodl.analysis.estimation.training_error import law_figure
 
 from ..attack_settings import LOTTERY, curves_of, setting_of, spread_runs
@@ -88,8 +89,8 @@ class TestIntervals:
     def test_it_is_that_of_the_training_error(self):
         found = interval(12.0, [11.0, 12.0, 13.0])
         assert found == law_figure(12.0, [11.0, 12.0, 13.0], "log", "law of all runs")
-        assert whole(found).low == math.floor(found.low)
-        assert whole(found).high == math.ceil(found.high)
+        assert whole_blocks(found).low == math.floor(found.low)
+        assert whole_blocks(found).high == math.ceil(found.high)
         alone = interval(10.0, [])
         assert alone.low == alone.high == 10.0
 

@@ -4,16 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.analysis.block_time.empirical import EmpiricalLaw
 from dpodl.analysis.block_time.horizon import owed_to_horizon
 from dpodl.analysis.block_time.law import exponential, mean
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 
 
-def _law(slow: float, fast: float, late: float) -> EmpiricalLaw:
-    return EmpiricalLaw(
+def _law(slow: float, fast: float, late: float) -> UncertainLaw:
+    return UncertainLaw(
         exponential(1 / 100),
-        exponential(1 / slow),
-        exponential(1 / fast),
+        extremes=(exponential(1 / slow), exponential(1 / fast)),
         runs=50,
         reached=50,
         known_until=100.0,
@@ -21,13 +20,13 @@ def _law(slow: float, fast: float, late: float) -> EmpiricalLaw:
     )
 
 
-def _resamples(spread: float):
+def _resamples(spread: float) -> tuple:
     means = 100 + spread * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    return [exponential(1 / m) for m in means]
+    return tuple(exponential(1 / m) for m in means)
 
 
 def test_a_bracket_wider_than_the_runs_spread_is_said_with_the_way_out():
-    owed = owed_to_horizon(_law(150, 98, 0.01), _resamples(5), mean)
+    owed = owed_to_horizon(_law(150, 98, 0.01)._replace(resamples=_resamples(5)), mean)
     assert owed is not None
     assert (owed.low, owed.high) == (pytest.approx(98), pytest.approx(150))
     # B e^{−h x} = R.
@@ -40,8 +39,8 @@ def test_a_bracket_wider_than_the_runs_spread_is_said_with_the_way_out():
     [
         (_law(101, 99.5, 0.01), _resamples(5)),
         (_law(150, 98, 0.0), _resamples(5)),
-        (_law(150, 98, 0.01), []),
+        (_law(150, 98, 0.01), ()),
     ],
 )
 def test_otherwise_nothing_is_said(law, resamples):
-    assert owed_to_horizon(law, resamples, mean) is None
+    assert owed_to_horizon(law._replace(resamples=resamples), mean) is None

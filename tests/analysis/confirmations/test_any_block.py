@@ -9,9 +9,11 @@ from dpodl.analysis.bounds import races
 from dpodl.analysis.confirmations.any_block import (
     any_block,
     any_block_bound,
+    memoryless_any_block,
+)
+from dpodl.analysis.confirmations.any_block_seen import (
     any_block_measurements,
     follow_all,
-    memoryless_any_block,
 )
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.race.walk import Race, race

@@ -3,12 +3,13 @@
 import math
 
 import pytest
-from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.block_time.law import exponential, geometric, mean
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import races
 from dpodl.analysis.confirmations.depths import (
     depth_threshold,
     safe_depths,
-    share_estimate,
+    threshold_estimate,
 )
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.race.fourier import persistence
@@ -27,7 +28,7 @@ def networks(law):
 @pytest.mark.parametrize("premined", [False, True])
 def test_depths_of_a_memoryless_law_are_the_closed_forms(premined):
     exact = races.premined_race if premined else races.private_race
-    found = safe_depths(LAW, [], networks, targets=TARGETS, premined=premined)
+    found = safe_depths(UncertainLaw(LAW), networks, targets=TARGETS, premined=premined)
     for measured, target in zip(found, TARGETS, strict=True):
         depth = int(measured.estimate.value)
         assert exact(0.3, depth) <= target < exact(0.3, depth - 1)
@@ -42,8 +43,7 @@ def test_depths_of_a_memoryless_law_are_the_closed_forms(premined):
 def test_the_interval_is_the_spread_of_the_resampled_laws():
     told = []
     same = safe_depths(
-        LAW,
-        [LAW, LAW],
+        UncertainLaw(LAW, (LAW, LAW)),
         networks,
         targets=(1e-3,),
         progress=lambda *report: told.append(report),
@@ -51,8 +51,10 @@ def test_the_interval_is_the_spread_of_the_resampled_laws():
     assert same.low == same.value == same.high
     assert (same.count, told[-1]) == (2, (3, 3))
     dead = exponential(0.001, dead_time=800.0)
-    wide = safe_depths(LAW, [LAW, dead], networks, targets=(1e-3,))[0].estimate
-    other = safe_depths(dead, [], networks, targets=(1e-3,))[0].estimate.value
+    wide = safe_depths(UncertainLaw(LAW, (LAW, dead)), networks, targets=(1e-3,))[
+        0
+    ].estimate
+    other = safe_depths(UncertainLaw(dead), networks, targets=(1e-3,))[0].estimate.value
     # Two resamples have one degree of freedom; depths are spread on the log scale.
     spread = abs(math.log(other / wide.value)) / math.sqrt(2)
     high = wide.value * math.exp(stats.t.ppf(0.975, 1) * spread)
@@ -66,11 +68,13 @@ def test_a_resample_without_a_safe_depth_leaves_no_upper_end():
         return network(law, provers=10, beta=beta, delay_steps=0.0)
 
     other = exponential(0.002)
-    found = safe_depths(LAW, [LAW, LAW, other], by_law, targets=(1e-3,))[0].estimate
+    found = safe_depths(UncertainLaw(LAW, (LAW, LAW, other)), by_law, targets=(1e-3,))[
+        0
+    ].estimate
     assert found.high == math.inf
     assert found.count == 2
     with pytest.raises(Refused):
-        safe_depths(other, [], by_law, targets=(1e-3,))
+        safe_depths(UncertainLaw(other), by_law, targets=(1e-3,))
 
 
 @pytest.mark.parametrize("premined", [False, True])
@@ -108,14 +112,28 @@ def test_what_cannot_be_is_refused():
 
 
 def test_shares_stay_shares():
-    low = share_estimate(0.01, [0.0, 0.4, math.nan])
+    # One resample's is 0, one's large, one has none.
+    laws = [exponential(rate) for rate in (1.0, 2.0, 3.0, 4.0)]
+    shares = dict(zip(map(mean, laws), (0.01, 0.0, 0.4, math.nan), strict=True))
+
+    def share(law):
+        if math.isnan(shares[mean(law)]):
+            raise Refused("none")
+        return shares[mean(law)]
+
+    low = threshold_estimate(UncertainLaw(laws[0], tuple(laws[1:])), share)
+    assert low.value == 0.01
     assert low.low == 0.0
     assert low.count == 2
-    assert share_estimate(0.3, []).low == 0.3
+    assert "1 of 3 without" in low.method
+    assert threshold_estimate(UncertainLaw(laws[0]), share).low == 0.01
+    none = threshold_estimate(UncertainLaw(laws[3], tuple(laws[:3])), share)
+    assert math.isnan(none.value)
+    assert none.method == "refused: none"
 
 
 def test_a_lattice_law_is_exact():
     law = geometric(0.01)
-    found = safe_depths(law, [], networks, targets=(1e-3,))[0].estimate.value
+    found = safe_depths(UncertainLaw(law), networks, targets=(1e-3,))[0].estimate.value
     # One hash in a hundred is memoryless but for ties, which the adversary wins.
     assert races.private_race(0.3, int(found) - 2) > 1e-3

@@ -3,8 +3,8 @@
 import pytest
 from dpodl.analysis.attacks.situation import resampled
 from dpodl.analysis.block_time.law import exponential, mean
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.effects.delay_equivalence import pooling, saving_as_delay, warm_laws
-from dpodl.analysis.effects.memorylessness import Evidence
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.race.threshold import dead_time_threshold
 
@@ -15,9 +15,9 @@ DEAD, RATE = 300.0, 0.002
 CERTAIN = 1e9
 
 
-def evidence(dead_time: float, rate: float = RATE) -> Evidence:
+def known(dead_time: float, rate: float = RATE) -> UncertainLaw:
     law = exponential(rate, dead_time=dead_time)
-    return Evidence(0.1, law, (), (law, law))
+    return UncertainLaw(law, (law, law))
 
 
 def value(rows, quantity: str) -> float:
@@ -26,10 +26,10 @@ def value(rows, quantity: str) -> float:
 
 @pytest.mark.parametrize("left", [0.0, 0.4, 1.0])
 def test_a_saving_is_an_extra_delay(left):
-    warm = evidence(left * DEAD)
-    dead = (evidence(DEAD, CERTAIN), evidence(left * DEAD, CERTAIN))
+    warm = known(left * DEAD)
+    dead = (known(DEAD, CERTAIN), known(left * DEAD, CERTAIN))
     rows = saving_as_delay(
-        [evidence(DEAD)], [warm], dead, provers=20, adversarial=5, delay_steps=10
+        {0.1: known(DEAD)}, {0.1: warm}, dead, provers=20, adversarial=5, delay_steps=10
     )
     settings = {"rate": 20 * RATE, "delay": 10, "dead_time": DEAD}
     exact = dead_time_threshold(**settings, dead_ratio=left)
@@ -45,7 +45,7 @@ def test_a_saving_is_an_extra_delay(left):
 
 def test_a_pool_on_one_machine_has_rho_1_over_s():
     rows = pooling(
-        [evidence(DEAD)], evidence(DEAD, CERTAIN),
+        {0.1: known(DEAD)}, known(DEAD, CERTAIN),
         provers=20, adversarial=5, delay_steps=10,
     )  # fmt: skip
     # β*: D/s + 1/(sλ) = D + 1/λ_h + Δ with s = βn, and the same by its delay.
@@ -67,7 +67,7 @@ def test_a_pool_on_one_machine_has_rho_1_over_s():
 
 def test_memoryless_provers_gain_nothing_from_pooling():
     rows = pooling(
-        [evidence(0.0)], evidence(0.0, CERTAIN),
+        {0.1: known(0.0)}, known(0.0, CERTAIN),
         provers=20, adversarial=5, delay_steps=10,
     )  # fmt: skip
     assert value(rows, "growth_ratio") == pytest.approx(1.0)
@@ -76,7 +76,7 @@ def test_memoryless_provers_gain_nothing_from_pooling():
 
 def test_one_prover_is_no_pool():
     with pytest.raises(Refused, match="no pool"):
-        pooling([], evidence(DEAD), provers=4, adversarial=1, delay_steps=1)
+        pooling({}, known(DEAD), provers=4, adversarial=1, delay_steps=1)
 
 
 def test_real_branches_become_laws_with_their_resamples():
@@ -84,18 +84,18 @@ def test_real_branches_become_laws_with_their_resamples():
     at = setting_of(mtx=branches_of([2] * 20, steps=60, correct=88))
     others = [resampled(at, seed) for seed in range(3)]
     fresh, warm = warm_laws(at, others, [1.0, 0.1])
-    assert [each.p_2 for each in warm] == [1.0, 0.1]
-    assert all(len(each.resamples) == 3 for each in (*fresh, *warm))
-    for mine, other in zip(fresh, warm, strict=True):
-        assert mean(other.law) < mean(mine.law)
+    assert list(warm) == list(fresh) == [1.0, 0.1]
+    assert all(len(x.resamples) == 3 for x in (*fresh.values(), *warm.values()))
+    for p_2, mine in fresh.items():
+        assert mean(warm[p_2].law) < mean(mine.law)
     # 20 steps of training and a mean pre-hash of 64 hashes at 100 a step.
-    assert mean(warm[0].law) == pytest.approx(20.64, rel=1e-3)
+    assert mean(warm[1.0].law) == pytest.approx(20.64, rel=1e-3)
     rows = saving_as_delay(
-        fresh, warm, (fresh[0], warm[0]), provers=10, adversarial=2, delay_steps=5
+        fresh, warm, (fresh[1.0], warm[1.0]), provers=10, adversarial=2, delay_steps=5
     )
     assert all(r.value > 0 for r in rows if r.quantity == "effect")
     extra = value(rows, "extra_delay_mean")
-    assert extra == pytest.approx(mean(fresh[0].law) - mean(warm[0].law))
+    assert extra == pytest.approx(mean(fresh[1.0].law) - mean(warm[1.0].law))
 
 
 def test_without_branches_a_saving_is_refused():

@@ -1,6 +1,7 @@
 """Effects on laws where everything is known."""
 
 import math
+from collections.abc import Iterable
 
 import jax
 import numpy as np
@@ -14,12 +15,12 @@ from dpodl.analysis.block_time.law import (
     geometric,
     mean,
 )
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import delays, intervals
 from dpodl.analysis.effects.memorylessness import (
-    Evidence,
     fast_machine,
+    finite,
     machine_share,
-    measured,
     memoryless_forks,
     memorylessness,
     restart_forks,
@@ -32,12 +33,12 @@ from hypothesis import given, settings, strategies as st
 DEAD = 100.0
 
 
-def evidence(law: BlockTimeLaw, p_2: float = 0.5, others=()) -> Evidence:
-    return Evidence(p_2, law, (), tuple(others))
+def at(law: BlockTimeLaw, p_2: float = 0.5) -> dict[float, UncertainLaw]:
+    return {p_2: UncertainLaw(law)}
 
 
-def lottery(p_2: float) -> Evidence:
-    return evidence(exponential(p_2, dead_time=DEAD), p_2)
+def lotteries(p_2s: Iterable[float]) -> dict[float, UncertainLaw]:
+    return {p: UncertainLaw(exponential(p, dead_time=DEAD)) for p in p_2s}
 
 
 def values(rows, quantity: str) -> dict[float, float]:
@@ -46,7 +47,7 @@ def values(rows, quantity: str) -> dict[float, float]:
 
 def test_cv_and_threshold_are_those_of_a_dead_time():
     rates = (0.1, 0.01, 0.001)
-    rows = memorylessness([lottery(p) for p in rates], provers=20, honest=15)
+    rows = memorylessness(lotteries(rates), provers=20, honest=15)
     for p in rates:
         assert values(rows, "cv_prover")[p] == pytest.approx(1 / (1 + DEAD * p))
         network = intervals.dead_time_mean_cv(DEAD, 15 * p).cv
@@ -59,7 +60,7 @@ def test_cv_and_threshold_are_those_of_a_dead_time():
 
 
 def test_the_network_is_less_memoryless_than_a_prover_and_rarity_heals_both():
-    rows = memorylessness([lottery(2.0**-k) for k in range(13)], provers=20, honest=15)
+    rows = memorylessness(lotteries(2.0**-k for k in range(13)), provers=20, honest=15)
     prover, network = (
         np.array(list(values(rows, name).values()))
         for name in ("cv_prover", "cv_network")
@@ -72,7 +73,7 @@ def test_the_network_is_less_memoryless_than_a_prover_and_rarity_heals_both():
 
 
 def test_memoryless_provers_lose_nothing():
-    rows = memorylessness([evidence(exponential(0.01))], provers=20, honest=15)
+    rows = memorylessness(at(exponential(0.01)), provers=20, honest=15)
     assert values(rows, "cv_network")[0.5] == pytest.approx(1.0)
     assert values(rows, "margin_lost")[0.5] == pytest.approx(0.0, abs=1e-9)
 
@@ -106,7 +107,7 @@ def fastest_of_law() -> BlockTimeLaw:
 
 
 def test_domination_grows_with_speed_and_falls_with_rarity():
-    laws = [lottery(2.0**-k) for k in range(1, 13)]
+    laws = lotteries(2.0**-k for k in range(1, 13))
     rows = fast_machine(laws, speeds=(2, 30), total=100)
     for speed in (2.0, 30.0):
         some = [r for r in rows if r.speed == speed]
@@ -117,7 +118,7 @@ def test_domination_grows_with_speed_and_falls_with_rarity():
         np.testing.assert_allclose(excess, share - speed / 100)
         advantage = list(values(some, "advantage").values())
         np.testing.assert_allclose(advantage, share * 100 / speed)
-    memoryless = fast_machine([evidence(exponential(0.01))], speeds=(30,), total=100)
+    memoryless = fast_machine(at(exponential(0.01)), speeds=(30,), total=100)
     assert values(memoryless, "block_share")[0.5] == pytest.approx(0.3)
 
 
@@ -127,7 +128,7 @@ def test_what_has_no_winner_is_refused():
     with pytest.raises(ValueError, match="speed and units must be > 0"):
         machine_share(exponential(0.1), speed=0, units=3)
     with pytest.raises(ValueError, match="total"):
-        fast_machine([], speeds=(100,), total=100)
+        fast_machine({}, speeds=(100,), total=100)
     endless = exponential(0.01)._replace(
         cumulative_hazard=exponential(0.01).cumulative_hazard / 1e3, tail_hazard=0.0
     )
@@ -137,32 +138,29 @@ def test_what_has_no_winner_is_refused():
 
 def test_errors_are_the_spread_of_the_resamples_and_the_bracket():
     law = exponential(0.01)
-    others = [exponential(0.01 * x) for x in (0.8, 1.0, 1.2)]
-    found = measured(mean, evidence(law, others=others))
+    others = tuple(exponential(0.01 * x) for x in (0.8, 1.0, 1.2))
+    found = finite(mean, UncertainLaw(law, others))
     expected = law_figure(100.0, [mean(each) for each in others], "log", "law")
     assert found.high == pytest.approx(expected.high, rel=1e-5)
     assert found.low == pytest.approx(expected.low, rel=1e-5)
     assert found.count == 3
-    wide = Evidence(0.5, law, (exponential(0.001), exponential(0.02)), tuple(others))
-    assert measured(mean, wide).high > 1000.0
-    assert measured(mean, wide).low < 50.0
+    wide = UncertainLaw(law, others, (exponential(0.001), exponential(0.02)))
+    assert finite(mean, wide).high > 1000.0
+    assert finite(mean, wide).low < 50.0
 
 
 def test_a_number_without_end_is_refused():
     half = exponential(0.01).cumulative_hazard / 100
     endless = exponential(0.01)._replace(cumulative_hazard=half, tail_hazard=0.0)
     with pytest.raises(Refused, match="no end"):
-        measured(mean, evidence(endless))
+        finite(mean, UncertainLaw(endless))
 
 
 def test_forks_of_memoryless_provers_and_of_a_dead_time():
     key, honest = jax.random.key(5), 400
     # A dead time of a third of what all provers then wait for the lottery.
     rate = 1 / (3 * DEAD * honest)
-    laws = [
-        evidence(exponential(0.01), 1.0),
-        evidence(exponential(rate, dead_time=DEAD), 0.5),
-    ]
+    laws = at(exponential(0.01), 1.0) | at(exponential(rate, dead_time=DEAD), 0.5)
     rows = restart_forks(key, laws, honest=honest, levels=64, replicas=256)
     plain = next(r for r in rows if r.quantity == "forks" and r.at == 1.0)
     expected = memoryless_forks(honest, 0.1)

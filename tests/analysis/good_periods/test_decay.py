@@ -8,8 +8,9 @@ import pytest
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.bounds.backbone import bad_window
 from dpodl.analysis.estimation.estimate import Refused
-from dpodl.analysis.good_periods.decay import (
-    REJECTED,
+from dpodl.analysis.good_periods.bernoulli_rounds import independent_rounds
+from dpodl.analysis.good_periods.decay import REJECTED, fit_decay, fit_pair
+from dpodl.analysis.good_periods.decay_compared import (
     Ideal,
     decay_measurements,
     decay_ratio,
@@ -17,18 +18,11 @@ from dpodl.analysis.good_periods.decay import (
     exact_ideal,
     exact_slope,
     exact_slopes,
-    fit_decay,
-    fit_pair,
     refutation,
 )
-from dpodl.analysis.good_periods.independence import independent_rounds
+from dpodl.analysis.good_periods.rounds import rounds_of, shortest
 from dpodl.analysis.good_periods.tails import decay_lengths
-from dpodl.analysis.good_periods.windows import (
-    round_rates,
-    rounds_of,
-    shortest,
-    window_shares,
-)
+from dpodl.analysis.good_periods.windows import round_rates, window_shares
 from dpodl.analysis.simulation.levels import network, simulate
 
 KEY = jax.random.key(8)

@@ -7,24 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds import intervals
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.good_periods import independence
+from dpodl.analysis.good_periods.bernoulli_rounds import independent_rounds
 from dpodl.analysis.good_periods.independence import (
     WindowCounts,
     dispersion,
     independence_measurements,
-    independent_rounds,
     success_after,
     window_counts,
     window_distance,
 )
+from dpodl.analysis.good_periods.rounds import rounds_of, shortest
 from dpodl.analysis.good_periods.windows import (
     RoundRates,
     Rounds,
     rate_measurements,
     round_rates,
-    rounds_of,
-    shortest,
 )
 from dpodl.analysis.simulation.levels import network, simulate
 from scipy import stats

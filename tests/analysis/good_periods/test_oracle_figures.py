@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.estimation.estimate import Estimate
-from dpodl.analysis.good_periods.oracle_figures import BELOW, oracle_figures
+from dpodl.analysis.good_periods.training_oracle import BELOW, oracle_figures
 from dpodl.models.learning.curves import CurveSet
 
 P = Estimate(0.02, 0.018, 0.022, 1000, "given")

@@ -7,17 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential, geometric
+from dpodl.analysis.bounds.rounds import good_window
 from dpodl.analysis.estimation.estimate import Refused
-from dpodl.analysis.good_periods.windows import (
-    Rounds,
-    good_period_measurements,
+from dpodl.analysis.good_periods.rounds import (
     horizon_rounds,
     join_rounds,
-    rate_measurements,
-    round_rates,
     rounds_of,
     rounds_until,
     shortest,
+)
+from dpodl.analysis.good_periods.windows import (
+    Rounds,
+    good_period_measurements,
+    rate_measurements,
+    round_rates,
     window_shares,
 )
 from dpodl.analysis.simulation.levels import network, simulate
@@ -73,7 +76,7 @@ def test_a_single_window_of_independent_rounds_is_binomial(blocks, epsilon):
         )
     }["good_period", blocks]
     # One honest prover: Y = X, so the two lower conditions are one.
-    exact = rounds.good_window(rates.window(blocks), rates.x, rates.y, rates.z, epsilon)
+    exact = good_window(rates.window(blocks), rates.x, rates.y, rates.z, epsilon)
     half = max((found.high - found.low) / 2, 1e-3)
     assert abs(found.value - exact) < SIGMA / 1.96 * half
 

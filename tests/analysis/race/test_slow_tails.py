@@ -13,10 +13,11 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import KNOTS, exponential, geometric
+from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import races
 from dpodl.analysis.calibration.quantities import depth_estimate
 from dpodl.analysis.confirmations import ages, any_block, rare_ages
-from dpodl.analysis.confirmations.tables import Setting, depth_table
+from dpodl.analysis.confirmations.tables import TableTerms, depth_table
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.race import fourier, tilting, walking
 from dpodl.analysis.race.fourier import log_persistence, smallest_depths
@@ -181,7 +182,12 @@ def test_a_lattice_law_is_cut_at_its_atoms():
 
 def test_the_table_of_shares_has_no_hole():
     law = slow(exponential(0.01), 0.2)
-    cells = depth_table(law, [law], Setting(20), betas=[0.05, 0.2, 0.4], targets=[1e-9])
+    cells = depth_table(
+        UncertainLaw(law, (law,)),
+        TableTerms(20),
+        betas=[0.05, 0.2, 0.4],
+        targets=[1e-9],
+    )
     assert [cell.refusal for cell in cells] == ["", "", ""]
 
 

@@ -1,0 +1,149 @@
+"""From what the runs have shown to the table of a law.
+
+Notation (that of ``empirical.py``)
+    P, K        pre-hash time and training of one attempt
+    X           Σ over failed attempts (P + K), and the last P + K
+    U           Σ_j (p_P ∗ retry)^{∗j}: how often, and when, a prover starts again
+    Λ           cumulative hazard of X, the table
+
+A table is as fine as the looks and as long as it takes until one hazard may stand for
+all runs that are left; the hazard beyond it makes E[X] exact.
+"""
+
+import math
+
+import numpy as np
+
+from ...models.learning.curves import CurveSet
+from .attempts import (
+    Attempts,
+    Late,
+    Lottery,
+    Shown,
+    attempts_of,
+    ending,
+    later,
+)
+from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, mean
+from .renewals import convolve, prehash_of, renewals_of
+from .ticket_rates import Plateau
+
+# The table reaches this many horizons where the looks are few enough, and never less
+# than two; beyond it the hazard is constant. It reaches further where runs of different
+# rates are still left there, until the variance that one hazard for all of them loses
+# is _LOST of the mean's square, but with no fewer cells than one for _COARSEST looks.
+_TABLE_HORIZONS = 8
+_LOST, _COARSEST = 0.005, 16
+
+
+def law_of_runs(
+    shown: Shown,
+    lottery: Lottery,
+    curves: CurveSet,
+    costs: np.ndarray,
+    plateau: Plateau,
+) -> BlockTimeLaw:
+    """The law of runs that have shown so much, with one reading of their plateau."""
+    looks = shown.ends.shape[1]
+    check_every = float(curves.steps[0])
+    # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
+    lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
+    late = later(shown, lottery, costs, plateau)
+    spacing = check_every * float(costs.max())
+    if not lattice:
+        # Beyond the table the hazard is constant. It still rises where hashing and
+        # waiting for a ticket both go on: the table must be longer than the shorter.
+        look, hashing = spacing, 1.0 / (lottery.p_1 * lottery.hashes_per_step)
+        cells = max(1, KNOTS // (_TABLE_HORIZONS * looks))
+        both = min(hashing, look / lottery.p_2)
+        longest = _mixed_until(shown, late, lottery, check_every)
+        longest = min(longest, _COARSEST * look * KNOTS)
+        spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
+        if spacing < look:
+            spacing = look / math.floor(look / spacing + 1e-9)
+    cell = check_every / spacing
+    attempts = attempts_of(shown, late, lottery, costs * cell, cell)
+    return _table(attempts, lottery, spacing, lattice)
+
+
+def _mixed_until(
+    shown: Shown, late: Late, lottery: Lottery, check_every: float
+) -> float:
+    """Time from which one hazard may stand for all runs that are left.
+
+    With B_j left of kind j, of mean t_j, one exponential of their joint mean has the
+    second moment 2 (ΣBt)²/ΣB instead of 2 ΣBt².
+    """
+    runs, looks = shown.ends.shape
+    going = late.rate > 0
+    if not going.any():
+        return 0.0
+    begin = looks + late.alive.shape[1] - 1
+    hit = np.minimum(ending(lottery) * late.rate[going], 1.0 - 1e-16)
+    left, cost = late.left[going] / runs, late.costs[late.group[going]]
+    time = cost * check_every / hit
+    # At the least: what the runs have shown, and what is left of them.
+    least = shown.alive.sum() / runs * check_every * late.costs.min()
+    least += float((left * time).sum())
+    until = check_every * begin * late.costs.max()
+    for _ in range(24):
+        rest = left * np.exp(
+            np.log1p(-hit) * np.maximum(until / (check_every * cost) - begin, 0.0)
+        )
+        total = rest.sum()
+        if total <= 0:
+            return until
+        moment = float((rest * time).sum())
+        lost = 2 * (float((rest * time**2).sum()) - moment**2 / total)
+        if lost <= _LOST * least**2:
+            return until
+        until *= 1.25
+    return until
+
+
+def _table(attempts: Attempts, lottery: Lottery, spacing, lattice) -> BlockTimeLaw:
+    """X = Σ over failed attempts (P + K) + the last P + K, as a table of Λ.
+
+    CDF = U ∗ success ∗ F_P with U = Σ_j (p_P ∗ retry)^{∗j}; the tail hazard is the
+    one that makes E[X] exact (Wald: E[X] = E[attempt] / Pr[attempt succeeds]).
+    """
+    hash_time = 1.0 / lottery.hashes_per_step
+    # A table spreads an atom over the cell before its knot, half a cell too early on
+    # average: a knot holds the CDF half a cell later, and dead time shifts it back.
+    early = 0.0 if lattice else 0.5 * spacing
+    prehash = prehash_of(lottery.p_1, hash_time, spacing, early)
+    renewals = renewals_of(convolve(prehash.mass, attempts.retry))
+    trained = convolve(renewals, attempts.success)
+    cdf = convolve(trained, prehash.cdf)
+    # The transform's rounding must not put a block before the first possible one.
+    cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
+    alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
+    hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
+    # Mass that never ends has no mean to make exact: half a cell is put back alone.
+    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + early, lattice)
+    if attempts.never > 0 or attempts.success_total == 0:
+        return law
+    law = law._replace(offset=hash_time)
+    attempt = hash_time / lottery.p_1 + spacing * attempts.duration
+    exact = attempt / attempts.success_total
+    # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
+    end = spacing * (KNOTS - 1) + early
+    on_table = end - float((trained * prehash.spared[::-1]).sum())
+    law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
+    if lattice:
+        return law
+    # About half a cell, and so much that E[X] is exact.
+    return law._replace(offset=hash_time + exact - mean(law))
+
+
+def _tail_hazard(law: BlockTimeLaw, rest: float) -> float:
+    """The constant hazard beyond the table for which ∫ S there is ``rest``."""
+    alive = float(np.exp(-law.cumulative_hazard[-1]))
+    length = float(law.spacing * (KNOTS - 1))
+    if rest <= 1e-9 * length:
+        # Nothing worth extrapolating, only rounding: the average hazard so far.
+        return float(law.cumulative_hazard[-1]) / length
+    if law.lattice:
+        gone = min(law.spacing * alive / rest, 1 - 1e-12)
+        return float(-np.log1p(-gone) / law.spacing)
+    return float(alive / rest)
