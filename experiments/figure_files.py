@@ -95,7 +95,9 @@ def write(
                 (unlisted[t] for t in NEEDS[name].tables if t in unlisted), reason
             )
         else:
-            command = shlex.join(["dpodl", "figures", str(target), name])
+            words = ["dpodl", "figures", str(target), name]
+            words += ["--accept-changed"] if accept_changed else []
+            command = shlex.join(words)
             stem = folder / name
             try:
                 with report.shown(source):

@@ -7,29 +7,27 @@ import sys
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
+from .options import (
+    ConfigCommand,
+    UserPath,
+    accept_option,
+    json_option,
+    recorded_command,
+)
 from .terminal import (
     BAD_INPUT,
     FAILED,
-    UserPath,
-    accept_option,
     clear_errors,
     echo_json,
     fail,
-    json_option,
-    overrides_option,
     progress_bars,
-    quiet_option,
-    results_option,
     warn_of,
 )
 
 store_argument = click.argument("store", type=UserPath(file_okay=False))
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--over",
     multiple=True,
@@ -48,7 +46,6 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
     type=click.IntRange(min=1),
     help="Points of sobol, halton and latin.",
 )
-@results_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
 @click.option(
     "--executor",
@@ -67,8 +64,6 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
     is_flag=True,
     help="Leave out points whose settings do not go together, and record why.",
 )
-@json_option
-@quiet_option
 def sweep(
     config,
     overrides,
@@ -151,7 +146,7 @@ def sweep(
                 as_json,
             )
             return
-        command = shlex.join(["dpodl", *sys.argv[1:]])
+        command = recorded_command()
         try:
             with (
                 executors.workers(executor, jobs=jobs, scheduler=scheduler) as pool,

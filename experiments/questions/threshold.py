@@ -13,6 +13,7 @@ from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
 from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 
 
@@ -101,6 +102,13 @@ def threshold_table(
         )
     progress("thresholds", total, total)
     return pd.DataFrame(rows)
+
+
+def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
+    """Keep the table."""
+    keep_answer(
+        folder, "threshold", {"threshold": table}, command=command, config=config
+    )
 
 
 def _with_spread(threshold, law: EmpiricalLaw, resamples, basis, report) -> Estimate:

@@ -30,7 +30,8 @@ import pandas as pd
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
 from ..config.loading import load_config
-from ..pipeline import stages, training, versions
+from ..pipeline import training, versions
+from ..pipeline.machine import usable_cores
 from ..store.files import Progress
 from ..store.locks import exclusive
 from . import shard_file, shards
@@ -360,7 +361,7 @@ class _Session:
             "machine": {
                 "node": platform.node(),
                 "system": platform.platform(),
-                "cores": stages.usable_cores(),
+                "cores": usable_cores(),
             },
             "workers": {"kind": type(pool).__name__, "slots": pool.slots},
             "process": os.getpid(),
