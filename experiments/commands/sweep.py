@@ -255,7 +255,11 @@ def status(store, accept_changed, as_json) -> None:
                 f"{each.done:8} done {each.failed:6} failed {each.todo:8} to do"
                 f"   {name}"
             )
-        state = "a process is working on it" if working else "no process works on it"
+        state = {
+            True: "a process is working on it",
+            False: "no process works on it",
+            None: f"whether a process works on it, {store / '.lock'} does not tell",
+        }[working]
         pace = f"; {rate:.3g} points a second" if rate else ""
         more = f"; about {_time(left)} left" if total.todo and rate else ""
         click.echo(f"{state}{pace}{more}")

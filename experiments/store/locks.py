@@ -1,15 +1,25 @@
 """One process works on a folder at a time."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ...models.errors import UserError
 from ...models.learning.files import ASIDE
+
+# What systems say of a file system that has no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class Busy(UserError, BlockingIOError):
     """Another process works on the folder."""
+
+
+class NoLocks(UserError):
+    """The folder's file system has no locks."""
 
 
 @contextmanager
@@ -24,18 +34,45 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
         Busy: If another process holds it.
+        NoLocks: If nobody can hold it.
     """
     path.mkdir(parents=True, exist_ok=True)
+    lock = _lock(path)
     try:
-        import fcntl
-    except ImportError:  # Windows has no flock; two runs at once stay the user's care.
-        yield
-        return
-    with (path / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise Busy(f"another dpodl is working on this run folder: {path}") from None
+        lock.acquire(blocking=wait)
+    except Timeout:
+        raise Busy(f"another dpodl is working on this run folder: {path}") from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise NoLocks(
+            f"the file system of {path} has no file locks ({error.strerror}), so two "
+            "processes could mix their results: put the folder on one that has them, "
+            "such as a local disk"
+        ) from None
+    try:
         for left in path.rglob(f".*{ASIDE}"):
             left.unlink(missing_ok=True)
         yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether a process holds the folder now; None: this user cannot know."""
+    if not (path / ".lock").is_file():
+        return False
+    lock = _lock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:  # of somebody else, or without locks
+        return None
+    lock.release()
+    return False
+
+
+def _lock(path: Path) -> FileLock:
+    # A lock that is only a file would outlive a process that is killed.
+    return FileLock(path / ".lock", fallback_to_soft=False)

@@ -95,7 +95,9 @@ def copy(smoke, tmp_path) -> Smoke:
 def no_pictures(monkeypatch) -> None:
     """Figures that cost nothing; functions of the tables still."""
 
-    def render(tables: dict[str, pd.DataFrame], *, command: str) -> dict[str, bytes]:
+    def render(
+        tables: dict[str, pd.DataFrame], *, command: str, figures: Any = None
+    ) -> dict[str, bytes]:
         return {"figures/all.png": tables["estimates"].to_csv().encode()}
 
     monkeypatch.setattr(pictures, "render", render)

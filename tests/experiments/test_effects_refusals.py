@@ -27,7 +27,7 @@ def quiet(*_) -> None:
 
 def test_no_law_at_all_says_why(monkeypatch, tmp_path):
     why = {0.5: "t_acc = 0.99: 0 of 12 runs reached it"}
-    monkeypatch.setattr(effects.runner, "train", lambda *_: low())
+    monkeypatch.setattr(effects.training, "train", lambda *_: low())
     monkeypatch.setattr(effects, "swept_laws", lambda *_, **__: ([], why))
     with pytest.raises(Refused, match=r"effects: no p_2 has a law; t_acc = 0\.99"):
         effects.effects(
