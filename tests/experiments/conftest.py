@@ -7,7 +7,7 @@ one run compiles: other thresholds must not need others.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import pandas as pd
