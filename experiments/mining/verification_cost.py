@@ -1,6 +1,6 @@
 """What a proof costs to check, beside what it cost to make, measured.
 
-Notation (scheme.md §3):
+Notation (docs/science/verification.md, "What a forger must spend"):
     S                   steps of the proof
     checkpoint_every    steps between two checkpoints
     n = ⌈S / checkpoint_every⌉   segments
