@@ -304,8 +304,8 @@ def _run_again(
                 record.header,
                 record.proof,
                 referenced,
-                folder,
-                duty.segments,
+                archive=folder,
+                segments=duty.segments,
                 here=here,
             )
         except Rejected as error:

@@ -6,7 +6,7 @@ config, the code and the stage before; its key is their fingerprint.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
     """
     folder = RunFolder(root / f"{config.name}-{config.digest()[:10]}")
     with exclusive(folder.path):
-        job = _Job(config, root, folder, stage_digests(), progress, command)
+        job = _Job(config, root, folder, progress=progress, command=command)
         for name, make in STAGES.items():
             job.stage(name, make)
         # Also where the last process was killed just before it, or it was changed.
@@ -78,16 +78,21 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
 class _Job:
     """One pass over the stages; keeps what a stage needs from the one before."""
 
-    def __init__(self, config, root, folder, code, progress, command):
-        self.config: Config = config
-        self.root: Path = root
-        self.folder: RunFolder = folder
-        self.code: Mapping[str, str] = code
-        self.progress: Progress = progress
-        self.command: str = command
+    def __init__(
+        self,
+        config: Config,
+        root: Path,
+        folder: RunFolder,
+        *,
+        progress: Progress,
+        command: str,
+    ):
+        self.config, self.root, self.folder = config, root, folder
+        self.progress, self.command = progress, command
+        self.code = stage_digests()
         self.recomputed: list[str] = []
         self.seconds: dict[str, float] = {}
-        made_with = [code["training"], versions(), decisive_flags()]
+        made_with = [self.code["training"], versions(), decisive_flags()]
         self.key = fingerprint([config.digest(), own_data(config), *made_with])
         self._curves: CurveSet | None = None
 

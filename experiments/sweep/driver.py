@@ -25,7 +25,7 @@ from . import shard_file, shards
 from .design import frozen
 from .dispatch import compute_all
 from .executors import Pool, workers
-from .plan import Job, Plan, jobs_of, plan_of, table_of, tasks_of
+from .plan import Job, SweepPlan, jobs_of, plan_of, table_of, tasks_of
 from .results import read_results, results_bytes, results_table
 from .session import Session
 from .shards import CurveSource
@@ -117,7 +117,7 @@ def sweep(
 
 @pinned()
 def run_sweep(
-    plan: Plan,
+    plan: SweepPlan,
     root: Path,
     pool: Pool,
     progress: Progress,
@@ -151,7 +151,7 @@ def run_sweep(
         jobs = jobs_of(plan, store, retry_failed=retry_failed)
         count = sum(len(job.places) for job in jobs)
         if jobs:
-            session = Session(plan, store, pool, command, reused)
+            session = Session(plan, store, pool, command=command, reused=reused)
             known = store.known()
             before = sum(key in known for key in set(plan.keys)) - sum(
                 job.again for job in jobs
@@ -198,7 +198,7 @@ def _train(plan, jobs, root, progress, keep) -> list[Job]:
     return ready
 
 
-def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
+def _reuse(plan: SweepPlan, store: SweepStore, root: Path) -> int:
     """Copy finished points of other sweeps; returns how many."""
     known = store.known()
     wanted = [

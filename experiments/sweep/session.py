@@ -11,7 +11,7 @@ from ..pipeline.machine import usable_cores
 from ..pipeline.versions import build
 from . import shard_file
 from .executors import Pool
-from .plan import Plan
+from .plan import SweepPlan
 from .store import SweepStore
 
 _NOTE_SECONDS = 2.0
@@ -21,7 +21,13 @@ class Session:
     """The notes of one pass; no result depends on them."""
 
     def __init__(
-        self, plan: Plan, store: SweepStore, pool: Pool, command: str, reused: int
+        self,
+        plan: SweepPlan,
+        store: SweepStore,
+        pool: Pool,
+        *,
+        command: str,
+        reused: int,
     ):
         self.store, self.written = store, 0.0
         self.begun = time.perf_counter()
