@@ -1,6 +1,7 @@
 """One process works on a folder at a time."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """
     path.mkdir(parents=True, exist_ok=True)
     lock = _lock(path)
+    if _is_link(path):  # the folder may be a stranger's
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path / ".lock"))
     try:
         lock.acquire(blocking=wait)
     except Timeout:
@@ -60,7 +63,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 def is_held(path: Path) -> bool | None:
     """Whether a process holds the folder now; None: this user cannot know."""
-    if not (path / ".lock").is_file():
+    if _is_link(path) or not (path / ".lock").is_file():
         return False
     lock = _lock(path)
     try:
@@ -71,6 +74,10 @@ def is_held(path: Path) -> bool | None:
         return None
     lock.release()
     return False
+
+
+def _is_link(path: Path) -> bool:
+    return (path / ".lock").is_symlink()
 
 
 def _lock(path: Path) -> FileLock:

@@ -40,6 +40,7 @@ UNSIGNED = bytes(SIGNATURE_BYTES)
 # Limits of the encoding. They bound what hostile bytes can ask for, not what an
 # experiment would.
 MAXIMUM_TRANSACTIONS = 4096
+MAXIMUM_ALLOCATIONS = 4096
 MAXIMUM_REFERENCES = 256
 MAXIMUM_TASKS = 256
 
@@ -401,7 +402,7 @@ GENESIS = Record(
         "tasks": Sequence(TASK, MAXIMUM_TASKS),
         "publisher": KEY,
         "build": BUILD,
-        "allocations": Sequence(ALLOCATION, 4096),
+        "allocations": Sequence(ALLOCATION, MAXIMUM_ALLOCATIONS),
         "seed": U64,
         "config": DIGEST,
     },
