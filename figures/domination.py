@@ -1,6 +1,6 @@
 """Figure: blocks of one fast machine against its compute, by post-hash and speed.
 
-Table ``domination`` (``analysis.effects.fast_machine``): quantity, speed, at (p_2),
+Table ``domination`` (``analysis.effects.memorylessness.fast_machine``): quantity, speed, at (p_2),
 value, low, high.
 """
 

@@ -20,7 +20,7 @@ from .terminal import clear_errors, progress_bars
     "--rel-error",
     type=float,
     metavar="R",
-    help="Simulate until the figures are known to ± this share "
+    help="Simulate until the quantities are known to ± this share "
     "(--set security.rel_error=R).",
 )
 @click.option(
@@ -154,13 +154,13 @@ def _print_result(settings, result, judged) -> None:
         laws.add_column(column)
     for row in summary.law_rows(result.tables):
         laws.add_row(*map(escape, row))
-    figures = Table(title="Security (95 % intervals)", title_justify="left")
-    for column in ("figure", "value", "interval"):
-        figures.add_column(column)
+    security = Table(title="Security (95 % intervals)", title_justify="left")
+    for column in ("quantity", "value", "interval"):
+        security.add_column(column)
     for row in summary.closing_rows(settings, result.tables):
-        figures.add_row(*map(escape, row))
+        security.add_row(*map(escape, row))
     console.print(laws)
-    console.print(figures)
+    console.print(security)
     for text in summary.footnotes(result.tables):
         console.print(text, markup=False, highlight=False)
     for note in result.tables["notes"].itertuples():

@@ -80,7 +80,7 @@ def sweep(
     as_json,
     quiet,
 ) -> None:
-    """Compute the security figures of many settings that start from one CONFIG.
+    """Compute the security quantities of many settings that start from one CONFIG.
 
     What is already there and intact is not computed again: after an interruption, a
     crash or more values the same command goes on from there. Points that need other
@@ -191,7 +191,7 @@ def sweep(
 def results(store, kind, output, accept_changed) -> None:
     """Give everything that a sweep has found as one tidy table.
 
-    One row for each point and figure: the point's settings, then the figure with its
+    One row for each point and quantity: the point's settings, then the quantity with its
     95 % interval. STORE is the folder that `dpodl sweep` printed.
 
     \b

@@ -37,7 +37,7 @@ def attack(
         resamples: Resampled laws behind the intervals.
 
     Returns:
-        ``attack_rows.tidy``: one row an attack and a state of its mitigation.
+        ``analysis.attacks.rows.tidy``: one row an attack and a state of its mitigation.
 
     Raises:
         ConfigError: If config and data do not go together, or nobody is corrupted.

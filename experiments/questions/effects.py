@@ -50,7 +50,7 @@ class Effects(NamedTuple):
     """What was measured.
 
     Attributes:
-        tables: One an effect, columns as ``analysis.effects.Row``, in the order of the
+        tables: One an effect, columns as ``analysis.effects.memorylessness.Row``, in the order of the
             findings; an effect that was refused has none.
         findings: Columns effect, verdict, sentence; refused effects too.
         refused: Columns p_2, reason: laws that the runs do not support.

@@ -1,7 +1,7 @@
 """β* over accuracy and lottery: the table ``thresholds`` of the figure security_map.
 
 One set of learning curves serves every T_acc and every p_2, so the map needs no
-training of its own. Each cell is ``analysis.thresholds.race_threshold`` of the law
+training of its own. Each cell is ``analysis.race.threshold.race_threshold`` of the law
 there; its interval is the spread over laws of resampled training runs.
 """
 
@@ -92,7 +92,7 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
         value = threshold(law.law)
     except Refused as refusal:
         return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
-    # Laws of the ends of what is extrapolated behind the horizon.
+    # Laws of the ends of what is extrapolated beyond the horizon.
     ends = []
     for one in (law.slowest, law.fastest):
         try:

@@ -68,7 +68,7 @@ def plan_of(
     """Check a frozen sweep and find out what its points depend on. Computes nothing.
 
     Args:
-        config: The sweep, from ``sweep_design.frozen``.
+        config: The sweep, from ``design.frozen``.
         root: Folder of all results.
         evaluate: What computes points; its name is part of their keys.
 
