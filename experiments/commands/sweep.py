@@ -191,8 +191,8 @@ def sweep(
 def results(store, kind, output, accept_changed) -> None:
     """Give everything that a sweep has found as one tidy table.
 
-    One row for each point and quantity: the point's settings, then the quantity with its
-    95 % interval. STORE is the folder that `dpodl sweep` printed.
+    One row for each point and quantity: the point's settings, then the quantity with
+    its 95 % interval. STORE is the folder that `dpodl sweep` printed.
 
     \b
     Examples:

@@ -146,8 +146,8 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
     most = max(groups.values())
     if law.runs < 10 * most:
         yield (
-            f"the fastest of {most} provers depends on the lowest 1/{most} of {law.runs} "
-            f"trained models; for a bias below its error train at least {10 * most}"
+            f"the fastest of {most} provers depends on the lowest 1/{most} of "
+            f"{law.runs} trained models; for a bias below its error train at least {10 * most}"
         )
 
 

@@ -285,7 +285,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         "## Security",
         "",
-        *_table(("figure", "value", "95 % interval"), closing_rows(config, tables)),
+        *_table(("quantity", "value", "95 % interval"), closing_rows(config, tables)),
         "",
         *(line for text in footnotes(tables) for line in (text, "")),
         *_details(config, tables),
@@ -310,7 +310,7 @@ def _details(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         return []
     lines = ["## Slow stretches, isolated blocks, bad periods", ""]
     if rows:
-        header = ("figure", "value", "95 % interval", "memoryless")
+        header = ("quantity", "value", "95 % interval", "memoryless")
         lines += [
             *_table(header, rows),
             "",

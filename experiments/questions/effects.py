@@ -50,8 +50,8 @@ class Effects(NamedTuple):
     """What was measured.
 
     Attributes:
-        tables: One an effect, columns as ``analysis.effects.memorylessness.Row``, in the order of the
-            findings; an effect that was refused has none.
+        tables: One an effect, columns as ``analysis.effects.memorylessness.Row``, in
+            the order of the findings; an effect that was refused has none.
         findings: Columns effect, verdict, sentence; refused effects too.
         refused: Columns p_2, reason: laws that the runs do not support.
     """
