@@ -65,7 +65,8 @@ def train(
 def block_time_law(config: Config, curves: CurveSet) -> EmpiricalLaw:
     """The law of one prover's block time under the config's scheme and clock.
 
-    Pr[X > t] of the policies ``continue`` and ``restart``: ``analysis.block_time.empirical``.
+    Pr[X > t] of the policies ``continue`` and ``restart``:
+    ``analysis.block_time.empirical``.
 
     Args:
         config: Whose [scheme] and [clock] count.

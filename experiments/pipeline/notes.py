@@ -147,7 +147,8 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
     if law.runs < 10 * most:
         yield (
             f"the fastest of {most} provers depends on the lowest 1/{most} of "
-            f"{law.runs} trained models; for a bias below its error train at least {10 * most}"
+            f"{law.runs} trained models; for a bias below its error train at least "
+            f"{10 * most}"
         )
 
 
