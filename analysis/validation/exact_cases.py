@@ -32,6 +32,7 @@ from .check import Case, Check, below, exact, sampled, shown, worst
 GRID = 1e-5
 # Tables of eleven digits.
 _TABLE = 1e-10
+_SPEC = "security.md §7"
 
 
 def memoryless(q: Real, dead_time: Real = 0.0, **options) -> Race:
@@ -91,8 +92,8 @@ def _private_race(_key: Key[Array, ""]) -> list[Check]:
         (risk,) = fourier.persistence(memoryless(q, ties_win=False), [z])
         found = races.private_race(q, z, ties_win=False)
         checks += [
-            _closed(claim, found, value, source, within=digit),
-            _grid(claim, risk.value, value, source, within=digit, relative=GRID),
+            _closed(claim, found, value, _SPEC, within=digit),
+            _grid(claim, risk.value, value, _SPEC, within=digit, relative=GRID),
         ]
     return checks
 
@@ -251,8 +252,7 @@ def _typicality(_key: Key[Array, ""]) -> list[Check]:
         found = rounds.typicality(2000, 0.05, epsilon)
         claim = f"Pr[window not typical], kp=100, p=.05, ε={epsilon:g}"
         within = 1.02 * _half_digit(value, 4)
-        source = "sums of Bin(2000, .05)"
-        checks.append(_closed(claim, found, value, source, within=within))
+        checks.append(_closed(claim, found, value, _SPEC, within=within))
         # A second way: with Y = X and no adversary the window's tails are these.
         tails = backbone.binomial_tails(2000, 0.05, 0.05, 0.0, epsilon)
         both = tails.x_low + tails.x_high
@@ -306,8 +306,7 @@ def _dead_time_race(_key: Key[Array, ""]) -> list[Check]:
         (ties,) = fourier.persistence(memoryless(0.3, dead_time), [6])
         claim = f"ties win, q=.3, z=6, S_0={dead_time}"
         error = published.DEAD_TIME_TIES_ERROR
-        source = "simulated walk, ± .003"
-        checks.append(sampled(claim, "grid", ties.value, error, 0, value, source))
+        checks.append(sampled(claim, "grid", ties.value, error, 0, value, _SPEC))
         race = memoryless(0.3, dead_time, ties_win=False)
         (risk,) = fourier.persistence(race, [6])
         claim = f"strict lead, whatever S_0: S_0={dead_time}"
@@ -320,8 +319,7 @@ def _domination(_key: Key[Array, ""]) -> list[Check]:
     for idle, value in published.DOMINATION.items():
         found = intervals.domination(1.0, idle, 1.25, 1.0)
         claim = f"speeds 1.25 : 1, πS_0={idle}"
-        source = "1 − e^(−πS_0/4)·4/9"
-        checks.append(_closed(claim, found, value, source, within=5.1e-5))
+        checks.append(_closed(claim, found, value, _SPEC, within=5.1e-5))
     return checks
 
 

@@ -1,4 +1,4 @@
-"""Published and exactly computed values that the engines must meet.
+"""Published and exactly computed values that the engines must meet (security.md §7).
 
 Notation (that of ``bounds.py``)
     q           adversary's share of memoryless block events
@@ -110,7 +110,7 @@ SELFISH_OPTIMUM = {1 / 3: 0.33705, 0.35: 0.37077, 0.4: 0.48866, 0.45: 0.66894}
 # ε: Pr[not (1−ε)kp < X < (1+ε)kp], X ~ Bin(k, p), kp = 100, p = .05.
 ATYPICAL = {0.2: 0.04517, 0.3: 2.532e-3, 0.5: 9.731e-7}
 
-# S_0: violation at q = .3, z = 6, ties win; a simulation of the walk, ±.003,
+# S_0: violation at q = .3, z = 6, ties win; Monte Carlo of the specification, ±.003,
 # taken as its standard error (the grid has .1565, .1896, .3534, .5802).
 DEAD_TIME_TIES = {0: 0.157, 1: 0.191, 5: 0.357, 10: 0.578}
 DEAD_TIME_TIES_ERROR = 0.003

@@ -1,4 +1,4 @@
-"""Does this installation compute what it must? Every anchor, again.
+"""Does this installation compute what it must? Every anchor of security.md §7, again.
 
 The table that ``dpodl validate`` prints: closed forms, grid, tilting, splitting, Monte
 Carlo and the decision process against published numbers, exact ones and each other, in

@@ -17,6 +17,13 @@ from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 
 
+def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
+    """Keep the table."""
+    keep_answer(
+        folder, "threshold", {"threshold": table}, command=command, config=config
+    )
+
+
 def threshold_table(
     config: Config, root: Path, depths: tuple[int, ...], progress: Progress
 ) -> pd.DataFrame:
@@ -102,13 +109,6 @@ def threshold_table(
         )
     progress("thresholds", total, total)
     return pd.DataFrame(rows)
-
-
-def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
-    """Keep the table."""
-    keep_answer(
-        folder, "threshold", {"threshold": table}, command=command, config=config
-    )
 
 
 def _with_spread(threshold, law: EmpiricalLaw, resamples, basis, report) -> Estimate:

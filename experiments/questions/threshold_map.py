@@ -92,7 +92,7 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
         value = threshold(law.law)
     except Refused as refusal:
         return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
-    # Laws of the ends of what is extrapolated beyond the horizon.
+    # Laws of the ends of what is extrapolated behind the horizon.
     ends = []
     for one in (law.slowest, law.fastest):
         try:
