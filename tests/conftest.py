@@ -26,7 +26,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module", autouse=True)
 def programs_of_one_module():
-    """Forget compiled programs after their module: a worker's memory would only grow."""
+    """Forget compiled programs after their module: the worker would only grow."""
     yield
     jax.clear_caches()
     gc.collect()
