@@ -1,21 +1,22 @@
 """``dpodl bench``: how fast it is here, and beside what else one could use."""
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
+from ..experiments.commands.options import (
+    UserPath,
+    json_option,
+    quiet_option,
+    recorded_command,
+)
 from ..experiments.commands.terminal import (
     BAD_INPUT,
     FAILED,
-    UserPath,
     clear_errors,
     echo_json,
     fail,
-    json_option,
     progress_bars,
-    quiet_option,
 )
 
 ROUNDS = {False: 5, True: 7}
@@ -88,7 +89,7 @@ def bench(quick, only, listed, profile, output, as_json, quiet) -> None:
                 chosen,
                 rounds=ROUNDS[not quick],
                 output=output,
-                command=shlex.join(["dpodl", *sys.argv[1:]]),
+                command=recorded_command(),
                 only=only,
                 progress=progress,
             )

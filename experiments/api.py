@@ -110,7 +110,7 @@ def simulate_chain(
 
 @pinned()
 def security_table(config: Config, curves: CurveSet) -> pd.DataFrame:
-    """The config's security figures, as a sweep computes them for a point.
+    """The config's security quantities, as a sweep computes them for a point.
 
     Growth, forks, quality, persistence, liveness, rounds and good periods; the rest of
     what ``dpodl run`` measures, and its closed forms, are in ``result_tables``.

@@ -3,7 +3,7 @@
 import re
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -46,9 +46,9 @@ class Made(NamedTuple):
         changed: What was drawn though it is not as it was computed.
     """
 
-    files: dict[str, list[Path]]
-    left_out: dict[str, str]
-    changed: list[str]
+    files: Mapping[str, Sequence[Path]]
+    left_out: Mapping[str, str]
+    changed: Sequence[str]
 
 
 def write(
@@ -86,7 +86,8 @@ def write(
     wanted = [name for name in NEEDS if name in names or not names]
     modules = {**FIGURES, **MORE_FIGURES}
     folder.mkdir(parents=True, exist_ok=True)
-    made = Made({}, {}, source.changed)
+    made: dict[str, list[Path]] = {}
+    left_out: dict[str, str] = {}
     for done, name in enumerate(wanted):
         progress("figures", done, len(wanted))
         reason = lacking(name, tables)
@@ -95,20 +96,23 @@ def write(
                 (unlisted[t] for t in NEEDS[name].tables if t in unlisted), reason
             )
         else:
-            command = shlex.join(["dpodl", "figures", str(target), name])
+            words = ["dpodl", "figures", str(target), name]
+            words += ["--accept-changed"] if accept_changed else []
+            command = shlex.join(words)
             stem = folder / name
             try:
                 with report.shown(source):
-                    files = _draw(modules[name], tables, stem, command, source.changed)
-                made.files[name] = files
+                    made[name] = _draw(
+                        modules[name], tables, stem, command, source.changed
+                    )
             except ConfigError as error:
                 if not isinstance(error.__cause__, Lacking):
                     raise ConfigError(f"{name}: {error}") from error
                 reason = str(error.__cause__)
         if reason:
-            made.left_out[name] = reason
+            left_out[name] = reason
     progress("figures", len(wanted), len(wanted))
-    return made
+    return Made(made, left_out, tuple(source.changed))
 
 
 def read_tables(

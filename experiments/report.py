@@ -195,7 +195,7 @@ def run_facts(folder: RunFolder, tables: dict[str, pd.DataFrame]) -> dict[str, A
     """
     config = parse_config(text_of(folder, "config.toml"), str(folder.path))
     notes: Any = tables["notes"]
-    figures = summary.closing_rows(config, tables)
+    security = summary.closing_rows(config, tables)
     laws = (summary.law_columns(tables), summary.law_rows(tables))
     every = [
         (
@@ -213,7 +213,7 @@ def run_facts(folder: RunFolder, tables: dict[str, pd.DataFrame]) -> dict[str, A
         "description": config.description,
         "verdict": summary.verdict(config, tables).line,
         "sections": [
-            ("Security", ("figure", "value", "95 % interval"), figures),
+            ("Security", ("quantity", "value", "95 % interval"), security),
             ("Block time of one prover", *laws),
             ("Notes", ("kind", "text"), list(zip(notes.kind, notes.text, strict=True))),
             ("Settings", ("setting", "value", "meaning"), list(_settings(config))),

@@ -4,7 +4,7 @@ The talk's "stable rate with enough randomness": the mean interval says how ofte
 block comes, the CV how regular that is. 1 is proof-of-work's, 0 would be a clock, whose
 next winner is known beforehand.
 
-Notation (security.md §4):
+Notation (docs/science/laws.md, "The network under a law"):
     interval    time between two blocks of the public chain under the delay Δ, steps
     CV          its standard deviation / mean; 1 for an exponential law
 """

@@ -1,6 +1,6 @@
 """Figure: persistence and liveness by the adversary's share β and the delay Δ.
 
-Notation (security.md §4):
+Notation (docs/science/race.md, "From risk to confirmations"):
     β, Δ        corrupted share of the provers; bound on message delay, steps
     k           depth, blocks; equal length suffices (ties win), no head start
     wait        time until a transaction is confirmed; the figure has a quantile of it

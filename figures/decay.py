@@ -5,13 +5,13 @@ the real chain's windows, and independent rounds with the same E[X], E[Y], E[Z] 
 exactly; a fitted exponential only where its own test leaves room for one. Below, the
 slope c between neighbouring lengths, for both; and where a sweep has constants, these.
 
-Notation (security.md §2; analysis/good_periods/decay.py)
+Notation (SLT23 §5; docs/science/good-periods.md, "How fast bad windows become rare")
     kp      expected honest blocks of a window of k rounds
     c       slope of −ln Pr[bad] over ε² kp
     p       E[X_r], rounds with an honest success; k = kp / p rounds
 
-Source of the exact curve: ``analysis.bounds.good_window`` (SLT23 Def. 3, independent
-rounds).
+Source of the exact curve: ``analysis.bounds.rounds.good_window`` (SLT23 Def. 3,
+independent rounds).
 """
 
 import math

@@ -1,7 +1,7 @@
 """Figure: blocks of one fast machine against its compute, by post-hash and speed.
 
-Table ``domination`` (``analysis.effects.fast_machine``): quantity, speed, at (p_2),
-value, low, high.
+Table ``domination`` (``analysis.effects.memorylessness.fast_machine``): quantity,
+speed, at (p_2), value, low, high.
 """
 
 import numpy as np

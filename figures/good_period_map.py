@@ -4,7 +4,7 @@ The talk's "parameter adjustment is hard": which (T_acc, T_1, T_2) make bad peri
 rare. Where (T_1, T_2) are swept the map is over them, else over (T_acc, T_2), else over
 the first two that are.
 
-Notation (security.md §2; SLT23 §5, Definition 3):
+Notation (SLT23 §5, Definition 3; docs/science/good-periods.md):
     kp      expected honest blocks in a window of k rounds
     good    X, Y and Z of the window all within ε of what is expected
 """

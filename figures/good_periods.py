@@ -1,6 +1,6 @@
 """Figure: probability of a good period against the window's length.
 
-Notation (security.md §2; SLT23 §5, Definition 3):
+Notation (SLT23 §5, Definition 3; docs/science/good-periods.md):
     kp      expected honest blocks in a window of k rounds, the x axis
     good    X, Y and Z of the window all within ε of what is expected
 

@@ -1,6 +1,6 @@
 """Figure: probability that a block k deep is undone, against k.
 
-Notation (security.md §4, §7):
+Notation (docs/science/race.md, "From risk to confirmations"):
     k           depth, blocks
     ties win    the adversary needs to draw level; strict: to get ahead. What counts as
                 a violation, not which block a prover adopts: that is the one it saw

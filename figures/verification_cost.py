@@ -1,6 +1,6 @@
 """Figure: what it costs to check a proof, and to forge one, by its checkpoints.
 
-Notation (scheme.md §3; experiments/mining/verification_cost.py)
+Notation (docs/science/verification.md; experiments/mining/verification_cost.py)
     q           segments that are drawn and trained again; the last one always is
     n           segments of the proof
     tries       1/(1 − detection), expected re-rolls of the checkpoints' root until a

@@ -1,7 +1,6 @@
 """Commands about chains: mine, verify, show, compare, verification-cost."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,23 +9,20 @@ from typing import Any
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
+from .options import (
+    ConfigCommand,
     UserPath,
     chain_argument,
-    clear_errors,
-    echo_json,
     json_option,
-    overrides_option,
-    progress_bars,
     quiet_option,
+    recorded_command,
+    result_folder,
     results_option,
 )
+from .terminal import clear_errors, echo_json, progress_bars
 
 
-@click.command()
-@config_argument("mining")
-@overrides_option
+@click.command(cls=ConfigCommand, default="mining")
 @click.option(
     "--output",
     type=UserPath(file_okay=False),
@@ -34,7 +30,6 @@ from .terminal import (
     show_default=True,
     help="Folder of all chains; the chain gets a folder of its own in it.",
 )
-@json_option
 @click.option("--quiet", is_flag=True, help="No live status.")
 def mine(config, overrides, output, as_json, quiet) -> None:
     """Mine a chain for real: hashes, training, proofs, blocks.
@@ -163,9 +158,7 @@ def show(chain, height, as_json) -> None:
             text.write(described)
 
 
-@click.command("verification-cost")
-@config_argument("mining")
-@overrides_option
+@click.command("verification-cost", cls=ConfigCommand, default="mining")
 @click.option(
     "--steps", type=click.IntRange(min=1), default=600, show_default=True, help="S."
 )
@@ -174,8 +167,6 @@ def show(chain, height, as_json) -> None:
     type=UserPath(dir_okay=False),
     help="A CSV file for the table, all columns.",
 )
-@json_option
-@quiet_option
 def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
     """Measure what a proof costs to check, beside what it cost to make.
 
@@ -194,7 +185,8 @@ def verification_cost(config, overrides, steps, output, as_json, quiet) -> None:
         with progress_bars(quiet or as_json) as progress:
             table = costs.config_costs(settings, steps, progress)
         if output is not None:
-            write_listed(output, table_bytes(table))
+            command = recorded_command()
+            write_listed(output, table_bytes(table.assign(command=command)), command)
         if as_json:
             click.echo(table.to_json(orient="records", indent=1))
             return
@@ -220,13 +212,12 @@ def compare(chain, output, as_json, quiet) -> None:
     """
     with clear_errors():
         set_up_jax()
-        from ..mining import reality
+        from ..mining import files, reality
 
         with progress_bars(quiet or as_json) as progress:
             found = reality.compare(chain, output, progress)
-        folder = output / f"compare-{chain.resolve().name}"
-        command = shlex.join(["dpodl", "compare", str(chain)])
-        reality.write(found, folder, command=command)
+        folder = result_folder(chain.resolve().name, files.chain_identity(chain))
+        reality.write(found, folder, command=recorded_command())
         rows: Any = found.tables["agreement"]
         if as_json:
             click.echo(rows.to_json(orient="records", indent=1))

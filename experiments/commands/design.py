@@ -1,22 +1,13 @@
 """The command that turns the question around: targets in, a setting out."""
 
 import math
-import shlex
 from typing import Any
 
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
-    clear_errors,
-    echo_json,
-    json_option,
-    overrides_option,
-    progress_bars,
-    quiet_option,
-    results_option,
-)
+from .options import ConfigCommand, recorded_command, result_folder
+from .terminal import clear_errors, echo_json, progress_bars
 
 _ROWS, _NAMES = 10, 3
 _SHOWN = {
@@ -36,9 +27,7 @@ _SHOWN = {
 }
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--target",
     "targets",
@@ -55,9 +44,6 @@ _SHOWN = {
     help="Values to try of scheme.t_acc, scheme.t_2 (or p_2), mining.s_min and, "
     "without interval=, scheme.t_1 (or p_1).",
 )
-@results_option
-@json_option
-@quiet_option
 def design(config, overrides, targets, over, output, as_json, quiet) -> None:
     """Find (T_acc, T_1, T_2, S_min) that meet targets, or say why none do.
 
@@ -78,26 +64,19 @@ def design(config, overrides, targets, over, output, as_json, quiet) -> None:
 
         with progress_bars(quiet or as_json) as progress:
             found = designing.design(settings, output, targets, over, progress)
-        name = designing.folder_name(settings, targets, over)
-        words = ["dpodl", "design", config]
-        for option, values in (
-            ("--set", overrides),
-            ("--target", targets),
-            ("--over", over),
-        ):
-            words += [word for value in values for word in (option, value)]
-        designing.write(found, output / name, command=shlex.join(words))
+        folder = result_folder(settings.name, settings.chain_digest())
+        designing.write(found, folder, settings, command=recorded_command())
         if as_json:
             tables = {k: v.to_dict("records") for k, v in found.tables.items()}
             echo_json(
                 {"verdict": found.verdict, "reasons": list(found.reasons)}
                 | {k: v for k, v in tables.items() if k != "candidates"}
-                | {"folder": str(output / name)}
+                | {"folder": str(folder)}
             )
             return
         for line in summary_lines(found):
             click.echo(line)
-        click.echo(f"tables: {output / name}")
+        click.echo(f"tables: {folder}")
 
 
 def summary_lines(found) -> list[str]:

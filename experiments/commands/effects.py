@@ -1,25 +1,13 @@
 """The command that asks what a law that is not memoryless does: effects."""
 
-import shlex
-
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
-    clear_errors,
-    echo_json,
-    json_option,
-    overrides_option,
-    progress_bars,
-    quiet_option,
-    results_option,
-)
+from .options import ConfigCommand, recorded_command, result_folder
+from .terminal import clear_errors, echo_json, progress_bars
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--branches",
     type=click.IntRange(min=10),
@@ -34,9 +22,6 @@ from .terminal import (
     show_default=True,
     help="Resampled laws behind the intervals.",
 )
-@results_option
-@json_option
-@quiet_option
 def effects(config, overrides, branches, resamples, output, as_json, quiet) -> None:
     """Measure on a CONFIG what block times that are not memoryless do.
 
@@ -56,15 +41,12 @@ def effects(config, overrides, branches, resamples, output, as_json, quiet) -> N
         set_up_jax()
         from ..questions import effects as measuring
 
-        words = ["dpodl", "effects", config]
-        words += [word for override in overrides for word in ("--set", override)]
-        words += ["--branches", str(branches), "--resamples", str(resamples)]
         with progress_bars(quiet or as_json) as progress:
             found = measuring.effects(
                 settings, output, progress, branches=branches, resamples=resamples
             )
-        folder = output / f"effects-{settings.name}-{settings.chain_digest()[:10]}"
-        measuring.write(found, folder, command=shlex.join(words))
+        folder = result_folder(settings.name, settings.chain_digest())
+        measuring.write(found, folder, settings, command=recorded_command())
         if as_json:
             tables = {k: v.to_dict("records") for k, v in found.tables.items()}
             echo_json(

@@ -71,7 +71,7 @@ def _log_compilations(handler: logging.Handler) -> None:
 
 
 class _Lines(logging.Formatter):
-    """``12:00:00 runner: stage laws is there and intact``, or a plain warning."""
+    """``12:00:00 stages: stage laws is there and intact``, or a plain warning."""
 
     def __init__(self, *, with_time: bool):
         super().__init__("%(message)s", datefmt="%H:%M:%S")

@@ -1,31 +1,23 @@
 """Commands that ask about security: threshold, attack, validate."""
 
 import math
-import shlex
 import sys
 from typing import Any
 
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
-    BAD_INPUT,
-    FAILED,
-    clear_errors,
-    echo_json,
-    fail,
+from .options import (
+    ConfigCommand,
     json_option,
-    overrides_option,
-    progress_bars,
     quiet_option,
-    results_option,
+    recorded_command,
+    result_folder,
 )
+from .terminal import BAD_INPUT, FAILED, clear_errors, echo_json, fail, progress_bars
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--depth",
     "depths",
@@ -34,9 +26,6 @@ from .terminal import (
     help="Confirmations; may be given several times. security.confirmations and "
     "security.depths unless given.",
 )
-@results_option
-@json_option
-@quiet_option
 def threshold(config, overrides, depths, output, as_json, quiet) -> None:
     """Find the largest corrupted share β at which the target still holds.
 
@@ -49,12 +38,14 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
         settings = load_config(config, overrides)
         set_up_jax()
-        from ..questions.threshold import threshold_table
+        from ..questions import threshold as asking
 
         security = settings.security
         chosen = depths or (security.confirmations, security.depths)
         with progress_bars(quiet or as_json) as progress:
-            table = threshold_table(settings, output, tuple(chosen), progress)
+            table = asking.threshold_table(settings, output, tuple(chosen), progress)
+        folder = result_folder(settings.name, settings.chain_digest())
+        asking.write(table, folder, settings, command=recorded_command())
         rows: Any = table.to_dict("records")
         if as_json:
             echo_json(rows)
@@ -74,11 +65,10 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
             "Private chain, ties win (equal length suffices), every honest message Δ "
             "late;\nintervals 95 %, of the training runs."
         )
+        click.echo(f"table: {folder}")
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--branches",
     type=click.IntRange(min=10),
@@ -93,9 +83,6 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
     show_default=True,
     help="Resampled laws behind the intervals.",
 )
-@results_option
-@json_option
-@quiet_option
 def attack(config, overrides, branches, resamples, output, as_json, quiet) -> None:
     """Try every attack of the scheme on a CONFIG, its mitigation off and on.
 
@@ -113,14 +100,12 @@ def attack(config, overrides, branches, resamples, output, as_json, quiet) -> No
         set_up_jax()
         from ..questions import attack as attacking
 
-        words = ["dpodl", "attack", config]
-        words += [word for override in overrides for word in ("--set", override)]
         with progress_bars(quiet or as_json) as progress:
             table = attacking.attack(
                 settings, output, progress, branches=branches, resamples=resamples
             )
-        folder = output / f"attack-{settings.name}-{settings.chain_digest()[:10]}"
-        attacking.write(table, folder, command=shlex.join(words))
+        folder = result_folder(settings.name, settings.chain_digest())
+        attacking.write(table, folder, settings, command=recorded_command())
         rows: Any = table.to_dict("records")
         if as_json:
             echo_json(rows)

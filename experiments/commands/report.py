@@ -2,7 +2,8 @@
 
 import click
 
-from .terminal import UserPath, accept_option, clear_errors, warn_of
+from .options import UserPath, accept_option
+from .terminal import clear_errors, warn_of
 
 
 @click.command()

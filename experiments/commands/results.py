@@ -3,14 +3,8 @@
 import click
 
 from ..pipeline.machine import set_up_jax
-from .terminal import (
-    UserPath,
-    accept_option,
-    clear_errors,
-    progress_bars,
-    quiet_option,
-    warn_of,
-)
+from .options import UserPath, accept_option, quiet_option
+from .terminal import clear_errors, progress_bars, warn_of
 
 
 @click.command()

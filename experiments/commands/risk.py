@@ -6,16 +6,8 @@ from typing import Any
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
-    clear_errors,
-    echo_json,
-    json_option,
-    overrides_option,
-    progress_bars,
-    quiet_option,
-    results_option,
-)
+from .options import ConfigCommand, recorded_command, result_folder
+from .terminal import clear_errors, echo_json, progress_bars
 
 _NAMES = {
     "given_block": "a given block",
@@ -28,9 +20,7 @@ _NAMES = {
 }
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--beta",
     "betas",
@@ -60,9 +50,6 @@ _NAMES = {
     help="Age in steps whose risk is asked; may be given several times.",
 )
 @click.option("--head-start", is_flag=True, help="The adversary has mined beforehand.")
-@results_option
-@json_option
-@quiet_option
 def risk(
     config, overrides, betas, depths, horizon, ages, head_start, output, as_json, quiet
 ) -> None:
@@ -88,8 +75,8 @@ def risk(
         )
         with progress_bars(quiet or as_json) as progress:
             tables = asking.risk_tables(settings, output, progress, question)
-        folder = output / f"risk-{settings.name}-{settings.digest()[:10]}"
-        asking.write(tables, folder, settings)
+        folder = result_folder(settings.name, settings.chain_digest())
+        asking.write(tables, folder, settings, command=recorded_command())
         if as_json:
             found = {name: each.to_dict("records") for name, each in tables.items()}
             echo_json({"folder": str(folder), **found})

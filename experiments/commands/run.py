@@ -1,27 +1,16 @@
 """``dpodl run`` and its relatives: an experiment, the shipped configs, the clock."""
 
 import json
-import shlex
 from pathlib import Path
 
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
-from .terminal import (
-    UserPath,
-    clear_errors,
-    json_option,
-    overrides_option,
-    progress_bars,
-    quiet_option,
-    results_option,
-)
+from .options import ConfigCommand, UserPath, json_option, recorded_command
+from .terminal import clear_errors, progress_bars
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--clock",
     type=UserPath(),
@@ -31,7 +20,7 @@ from .terminal import (
     "--rel-error",
     type=float,
     metavar="R",
-    help="Simulate until the figures are known to ± this share "
+    help="Simulate until the quantities are known to ± this share "
     "(--set security.rel_error=R).",
 )
 @click.option(
@@ -41,9 +30,6 @@ from .terminal import (
     help="Where --rel-error gives up; 2,000,000 unless given "
     "(--set security.max_replicas=N).",
 )
-@results_option
-@json_option
-@quiet_option
 def run(
     config, overrides, clock, rel_error, max_replicas, output, as_json, quiet
 ) -> None:
@@ -65,10 +51,7 @@ def run(
         set_up_jax()
         from ..pipeline import stages, summary, training
 
-        words = ["dpodl", "run", config]
-        words += [word for override in overrides for word in ("--set", override)]
-        words += ["--clock", str(clock)] if clock else []
-        command = shlex.join(words)
+        command = recorded_command()
         with progress_bars(quiet or as_json) as progress:
             result = stages.run(settings, output, progress, command=command)
         judged = summary.verdict(settings, result.tables)
@@ -108,9 +91,9 @@ def configs(as_json) -> None:
             click.echo(f"{name:12} {description}")
 
 
-@click.command("calibrate-clock")
-@config_argument("quickstart")
-@overrides_option
+@click.command(
+    "calibrate-clock", cls=ConfigCommand, default="quickstart", prints_json=False
+)
 @click.option(
     "--output",
     type=UserPath(dir_okay=False),
@@ -118,7 +101,6 @@ def configs(as_json) -> None:
     show_default=True,
     help="Where the measured [clock] is written.",
 )
-@quiet_option
 def calibrate_clock(config, overrides, output, quiet) -> None:
     """Measure seconds a step and hashes a step on this machine.
 
@@ -172,13 +154,13 @@ def _print_result(settings, result, judged) -> None:
         laws.add_column(column)
     for row in summary.law_rows(result.tables):
         laws.add_row(*map(escape, row))
-    figures = Table(title="Security (95 % intervals)", title_justify="left")
-    for column in ("figure", "value", "interval"):
-        figures.add_column(column)
+    security = Table(title="Security (95 % intervals)", title_justify="left")
+    for column in ("quantity", "value", "interval"):
+        security.add_column(column)
     for row in summary.closing_rows(settings, result.tables):
-        figures.add_row(*map(escape, row))
+        security.add_row(*map(escape, row))
     console.print(laws)
-    console.print(figures)
+    console.print(security)
     for text in summary.footnotes(result.tables):
         console.print(text, markup=False, highlight=False)
     for note in result.tables["notes"].itertuples():

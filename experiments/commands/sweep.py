@@ -7,29 +7,27 @@ import sys
 import click
 
 from ..pipeline.machine import set_up_jax
-from .completion import config_argument
+from .options import (
+    ConfigCommand,
+    UserPath,
+    accept_option,
+    json_option,
+    recorded_command,
+)
 from .terminal import (
     BAD_INPUT,
     FAILED,
-    UserPath,
-    accept_option,
     clear_errors,
     echo_json,
     fail,
-    json_option,
-    overrides_option,
     progress_bars,
-    quiet_option,
-    results_option,
     warn_of,
 )
 
 store_argument = click.argument("store", type=UserPath(file_okay=False))
 
 
-@click.command()
-@config_argument()
-@overrides_option
+@click.command(cls=ConfigCommand)
 @click.option(
     "--over",
     multiple=True,
@@ -48,7 +46,6 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
     type=click.IntRange(min=1),
     help="Points of sobol, halton and latin.",
 )
-@results_option
 @click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
 @click.option(
     "--executor",
@@ -67,8 +64,6 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
     is_flag=True,
     help="Leave out points whose settings do not go together, and record why.",
 )
-@json_option
-@quiet_option
 def sweep(
     config,
     overrides,
@@ -85,7 +80,7 @@ def sweep(
     as_json,
     quiet,
 ) -> None:
-    """Compute the security figures of many settings that start from one CONFIG.
+    """Compute the security quantities of many settings that start from one CONFIG.
 
     What is already there and intact is not computed again: after an interruption, a
     crash or more values the same command goes on from there. Points that need other
@@ -151,7 +146,7 @@ def sweep(
                 as_json,
             )
             return
-        command = shlex.join(["dpodl", *sys.argv[1:]])
+        command = recorded_command()
         try:
             with (
                 executors.workers(executor, jobs=jobs, scheduler=scheduler) as pool,
@@ -196,8 +191,8 @@ def sweep(
 def results(store, kind, output, accept_changed) -> None:
     """Give everything that a sweep has found as one tidy table.
 
-    One row for each point and figure: the point's settings, then the figure with its
-    95 % interval. STORE is the folder that `dpodl sweep` printed.
+    One row for each point and quantity: the point's settings, then the quantity with
+    its 95 % interval. STORE is the folder that `dpodl sweep` printed.
 
     \b
     Examples:
@@ -260,7 +255,11 @@ def status(store, accept_changed, as_json) -> None:
                 f"{each.done:8} done {each.failed:6} failed {each.todo:8} to do"
                 f"   {name}"
             )
-        state = "a process is working on it" if working else "no process works on it"
+        state = {
+            True: "a process is working on it",
+            False: "no process works on it",
+            None: f"whether a process works on it, {store / '.lock'} does not tell",
+        }[working]
         pace = f"; {rate:.3g} points a second" if rate else ""
         more = f"; about {_time(left)} left" if total.todo and rate else ""
         click.echo(f"{state}{pace}{more}")

@@ -1,4 +1,4 @@
-"""What all commands share: options, progress bars, errors as messages and exit codes.
+"""What all commands share: streams, progress bars, errors as messages, exit codes.
 
 Exit codes: 0 done; 1 the work could not be done, or a chain is refused (the message
 says why); 2 bad input; 3 proofs cannot be re-executed on this build; 130 interrupted.
@@ -22,49 +22,6 @@ import click
 from ...models.errors import UserError
 
 FAILED, BAD_INPUT, FOREIGN_BUILD, INTERRUPTED = 1, 2, 3, 130
-
-
-class UserPath(click.Path):
-    """A path of the command line; ``~`` is the user's home however it is written."""
-
-    def __init__(self, **checks: Any):
-        super().__init__(path_type=Path, **checks)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The path, expanded and checked."""
-        from ...models.learning.files import user_path
-
-        try:
-            path = user_path(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return super().convert(path, param, ctx)
-
-
-overrides_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="A.B=C",
-    help="Change a setting of the config; may be given several times.",
-)
-results_option = click.option(
-    "--output",
-    type=UserPath(file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of all results; trained curves are shared in it.",
-)
-accept_option = click.option(
-    "--accept-changed",
-    is_flag=True,
-    help="Show results that are not as they were computed, with a note that says so.",
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as JSON."
-)
-quiet_option = click.option("--quiet", is_flag=True, help="No progress bars.")
-chain_argument = click.argument("chain", type=UserPath(file_okay=False))
 
 
 def echo_json(result: Any) -> None:

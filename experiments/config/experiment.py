@@ -132,7 +132,7 @@ class Config(Section):
         return fingerprint(_plain(self))
 
     def point_digest(self) -> str:
-        """SHA-256 of what the figures of a sweep's point depend on: not its names."""
+        """SHA-256 of what a sweep's point depends on: not its names."""
         return self._digest_without(
             "name", "description", "mining", "sweep", "comparisons"
         )

@@ -295,7 +295,7 @@ class NetworkConfig(Section):
 
 
 class SecurityConfig(Section):
-    """Which figures are estimated, and how hard."""
+    """Which quantities are estimated, and how hard."""
 
     target: Annotated[Real, Field(gt=0, lt=1)] = Field(
         default=1e-3, description="violation probability that counts as safe"

@@ -4,6 +4,7 @@ A FIFO would hang a reader, a device never end, a sparse file fill the memory. S
 is looked at before it is opened, opened without waiting, and read up to a limit.
 """
 
+import hashlib
 import os
 import re
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...models.errors import UserError
+from ...models.learning.files import file_digest
 
 _NAME = re.compile(r"[0-9a-f]{64}\.(safetensors|bin)")
 _CONTENT = {"genesis.bin", "config.toml", "chain.log", "closing.bin"}
@@ -50,6 +52,16 @@ def read_regular(path: Path, limit: int) -> bytes:
         if os.fstat(file.fileno()).st_size > limit:
             raise ChainError(f"{path} is larger than {limit} bytes")
         return file.read(limit + 1)
+
+
+def chain_identity(path: Path) -> str:
+    """A digest of a chain's genesis and of everything that is logged in it.
+
+    Raises:
+        FileNotFoundError: If it has none.
+    """
+    found = [file_digest(path / name) for name in ("genesis.bin", "chain.log")]
+    return hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def require_chain(path: Path) -> None:

@@ -35,7 +35,7 @@ from ..store.locks import exclusive
 from .closing import close, reopen
 from .look_journal import LookJournal
 from .reading import read_chain, record_digest
-from .setting import Setting, chain_path, chain_setting, prover_list, seeds_of
+from .setting import ChainSetting, chain_path, chain_setting, prover_list, seeds_of
 from .store import ChainError, ChainFolder, Logged
 
 _ATTACK_DEPTH = 3  # blocks that cross_slot_old rewrites
@@ -159,7 +159,7 @@ def _finished(config: Config, path: Path) -> Status | None:
 def _mine_on(
     config: Config,
     folder: ChainFolder,
-    setting: Setting,
+    setting: ChainSetting,
     refusals: Counter[str],
     report: Callable[[Status], None],
 ) -> tuple[int, Status]:
@@ -171,7 +171,15 @@ def _mine_on(
     ledger = _ledger(setting.genesis, setting.data, folder, judged)
     with LookJournal(folder.path) as journal:
         world, observer = _world(config, folder, ledger, setting, journal)
-        status = _conduct(config, folder, world, observer, stored, refusals, report)
+        status = _conduct(
+            config,
+            folder,
+            world,
+            observer,
+            stored=stored,
+            refusals=refusals,
+            report=report,
+        )
         close(folder, setting.seeds.publisher, observer.tip)
         journal.finish()
     return sum(each.block is not None for each in stored), status
@@ -182,6 +190,7 @@ def _conduct(
     folder: ChainFolder,
     world: World,
     observer: View,
+    *,
     stored: Sequence[Logged],
     refusals: Counter[str],
     report: Callable[[Status], None],
@@ -242,7 +251,7 @@ def _world(
     config: Config,
     folder: ChainFolder,
     ledger: Ledger,
-    setting: Setting,
+    setting: ChainSetting,
     memory: Memory,
 ) -> tuple[World, View]:
     """The world at its beginning, and a view that hears everything."""

@@ -18,10 +18,10 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.records import block_digest, genesis_digest
 from ..config.experiment import Config
 from ..config.loading import parse_config
-from ..pipeline import pictures, training, translation
+from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
-from ..store.files import Progress, table_bytes
-from ..store.run_folder import keep
+from ..store.files import Progress
 from .setting import prover_names
 from .store import ChainError, ChainFolder
 
@@ -166,8 +166,4 @@ def write(reality: Reality, folder: Path, *, command: str) -> None:
         command: What reproduces it, written into the figure's metadata.
     """
     drawn = {"model_against_reality": model_against_reality}
-    files = pictures.render(reality.tables, command=command, figures=drawn)
-    files |= {
-        f"{name}.csv": table_bytes(table) for name, table in reality.tables.items()
-    }
-    keep(folder, "compare", command, files)
+    keep_answer(folder, "compare", reality.tables, command=command, figures=drawn)

@@ -68,7 +68,7 @@ class Seeds:
         }
 
 
-class Setting(NamedTuple):
+class ChainSetting(NamedTuple):
     """A chain's beginning.
 
     Attributes:
@@ -89,7 +89,7 @@ def chain_path(config: Config, root: Path) -> Path:
     return root / f"{config.name}-{config.chain_digest()[:10]}"
 
 
-def chain_setting(config: Config, text: bytes, seeds: Seeds) -> Setting:
+def chain_setting(config: Config, text: bytes, seeds: Seeds) -> ChainSetting:
     """The beginning of a config's chain on this build."""
     dataset = config_dataset(config)
     data = training_set(dataset.x_train, dataset.y_train)
@@ -106,16 +106,26 @@ def chain_setting(config: Config, text: bytes, seeds: Seeds) -> Setting:
         seed=config.seed,
         config=hashlib.sha256(text).digest(),
     )
-    return Setting(genesis, [data] * len(tasks), [test] * len(tasks), seeds)
+    return ChainSetting(genesis, [data] * len(tasks), [test] * len(tasks), seeds)
 
 
 def chain_tasks(config: Config, data: TrainingSet) -> tuple[Task, ...]:
     """The tasks that follow from a config and its data."""
-    menu, name = config.menu.build(), dataset_digest(data)
+    given = [(t.name, t.t_acc, t.r_task, t.slots) for t in config.mining.tasks]
+    # Without any the config is its own task, which never ends.
+    given = given or [(config.name, config.scheme.t_acc, 1.0, 2**32 - 1)]
+    dataset, menu = dataset_digest(data), config.menu.build()
     return tuple(
-        Task(each.name, name, each.t_acc, each.r_task, each.slots, menu)
-        for each in config.mining.tasks
-    ) or (Task(config.name, name, config.scheme.t_acc, 1.0, 2**32 - 1, menu),)
+        Task(
+            name=name,
+            dataset=dataset,
+            t_acc=t_acc,
+            r_task=r_task,
+            slots=slots,
+            menu=menu,
+        )
+        for name, t_acc, r_task, slots in given
+    )
 
 
 def chain_parameters(config: Config, examples: int) -> Parameters:

@@ -7,7 +7,7 @@ A chain folder holds
     chain.log              every block and model transaction, in the order they came
     leaves/<root>.bin      the checkpoints (M_i, acc_i, S_i) behind a Merkle root
     states/<digest>.safetensors   the tensors of a checkpoint
-    closing.bin            what binds the log's end, order and times (chain_closing.py)
+    closing.bin            what binds the log's end, order and times (closing.py)
 
 A record of the log is its length, the length's complement, the bytes, and a SHA-256
 that runs on from record to record from the genesis. States and leaves are on the disk

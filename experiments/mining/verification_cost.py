@@ -1,6 +1,6 @@
 """What a proof costs to check, beside what it cost to make, measured.
 
-Notation (scheme.md §3):
+Notation (docs/science/verification.md, "What a forger must spend"):
     S                   steps of the proof
     checkpoint_every    steps between two checkpoints
     n = ⌈S / checkpoint_every⌉   segments
@@ -299,7 +299,14 @@ def _instance(setting: CostSetting, checkpoint_every: int, build: Build) -> Inst
         batch_sizes=Axis.of([hpp.batch_size]),
         init_scales=Axis.of([hpp.init_scale]),
     )
-    task = Task("verification cost", dataset_digest(setting.data), 1.0, 1.0, 1, menu)
+    task = Task(
+        name="verification cost",
+        dataset=dataset_digest(setting.data),
+        t_acc=1.0,
+        r_task=1.0,
+        slots=1,
+        menu=menu,
+    )
     every = (1 << HASH_BITS) - 1
     parameters = Parameters(
         t_1=every,
@@ -338,7 +345,12 @@ def _prove(setting: CostSetting, instance: Instance) -> _Proven:
     archive = MemoryArchive()
     archive.put(proof.cp_root, looks)
     return _Proven(
-        instance, header, proof, _Counting(archive), _storage(looks), seconds
+        instance=instance,
+        header=header,
+        proof=proof,
+        archive=_Counting(archive),
+        storage_bytes=_storage(looks),
+        seconds=seconds,
     )
 
 

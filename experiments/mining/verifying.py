@@ -4,7 +4,7 @@ Nothing expensive is done for what is refused anyway, and a verifier on another 
 judges all that needs no training:
 
 1. the genesis: its limits, and its digest if the caller has pinned it;
-2. every record under all rules but the training (chain_reading.py);
+2. every record under all rules but the training (reading.py);
 3. the closing record, a pinned tip, and that the rules follow from their config;
 4. every file against its name, every proof's checkpoints against its claims;
 5. the training, segment by segment, as certification.py draws it.
@@ -307,8 +307,8 @@ def _run_again(
                 record.header,
                 record.proof,
                 referenced,
-                folder,
-                duty.segments,
+                archive=folder,
+                segments=duty.segments,
                 here=here,
             )
         except Rejected as error:

@@ -1,7 +1,7 @@
 """From a config to tables: curves → laws → estimates → figures → summary.
 
 ``stages`` conducts and keeps, ``training`` makes the curves, ``laws`` the laws,
-``estimates`` the figures of the chain; ``translation`` says a config in the terms of
+``estimates`` what it means for the chain; ``translation`` says a config in the terms of
 the analysis. That is the whole way, in this order.
 """
 

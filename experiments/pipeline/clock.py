@@ -78,7 +78,14 @@ def _hash_rate() -> float:
 
 
 def _step_time(bucket: Bucket, data: TrainingSet) -> float:
-    hpp = HyperParameters(bucket.architecture, "sgd", 0.1, 0.0, bucket.batch_size, 1.0)
+    hpp = HyperParameters(
+        architecture=bucket.architecture,
+        optimizer="sgd",
+        learning_rate=0.1,
+        momentum=0.0,
+        batch_size=bucket.batch_size,
+        init_scale=1.0,
+    )
     run = Initialization(hpp, bytes(8), bytes(32))
 
     def timed(steps: int) -> float:

@@ -5,30 +5,25 @@ config, the code and the stage before; its key is their fingerprint.
 """
 
 import logging
-import platform
-import sys
 import time
-from collections.abc import Callable, Mapping
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ...models.learning.curves import (
-    CurveSet,
-)
+from ...models.learning.curves import CurveSet
 from ...models.learning.pins import decisive_flags, pinned
 from ..config.experiment import Config, fingerprint
 from ..store.files import Progress, table_bytes
 from ..store.locks import exclusive
 from ..store.run_folder import RunFolder
 from . import pictures, summary
-from .machine import processor, usable_cores
+from .provenance import provenance
 from .sources import stage_digests
 from .training import curve_bytes, own_data, stored_curves, train
-from .versions import build, versions
+from .versions import versions
 
 _log = logging.getLogger(__name__)
 
@@ -71,28 +66,33 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
     """
     folder = RunFolder(root / f"{config.name}-{config.digest()[:10]}")
     with exclusive(folder.path):
-        job = _Job(config, root, folder, stage_digests(), progress, command)
+        job = _Job(config, root, folder, progress=progress, command=command)
         for name, make in STAGES.items():
             job.stage(name, make)
         # Also where the last process was killed just before it, or it was changed.
         if job.recomputed or not folder.has_notes(job.key):
-            folder.write_notes(job.key, _provenance(job))
+            folder.write_notes(job.key, _notes(job))
     return RunResult(folder.path, job.tables(), job.recomputed, job.seconds)
 
 
 class _Job:
     """One pass over the stages; keeps what a stage needs from the one before."""
 
-    def __init__(self, config, root, folder, code, progress, command):
-        self.config: Config = config
-        self.root: Path = root
-        self.folder: RunFolder = folder
-        self.code: Mapping[str, str] = code
-        self.progress: Progress = progress
-        self.command: str = command
+    def __init__(
+        self,
+        config: Config,
+        root: Path,
+        folder: RunFolder,
+        *,
+        progress: Progress,
+        command: str,
+    ):
+        self.config, self.root, self.folder = config, root, folder
+        self.progress, self.command = progress, command
+        self.code = stage_digests()
         self.recomputed: list[str] = []
         self.seconds: dict[str, float] = {}
-        made_with = [code["training"], versions(), decisive_flags()]
+        made_with = [self.code["training"], versions(), decisive_flags()]
         self.key = fingerprint([config.digest(), own_data(config), *made_with])
         self._curves: CurveSet | None = None
 
@@ -178,19 +178,6 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def _provenance(job: _Job) -> dict[str, Any]:
-    return {
-        "command": job.command,
-        "version": metadata.version("dpodl"),
-        "code": dict(job.code),
-        "build": build(),
-        "python": sys.version.split()[0],
-        "packages": versions(),
-        "machine": {
-            "system": platform.platform(),
-            "processor": processor(),
-            "cores": usable_cores(),
-        },
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": {k: round(v, 2) for k, v in job.seconds.items()},
-    }
+def _notes(job: _Job) -> dict[str, Any]:
+    seconds = {name: round(value, 2) for name, value in job.seconds.items()}
+    return {**provenance(job.command), "code": dict(job.code), "seconds": seconds}

@@ -277,7 +277,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         *_table(law_columns(tables), law_rows(tables)),
         "",
         "Intervals: 95 %, from resampling the trained models, and never less than what",
-        "the extrapolation behind the horizon leaves open. Seconds are the",
+        "the extrapolation beyond the horizon leaves open. Seconds are the",
         "time unit's conversion (`clock`), not a measurement of each run. Beside the",
         "published Table 2 of SLT23 compare the ordering and the CVs: its rows are 20",
         "attempts each on another machine, and its row (2^244, 2^255) cannot come",
@@ -285,7 +285,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         "## Security",
         "",
-        *_table(("figure", "value", "95 % interval"), closing_rows(config, tables)),
+        *_table(("quantity", "value", "95 % interval"), closing_rows(config, tables)),
         "",
         *(line for text in footnotes(tables) for line in (text, "")),
         *_details(config, tables),
@@ -310,7 +310,7 @@ def _details(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         return []
     lines = ["## Slow stretches, isolated blocks, bad periods", ""]
     if rows:
-        header = ("figure", "value", "95 % interval", "memoryless")
+        header = ("quantity", "value", "95 % interval", "memoryless")
         lines += [
             *_table(header, rows),
             "",

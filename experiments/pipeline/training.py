@@ -3,7 +3,9 @@
 import io
 import logging
 import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from ...models.learning.architecture import Initialization
 from ...models.learning.curves import (
+    Bucket,
     CurveSet,
     CurveSettings,
     TrainingSet,
@@ -92,12 +95,12 @@ def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
     content = io.BytesIO(folder.read("curves.npz"))
     with np.load(content, allow_pickle=False) as file:
         return CurveSet(
-            _initializations(config),
-            file["steps"],
-            file["correct"],
-            file["loss"],
-            int(file["eval_samples"]),
-            int(file["population"]),
+            initializations=_initializations(config),
+            steps=file["steps"],
+            correct=file["correct"],
+            loss=file["loss"],
+            eval_samples=int(file["eval_samples"]),
+            population=int(file["population"]),
         )
 
 
@@ -127,8 +130,13 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     ]
     shelf.tell([run for _, missing in chunks for run in missing])
     progress("training models", len(runs) - sum(len(m) for _, m in chunks), len(runs))
-    if chunks:
-        _train_chunks(chunks, runs, dataset, shelf, done, progress)
+    with closing(_trained(chunks, runs, dataset, shelf)) as trained:
+        for members, curve in trained:
+            for i, run in enumerate(members):
+                done[run] = Curve(curve.correct[i], curve.loss[i])
+            # A store may have more runs than this experiment asks for.
+            there = sum(run in done for run in range(len(runs)))
+            progress("training models", there, len(runs))
     return CurveSet(
         initializations=runs,
         steps=settings.check_every * np.arange(1, settings.looks + 1),
@@ -145,7 +153,15 @@ def kept_states(config: Config, root: Path) -> tuple[int, Path]:
     return StateStore(path).size(), path
 
 
-def _train_chunks(chunks, runs, dataset, shelf, done, progress) -> None:
+def _trained(
+    chunks: Sequence[tuple[Bucket, list[int]]],
+    runs: Sequence[Initialization],
+    dataset: Dataset,
+    shelf: TrainingShelf,
+) -> Generator[tuple[list[int], Curve]]:
+    """Train chunks side by side; each is stored and given as soon as it is done."""
+    if not chunks:
+        return
     devices = jax.local_devices()
     workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
     data: list[TrainingSet] = [
@@ -170,11 +186,7 @@ def _train_chunks(chunks, runs, dataset, shelf, done, progress) -> None:
                 members, curve = future.result()
                 shelf.add(members, curve)
                 _log.info("trained runs %s", ", ".join(map(str, members)))
-                for i, run in enumerate(members):
-                    done[run] = Curve(curve.correct[i], curve.loss[i])
-                # A store may have more runs than this experiment asks for.
-                there = sum(run in done for run in range(len(runs)))
-                progress("training models", there, len(runs))
+                yield members, curve
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -13,10 +13,10 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.branching import Branches, branch_curves
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import pictures, training, translation
+from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
-from ..store.files import Progress, table_bytes
-from ..store.run_folder import keep
+from ..store.files import Progress
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
@@ -37,7 +37,7 @@ def attack(
         resamples: Resampled laws behind the intervals.
 
     Returns:
-        ``attack_rows.tidy``: one row an attack and a state of its mitigation.
+        ``analysis.attacks.rows.tidy``: one row an attack and a state of its mitigation.
 
     Raises:
         ConfigError: If config and data do not go together, or nobody is corrupted.
@@ -82,12 +82,16 @@ def attack(
     return pd.DataFrame(tidy(rows)).assign(target=config.security.target)
 
 
-def write(table: pd.DataFrame, folder: Path, *, command: str) -> None:
-    """Write the table and its figure."""
-    files = pictures.render(
-        {"attacks": table}, command=command, figures={"attacks": attacks}
+def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
+    """Keep the table and its figure."""
+    keep_answer(
+        folder,
+        "attack",
+        {"attacks": table},
+        command=command,
+        config=config,
+        figures={"attacks": attacks},
     )
-    keep(folder, "attack", command, {"attacks.csv": table_bytes(table), **files})
 
 
 def _branched(

@@ -30,12 +30,12 @@ from ...analysis.estimation.training_error import SOURCE, joined
 from ...models.learning.curves import CurveSet
 from ...models.learning.networks import build_network, initial_parameters
 from ...models.learning.pins import seed_key
-from ..config.experiment import Config, fingerprint
+from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
-from ..store.files import Progress, table_bytes
-from ..store.run_folder import keep
+from ..store.files import Progress
 from .design_scan import FINALISTS, Candidate, _finalists, _in_steps, _scanned
 from .design_tables import (
     ASSUMPTIONS,
@@ -108,17 +108,9 @@ def design(
     return _result(config, at, terms, asked, candidates, finalists, progress)
 
 
-def write(result: Design, folder: Path, *, command: str) -> None:
-    """Write every table as CSV, and the command that made them."""
-    files = {f"{name}.csv": table_bytes(table) for name, table in result.tables.items()}
-    files["command.txt"] = f"{command}\n".encode()
-    keep(folder, "design", command, files)
-
-
-def folder_name(config: Config, targets: Sequence[str], over: Sequence[str]) -> str:
-    """``design-<name>-<digest>`` of all that the result depends on."""
-    digest = fingerprint([config.chain_digest(), list(targets), list(over)])
-    return f"design-{config.name}-{digest[:10]}"
+def write(result: Design, folder: Path, config: Config, *, command: str) -> None:
+    """Keep every table."""
+    keep_answer(folder, "design", result.tables, command=command, config=config)
 
 
 def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> float:

@@ -38,7 +38,7 @@ UNITS = {
 
 ASSUMPTIONS = (
     "persistence and depth: private race against the slowest public chain that the "
-    "delay allows, ties win; behind the horizon by plateau rates, whose bracket is in "
+    "delay allows, ties win; beyond the horizon by plateau rates, whose bracket is in "
     "the intervals",
     "interval: honest provers alone; the corrupted ones withhold",
     "useful: time in training over all time of honest provers; looks, checks and work "

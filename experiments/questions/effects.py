@@ -30,10 +30,10 @@ from ...models.learning.curves import CurveSet, training_set
 from ...models.learning.pins import seed_key
 from ...models.scheme.branching import branch_curves
 from ..config.experiment import Config
-from ..pipeline import pictures, training, translation
+from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
-from ..store.files import Progress, table_bytes
-from ..store.run_folder import keep
+from ..store.files import Progress
 
 POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
@@ -51,8 +51,8 @@ class Effects(NamedTuple):
     """What was measured.
 
     Attributes:
-        tables: One an effect, columns as ``analysis.effects.Row``, in the order of the
-            findings; an effect that was refused has none.
+        tables: One an effect, columns as ``analysis.effects.memorylessness.Row``, in
+            the order of the findings; an effect that was refused has none.
         findings: Columns effect, verdict, sentence; refused effects too.
         refused: Columns p_2, reason: laws that the runs do not support.
     """
@@ -149,17 +149,17 @@ def effects(
     )
 
 
-def write(found: Effects, folder: Path, *, command: str) -> None:
-    """Write tables, findings and figures."""
+def write(found: Effects, folder: Path, config: Config, *, command: str) -> None:
+    """Keep tables, findings and figures."""
     tables = {
         **found.tables,
         "findings": found.findings,
         "refused": found.refused,
     }
     figures = {k: figure for k, figure in _FIGURES.items() if k in found.tables}
-    files = pictures.render(found.tables, command=command, figures=figures)
-    files |= {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
-    keep(folder, "effects", command, files)
+    keep_answer(
+        folder, "effects", tables, command=command, config=config, figures=figures
+    )
 
 
 def _domination(laws: Swept) -> list[Row]:

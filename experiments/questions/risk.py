@@ -26,8 +26,8 @@ from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import estimates, training, translation
-from ..store.files import Progress, table_bytes
-from ..store.run_folder import keep
+from ..pipeline.answers import keep_answer
+from ..store.files import Progress
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
@@ -149,11 +149,11 @@ def risk_tables(
     }
 
 
-def write(tables: dict[str, pd.DataFrame], folder: Path, config: Config) -> None:
-    """Write the tables and the config they belong to."""
-    files = {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
-    files["config.toml"] = config.to_toml().encode()
-    keep(folder, "risk", config.digest(), files)
+def write(
+    tables: dict[str, pd.DataFrame], folder: Path, config: Config, *, command: str
+) -> None:
+    """Keep the tables."""
+    keep_answer(folder, "risk", tables, command=command, config=config)
 
 
 _CELL = [

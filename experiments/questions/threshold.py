@@ -10,7 +10,15 @@ from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
 from ..pipeline import training, translation
+from ..pipeline.answers import keep_answer
 from ..store.files import Progress
+
+
+def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
+    """Keep the table."""
+    keep_answer(
+        folder, "threshold", {"threshold": table}, command=command, config=config
+    )
 
 
 def threshold_table(

@@ -15,9 +15,9 @@ from .locks import exclusive
 from .possible import Changed, check_possible
 
 _MANIFEST = "manifest.json"
-
-
 _NOTES = "provenance.json"
+QUESTIONS = ("attack", "compare", "design", "effects", "risk", "threshold")
+"""Commands whose results have a folder of their own, ``<command>-<name>-<digest>``."""
 
 
 class RunFolder:
@@ -189,10 +189,10 @@ def keep(folder: Path, stage: str, key: str, files: Mapping[str, bytes]) -> None
         RunFolder(folder).finish(stage, key, files)
 
 
-def write_listed(path: Path, content: bytes) -> None:
+def write_listed(path: Path, content: bytes, command: str) -> None:
     """Write a file where the user wants it; if it is into results, they list it."""
     if path.parent.joinpath(_MANIFEST).is_file() and not path.is_symlink():
-        keep(path.parent, f"beside: {path.name}", "", {path.name: content})
+        keep(path.parent, f"beside: {path.name}", command, {path.name: content})
     else:
         write_atomically(path, content)
 
@@ -201,7 +201,7 @@ def how_again(folder: Path, name: str) -> str:
     """What computes a file of a folder again, in words."""
     for toml, command in (("config.toml", "run"), ("sweep.toml", "sweep")):
         # Only these folders are named after their config.
-        named = not folder.name.startswith(("risk-", "attack-", "effects-", "design-"))
+        named = not folder.name.startswith(tuple(f"{q}-" for q in QUESTIONS))
         if name != toml and named and (folder / toml).is_file():
             words = ["dpodl", command, str(folder / toml), "--output"]
             told = shlex.join([*words, str(folder.parent)])

@@ -1,10 +1,10 @@
 """States that trainings are taken up from: one file a run, beside its curves.
 
-A state is what ``models.curves.Extended`` says, as it was at a run's last look. The
-file is safetensors; its header has the digest of its tensors, run and looks, so that
-one that is damaged or renamed is none. It is written before the curve whose end it is,
-and the shorter one is removed after that: a process that is killed anywhere leaves
-curves that can be taken up, at the worst, where they could be before.
+A state is what ``models.learning.curves.Extended`` says, as it was at a run's last
+look. The file is safetensors; its header has the digest of its tensors, run and looks,
+so that one that is damaged or renamed is none. It is written before the curve whose
+end it is, and the shorter one is removed after that: a process that is killed anywhere
+leaves curves that can be taken up, at the worst, where they could be before.
 """
 
 import re

@@ -74,7 +74,7 @@ def _field(path: str) -> _Field:
     """The setting at a path.
 
     Raises:
-        ValueError: If there is none, or no point's figures depend on it.
+        ValueError: If there is none, or no point's quantities depend on it.
     """
     head, *rest = path.split(".")
     if head not in SWEPT:

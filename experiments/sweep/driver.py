@@ -6,22 +6,10 @@ depend on its key alone: its settings, its curves, the code. So it does not matt
 computed it, beside which others, or how often the sweep was cut off in between.
 """
 
-import asyncio
 import logging
-import os
-import platform
-import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    CancelledError,
-    Executor,
-    Future,
-    wait,
-)
-from importlib import metadata
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,22 +18,20 @@ import pandas as pd
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
 from ..config.loading import load_config
-from ..pipeline import stages, training, versions
+from ..pipeline import training
 from ..store.files import Progress
 from ..store.locks import exclusive
 from . import shard_file, shards
 from .design import frozen
-from .executors import Pool, WorkersError, workers
-from .plan import Job, Plan, jobs_of, plan_of, table_of, tasks_of
+from .dispatch import compute_all
+from .executors import Pool, workers
+from .plan import Job, SweepPlan, jobs_of, plan_of, table_of, tasks_of
 from .results import read_results, results_bytes, results_table
-from .shards import CurveSource, ShardTask
+from .session import Session
+from .shards import CurveSource
 from .store import SweepStore, found_elsewhere, store_path
 
 _log = logging.getLogger(__name__)
-
-# A shard that is alone on its worker and takes it down so often is at fault.
-_DEATHS = 2
-_NOTE_SECONDS = 2.0
 
 
 class SweepResult(NamedTuple):
@@ -109,7 +95,7 @@ def sweep(
         progress: Told how far it is.
 
     Returns:
-        As ``sweep_store.read_results``.
+        As ``results.read_results``.
 
     Raises:
         ConfigError: With everything that is wrong with it.
@@ -131,7 +117,7 @@ def sweep(
 
 @pinned()
 def run_sweep(
-    plan: Plan,
+    plan: SweepPlan,
     root: Path,
     pool: Pool,
     progress: Progress,
@@ -165,7 +151,7 @@ def run_sweep(
         jobs = jobs_of(plan, store, retry_failed=retry_failed)
         count = sum(len(job.places) for job in jobs)
         if jobs:
-            session = _Session(plan, store, pool, command, reused)
+            session = Session(plan, store, pool, command=command, reused=reused)
             known = store.known()
             before = sum(key in known for key in set(plan.keys)) - sum(
                 job.again for job in jobs
@@ -183,7 +169,7 @@ def run_sweep(
 
             ready = _train(plan, jobs, root, progress, keep)
             session.starts()
-            _compute(tasks_of(plan, ready), pool, keep)
+            compute_all(tasks_of(plan, ready), pool, keep)
             session.ends()
         _write_results(store)
     return _result(plan, store, count, reused, time.perf_counter() - start)
@@ -212,95 +198,7 @@ def _train(plan, jobs, root, progress, keep) -> list[Job]:
     return ready
 
 
-Keep = Callable[[bytes, float, str], None]
-
-
-def _compute(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
-    """Hand shards to workers and keep what they return, as it comes.
-
-    When a worker dies, every shard that was handed out is a suspect: it is tried alone.
-    One that takes down its worker alone, twice, is halved until the point is found.
-    """
-    suspects: deque[ShardTask] = deque()
-    deaths: Counter[str] = Counter()
-    pending: dict[Future, ShardTask] = {}
-    executor, more = pool.open(), True
-
-    def collect(futures: set[Future]) -> list[ShardTask]:
-        """Keep what is computed; returns those whose worker died."""
-        died = []
-        for future in futures:
-            task = pending.pop(future)
-            error = _failure(future)
-            if error is None:
-                result = future.result()
-                keep(result.content, result.seconds, result.worker)
-            elif pool.died(error):
-                died.append(task)
-            else:
-                raise error
-        return died
-
-    try:
-        while more or suspects or pending:
-            alone = bool(suspects)
-            broken: list[ShardTask] = []
-            while len(pending) < (1 if alone else pool.room) and not broken:
-                task = suspects.popleft() if alone else next(tasks, None)
-                if task is None:
-                    more = False
-                    break
-                try:
-                    pending[executor.submit(shards.compute, task)] = task
-                except RuntimeError as error:  # the pool broke in this moment
-                    if not pool.died(error):
-                        raise
-                    broken.append(task)
-            if not pending and not broken:
-                continue
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            died = collect(finished)
-            if not died and not broken:
-                continue
-            finished, _ = wait(pending)
-            died += collect(finished)
-            executor = pool.renew()
-            suspects.extend(broken)
-            for task in sorted(died, key=lambda task: task.key):
-                deaths[task.key] += alone
-                if deaths[task.key] < _DEATHS:
-                    suspects.append(task)
-                elif len(task.keys) == 1:
-                    reason = "the worker died whenever it computed this point"
-                    keep(shards.gave_up(task, reason), 0.0, "")
-                else:
-                    half = len(task.keys) // 2
-                    for part in (task.part(0, half), task.part(half, len(task.keys))):
-                        deaths[part.key] = _DEATHS - 1
-                        suspects.append(part)
-    except BaseException:
-        for future, _ in list(pending.items()):
-            if future.done() and _failure(future) is None:
-                result = future.result()
-                keep(result.content, result.seconds, result.worker)
-        raise
-
-
-def _failure(future: Future) -> BaseException | None:
-    """What a future that is done failed by.
-
-    A cluster whose scheduler goes gives up all its futures: nobody here does.
-    """
-    try:
-        return future.exception()
-    except (CancelledError, asyncio.CancelledError):
-        return WorkersError(
-            "the cluster has gone: its scheduler does not answer any more; finished "
-            "shards are kept, and the same command goes on from there"
-        )
-
-
-def _reuse(plan: Plan, store: SweepStore, root: Path) -> int:
+def _reuse(plan: SweepPlan, store: SweepStore, root: Path) -> int:
     """Copy finished points of other sweeps; returns how many."""
     known = store.known()
     wanted = [
@@ -336,75 +234,3 @@ def _result(plan, store, computed, reused, seconds) -> SweepResult:
         reused=reused,
         seconds=seconds,
     )
-
-
-class _Session:
-    """The notes of one pass: who, with what, how fast. No result depends on them."""
-
-    def __init__(self, plan, store, pool, command, reused):
-        self.store, self.written = store, 0.0
-        self.begun = time.perf_counter()
-        self.older = store.sessions()
-        self.facts: dict[str, Any] = {
-            "command": command,
-            "config": plan.config.name,
-            "seed": plan.config.seed,
-            "version": metadata.version("dpodl"),
-            "code": plan.code,
-            "build": versions.build(),
-            "python": sys.version.split()[0],
-            "packages": {
-                name: metadata.version(name)
-                for name in ("jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
-            },
-            "machine": {
-                "node": platform.node(),
-                "system": platform.platform(),
-                "cores": stages.usable_cores(),
-            },
-            "workers": {"kind": type(pool).__name__, "slots": pool.slots},
-            "process": os.getpid(),
-            "started": _now(),
-            "updated": _now(),
-            "finished": None,
-            "reused": reused,
-            "computed": 0,
-            "failed": 0,
-            "seconds": 0.0,
-            "shards": [],
-        }
-        self.write()
-
-    def starts(self) -> None:
-        self.begun = time.perf_counter()
-
-    def note(self, facts: shard_file.ShardFacts, seconds: float, worker: str) -> None:
-        mine = self.facts
-        mine["computed"] += len(facts.keys)
-        mine["failed"] += len(facts.errors)
-        mine["seconds"] = round(time.perf_counter() - self.begun, 3)
-        mine["updated"] = _now()
-        mine["shards"].append(
-            {
-                "key": shard_file.shard_key(facts.keys, facts.attempt)[:32],
-                "points": len(facts.keys),
-                "failed": len(facts.errors),
-                "seconds": round(seconds, 3),
-                "worker": worker,
-            }
-        )
-        # Each write waits for the disk.
-        if time.perf_counter() - self.written > _NOTE_SECONDS:
-            self.write()
-
-    def ends(self) -> None:
-        self.facts["finished"] = _now()
-        self.write()
-
-    def write(self) -> None:
-        self.store.write_sessions([*self.older, self.facts])
-        self.written = time.perf_counter()
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..store.curve_store import CurveStore
 from . import shard_file, shards
-from .plan import Plan, jobs_of, tasks_of
+from .plan import Job, SweepPlan, jobs_of, tasks_of
 from .shards import CurveSource
 from .store import SweepStore, found_elsewhere, store_path
 
@@ -43,7 +43,7 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    plan: Plan, root: Path, *, slots: int, retry_failed: bool = False
+    plan: SweepPlan, root: Path, *, slots: int, retry_failed: bool = False
 ) -> Forecast:
     """What a pass would do, and how long it would take. Writes nothing.
 
@@ -77,7 +77,10 @@ def forecast(
         if key and key not in todo:
             good = key in elsewhere or (what is not None and what.done)
             done, failed = done + good, failed + (not good)
-    seconds, basis = _pace(plan, store, root, jobs, len(todo), trainings, slots)
+    seconds, basis = 0.0, "nothing is to be done"
+    if todo:
+        each, basis = _seconds_of_a_point(plan, store, root, jobs)
+        seconds = each * len(todo) / slots
     left = len(plan.keys) - done - failed - len(plan.invalid)
     return Forecast(
         folder=store.path,
@@ -107,9 +110,10 @@ def _missing(sources: Sequence[CurveSource]) -> int:
     )
 
 
-def _pace(plan, store, root, jobs, todo, trainings, slots) -> tuple[float, str]:
-    if not todo:
-        return 0.0, "nothing is to be done"
+def _seconds_of_a_point(
+    plan: SweepPlan, store: SweepStore, root: Path, jobs: Sequence[Job]
+) -> tuple[float, str]:
+    """What a worker needs for a point, and how that is known."""
     stores = [store, *(SweepStore(p.parent) for p in root.glob("sweep-*/sweep.toml"))]
     for each in stores:
         for session in reversed(each.sessions()):
@@ -117,7 +121,7 @@ def _pace(plan, store, root, jobs, todo, trainings, slots) -> tuple[float, str]:
                 computed, seconds = session["computed"], session["seconds"]
                 if computed and seconds and session["code"] == plan.code:
                     each_point = seconds * session["workers"]["slots"] / computed
-                    return each_point * todo / slots, f"the rate of {each.path.name}"
+                    return each_point, f"the rate of {each.path.name}"
             except (KeyError, TypeError):
                 continue
     first = plan.sources[jobs[0].group][1]
@@ -125,4 +129,4 @@ def _pace(plan, store, root, jobs, todo, trainings, slots) -> tuple[float, str]:
         return math.nan, "no rate is known before a first shard: models are missing"
     task = next(tasks_of(plan, jobs[:1]))
     measured = shards.compute(task).seconds / len(task.keys)
-    return measured * todo / slots, "a first shard, compiling included"
+    return measured, "a first shard, compiling included"

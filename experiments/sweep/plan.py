@@ -6,7 +6,7 @@ Notation:
     job      points of one group that become a shard
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from .shards import CurveSource, Evaluate, ShardTask
 from .store import SweepStore
 
 
-class Plan(NamedTuple):
+class SweepPlan(NamedTuple):
     """A sweep that has been checked.
 
     Attributes:
@@ -41,11 +41,11 @@ class Plan(NamedTuple):
 
     config: Config
     design: Design
-    keys: list[str]
-    groups: list[str]
-    invalid: dict[int, str]
-    sources: dict[str, tuple[Config, CurveSource]]
-    rows: list[dict[str, Any]]
+    keys: Sequence[str]
+    groups: Sequence[str]
+    invalid: Mapping[int, str]
+    sources: Mapping[str, tuple[Config, CurveSource]]
+    rows: Sequence[Mapping[str, Any]]
     code: str
     evaluate: Evaluate
 
@@ -64,11 +64,11 @@ class Plan(NamedTuple):
 
 def plan_of(
     config: Config, root: Path, evaluate: Evaluate = evaluation.evaluate
-) -> Plan:
+) -> SweepPlan:
     """Check a frozen sweep and find out what its points depend on. Computes nothing.
 
     Args:
-        config: The sweep, from ``sweep_design.frozen``.
+        config: The sweep, from ``design.frozen``.
         root: Folder of all results.
         evaluate: What computes points; its name is part of their keys.
 
@@ -77,48 +77,50 @@ def plan_of(
         DataError: If a data set cannot be read.
     """
     design, code = design_of(config), sources.sweep_code_at_start()
-    plan = Plan(config, design, [], [], {}, {}, [], code, evaluate)
+    evaluator = f"{evaluate.__module__}.{evaluate.__qualname__}"
+    keys: list[str] = []
+    groups: list[str] = []
+    rows: list[dict[str, Any]] = []
+    invalid: dict[int, str] = {}
+    made_from: dict[str, tuple[Config, CurveSource]] = {}
     refused: dict[str, str] = {}
-    curves: dict[str, str] = {}
     datasets: dict[str, Dataset] = {}
     for place, settings in enumerate(design.settings()):
-        values = design.values(place)
+        key, group, row = "", "", dict(design.values(place))
         if isinstance(settings, str):
-            plan.invalid[place] = settings
-            _append(plan, "", "", values)
-            continue
-        # Costs of steps are one array for all points that are computed together.
-        group = fingerprint([evaluation.group(settings), _clock(settings)])
-        if group not in curves and group not in refused:
-            what = fingerprint(plain(settings.data))
-            try:
-                if what not in datasets:
-                    datasets[what] = config_dataset(settings)
-                source = _source(settings, datasets[what], root)
-                plan.sources[group] = settings, source
-                curves[group] = Path(source.folder).name
-            except ConfigError as error:
-                refused[group] = str(error)
-        if group in refused:
-            plan.invalid[place] = refused[group]
-            _append(plan, "", "", values)
-            continue
-        key = fingerprint(
-            [
-                settings.point_digest(),
-                curves[group],
-                code,
-                f"{evaluate.__module__}.{evaluate.__qualname__}",
-            ]
-        )
-        _append(plan, key, group, parameters(settings, values))
-    return plan
-
-
-def _append(plan: Plan, key: str, group: str, row: dict[str, Any]) -> None:
-    plan.keys.append(key)
-    plan.groups.append(group)
-    plan.rows.append(row)
+            invalid[place] = settings
+        else:
+            # Costs of steps are one array for all points that are computed together.
+            group = fingerprint([evaluation.group(settings), _clock(settings)])
+            if group not in made_from and group not in refused:
+                what = fingerprint(plain(settings.data))
+                try:
+                    if what not in datasets:
+                        datasets[what] = config_dataset(settings)
+                    source = _source(settings, datasets[what], root)
+                    made_from[group] = settings, source
+                except ConfigError as error:
+                    refused[group] = str(error)
+            if group in refused:
+                invalid[place], group = refused[group], ""
+            else:
+                curves = Path(made_from[group][1].folder).name
+                key = fingerprint([settings.point_digest(), curves, code, evaluator])
+                row = parameters(settings, row)
+        keys.append(key)
+        groups.append(group)
+        rows.append(row)
+    return SweepPlan(
+        config=config,
+        design=design,
+        keys=tuple(keys),
+        groups=tuple(groups),
+        invalid=invalid,
+        sources=made_from,
+        rows=tuple(rows),
+        code=code,
+        evaluate=evaluate,
+    )
 
 
 def _clock(config: Config) -> list[Any]:
@@ -159,7 +161,7 @@ class Job(NamedTuple):
     again: int
 
 
-def jobs_of(plan: Plan, store: SweepStore, *, retry_failed: bool) -> list[Job]:
+def jobs_of(plan: SweepPlan, store: SweepStore, *, retry_failed: bool) -> list[Job]:
     """What is to be computed: each key once, in the design's order, group by group."""
     known, seen = store.known(), set()
     groups: dict[str, list[int]] = {}
@@ -179,7 +181,7 @@ def jobs_of(plan: Plan, store: SweepStore, *, retry_failed: bool) -> list[Job]:
     return jobs
 
 
-def tasks_of(plan: Plan, jobs: Sequence[Job]) -> Iterator[ShardTask]:
+def tasks_of(plan: SweepPlan, jobs: Sequence[Job]) -> Iterator[ShardTask]:
     """Jobs as workers get them; configs are made when it is their turn."""
     for job in jobs:
         configs = tuple(plan.design.settings(job.places))
@@ -193,7 +195,7 @@ def tasks_of(plan: Plan, jobs: Sequence[Job]) -> Iterator[ShardTask]:
         )
 
 
-def table_of(plan: Plan) -> pa.Table:
+def table_of(plan: SweepPlan) -> pa.Table:
     """The points as the store keeps them."""
     columns = {
         "key": plan.keys,
@@ -207,7 +209,7 @@ def table_of(plan: Plan) -> pa.Table:
     return points_table(plan.design, plan.rows, columns)
 
 
-def _labels(plan: Plan) -> list[str]:
+def _labels(plan: SweepPlan) -> list[str]:
     """What is the same in a group and differs between groups, for ``dpodl status``."""
     paths = [axis.path for axis in plan.design.axes]
     values: dict[str, list[set[str]]] = {}

@@ -30,10 +30,11 @@ from ..config.experiment import Config, fingerprint
 from ..config.loading import parse_config
 from ..config.section import ConfigError
 from ..store.files import read_sealed, sealed_json, sealed_name, unsealed_json
+from ..store.locks import is_held
 from ..store.possible import Changed
 from ..store.run_folder import RunFolder, how_again
 from .design import sweep_digest
-from .points import _META, _TOLD, FORMAT
+from .points import FORMAT, META, TOLD
 from .shard_file import ShardFacts, facts_of, shard_key
 
 _log = logging.getLogger(__name__)
@@ -162,10 +163,10 @@ class SweepStore:
         content = self.folder.read("points.parquet")
         try:
             table = pq.read_table(io.BytesIO(content))
-            meta = json.loads((table.schema.metadata or {})[_META])
+            meta = json.loads((table.schema.metadata or {})[META])
             version = meta["format"]
-            lacks = {*_TOLD, *meta["parameters"]} - set(table.column_names)
-            kinds = {name: table.schema.field(name).type for name in _TOLD - lacks}
+            lacks = {*TOLD, *meta["parameters"]} - set(table.column_names)
+            kinds = {name: table.schema.field(name).type for name in TOLD - lacks}
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{path} is damaged or not a sweep's; the same `dpodl sweep` writes "
@@ -237,20 +238,9 @@ class SweepStore:
         self._learn(path, facts)
         return facts
 
-    def worked_on(self) -> bool:
-        """Whether a process is working on it now."""
-        try:
-            import fcntl
-        except ImportError:  # Windows: as store.exclusive
-            return False
-        try:
-            with (self.path / ".lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+    def worked_on(self) -> bool | None:
+        """Whether a process is working on it now; None: this user cannot know."""
+        return is_held(self.path)
 
     def drop_damaged(self) -> int:
         """Delete shards that are not what their names say; returns how many."""
@@ -345,12 +335,3 @@ def found_elsewhere(
         if places:
             missing -= {facts.keys[place] for place in places}
             yield content, places
-
-
-# ------------------------------------------------------------------ the points' table
-
-
-# ------------------------------------------------------------------ the results' table
-
-
-# ------------------------------------------------------------------ how far it is

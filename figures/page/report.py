@@ -1,6 +1,6 @@
 """One self-contained HTML page: a run's figures, or those of a whole sweep.
 
-Notation (security.md §2, §4):
+Notation:
     at          what a quantity is a curve over: depth k, window length kp
     chart       series over an axis, each with its intervals, counts and methods
 

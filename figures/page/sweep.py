@@ -1,6 +1,6 @@
 """A sweep's tidy results as what its page draws: dimensions, series, static tables.
 
-Notation (security.md §4):
+Notation:
     point       one setting of the swept parameters; a row of a design
     dimension   a swept parameter; its values are the steps of a slider
     series      one number of every point: (quantity, at) over the points

@@ -143,7 +143,16 @@ def parameter(rows: pd.DataFrame, name: str) -> Parameter:
         places = np.arange(len(values), dtype=float)
         texts, scale = tuple(map(str, values)), "linear"
     short = symbol or name.rpartition(".")[2]
-    return Parameter(name, label, short, unit, values, places, texts, scale)
+    return Parameter(
+        name=name,
+        label=label,
+        short=short,
+        unit=unit,
+        values=values,
+        places=places,
+        texts=texts,
+        scale=scale,
+    )
 
 
 def parameter_of(df: pd.DataFrame, named: str, values: str) -> Parameter:

@@ -1,4 +1,4 @@
-"""Reading the runner's tables: the rows a figure needs, or a plain refusal."""
+"""Reading a run's tables: the rows a figure needs, or a plain refusal."""
 
 from collections.abc import Iterable, Mapping
 

@@ -7,7 +7,7 @@ one run compiles: other thresholds must not need others.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import pandas as pd
@@ -95,7 +95,9 @@ def copy(smoke, tmp_path) -> Smoke:
 def no_pictures(monkeypatch) -> None:
     """Figures that cost nothing; functions of the tables still."""
 
-    def render(tables: dict[str, pd.DataFrame], *, command: str) -> dict[str, bytes]:
+    def render(
+        tables: dict[str, pd.DataFrame], *, command: str, figures: Any = None
+    ) -> dict[str, bytes]:
         return {"figures/all.png": tables["estimates"].to_csv().encode()}
 
     monkeypatch.setattr(pictures, "render", render)

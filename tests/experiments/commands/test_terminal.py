@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from dpodl.experiments.cli import main
-from dpodl.experiments.commands import terminal
+from dpodl.experiments.commands import options
 from dpodl.experiments.commands.terminal import progress_bars
 from rich.progress import Progress
 
@@ -166,7 +166,7 @@ def test_every_path_of_the_command_line_is_the_user_s(monkeypatch, tmp_path):
             found += [kind]
     assert found.count("UserPath") >= 15
     monkeypatch.setenv("HOME", str(tmp_path))
-    kind = terminal.UserPath(file_okay=False)
+    kind = options.UserPath(file_okay=False)
     assert kind.convert("~/x", None, None) == tmp_path / "x"
     assert kind.convert("./~/x", None, None) == Path("~/x")
 

@@ -367,40 +367,10 @@ def test_without_its_manifest_everything_is_made_again(copy, contents):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_new_code_for_a_stage_makes_it_and_what_follows_again(copy, monkeypatch):
-    code = sources._code_digests()
-    monkeypatch.setattr(runner, "_code_digests", lambda: code | {"estimates": "new"})
+    code = sources.stage_digests() | {"estimates": "new"}
+    monkeypatch.setattr(runner, "stage_digests", lambda: code)
     assert copy.again().recomputed == ["estimates", "figures", "summary"]
     assert copy.again().recomputed == []
-
-
-@pytest.mark.parametrize(
-    ("package", "stages"),
-    [
-        ("models", ["training", *STAGES]),
-        ("analysis", ["laws", "estimates", "figures", "summary"]),
-        ("figures", ["figures", "summary"]),
-        ("experiments", ["figures", "summary"]),
-        ("evaluation.py", ["curves", "laws", "estimates"]),
-        ("notes.py", ["curves", "laws", "estimates"]),
-    ],
-)
-def test_the_code_of_a_stage_is_what_its_result_depends_on(
-    package, stages, monkeypatch
-):
-    real_source, real_file = runner.source_digest, runner.file_digest
-    before = sources._code_digests()
-
-    def source(packages: list[Path]) -> str:
-        changed = any(path.name == package for path in packages)
-        return "new" if changed else real_source(packages)
-
-    def file(path: Path) -> str:
-        return "new" if path.name == package else real_file(path)
-
-    monkeypatch.setattr(runner, "source_digest", source)
-    monkeypatch.setattr(runner, "file_digest", file)
-    after = sources._code_digests()
-    assert [name for name in before if before[name] != after[name]] == stages
 
 
 def test_a_lost_provenance_is_written_again(copy, contents):
@@ -638,11 +608,10 @@ def test_a_comparison_that_no_run_reaches_has_no_numbers(copy):
 
 
 def test_windows_beyond_the_horizon_are_told_and_not_drawn(copy, monkeypatch):
-    def save(figure, base: Path, *, command: str) -> None:
-        for suffix in (".png", ".pdf"):
-            base.with_suffix(suffix).write_text(command)
+    def rendered(figure, *, command: str) -> dict[str, bytes]:
+        return {suffix: command.encode() for suffix in ("png", "pdf")}
 
-    monkeypatch.setattr(style, "save", save)
+    monkeypatch.setattr(style, "rendered", rendered)
     result = copy.again("security.windows=[1000]")
     drawn = {path.stem for path in result.folder.glob("figures/*.png")}
     assert drawn == set(FIGURES) - {"good_periods"}

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline import sources, stages, training, training_shelf
-from dpodl.experiments.store import files as store, state_store
+from dpodl.experiments.pipeline import training, training_shelf, versions
+from dpodl.experiments.pipeline.dataset import config_dataset
+from dpodl.experiments.store import curve_store, state_store
 from dpodl.experiments.store.state_store import StateStore
 from dpodl.experiments.sweep import driver
 from dpodl.models.learning.curves import CurveSet
@@ -191,7 +192,7 @@ def test_killed_at_any_write_it_ends_in_the_same_bytes(root, whole, monkeypatch)
     finished = root.with_name("finished")
     shutil.copytree(root, finished)
     train(config(7), finished)
-    real = store.write_atomically
+    real = curve_store.write_atomically
     for survived in (0, 1, 2, 5, 9, 100):
         left = [survived]
 
@@ -203,7 +204,7 @@ def test_killed_at_any_write_it_ends_in_the_same_bytes(root, whole, monkeypatch)
             left[0] -= 1
             real(path, content)
 
-        for module in (store, state_store):
+        for module in (curve_store, state_store):
             monkeypatch.setattr(module, "write_atomically", write)
         try:
             found = train(config(7), root)
@@ -233,20 +234,18 @@ def test_killed_at_any_write_it_ends_in_the_same_bytes(root, whole, monkeypatch)
 )
 def test_what_curves_are_kept_under(setting, same_key):
     one, other = config(5), config(5, setting)
-    keys = [training._curve_key(c, stages.config_dataset(c)) for c in (one, other)]
+    keys = [training._curve_key(c, config_dataset(c)) for c in (one, other)]
     assert (keys[0] == keys[1]) == same_key
 
 
 @pytest.mark.parametrize("what", ["code", "library", "flags"])
 def test_states_of_another_build_are_not_used(what, root, whole, trained, monkeypatch):
     if what == "code":
-        real = sources._code_digests()
-        other = real | {"training": "0" * 64}
-        monkeypatch.setattr(stages, "_code_digests", lambda: other)
+        monkeypatch.setattr(training, "stage_digest", lambda stage: "0" * 64)
     elif what == "library":
-        monkeypatch.setattr(stages, "library_versions", lambda: {"flax": "0"})
+        monkeypatch.setattr(versions, "library_versions", lambda: {"flax": "0"})
     else:
-        monkeypatch.setattr(stages, "decisive_flags", lambda: ["--xla_fast=true"])
+        monkeypatch.setattr(versions, "decisive_flags", lambda: ["--xla_fast=true"])
     assert same(train(config(7), root), whole[12, 7])
     assert {first for _, first, _ in trained} == {0}
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,7 @@ from dpodl.experiments.config.hash_targets import parse_target, success_probabil
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline.training import train
-from dpodl.experiments.questions.design import (
-    _situation,
-    design,
-    folder_name,
-    state_bytes,
-)
+from dpodl.experiments.questions.design import _situation, design, state_bytes
 from dpodl.experiments.questions.design_scan import _scanned
 from dpodl.experiments.questions.design_targets import read_scan, read_targets
 
@@ -316,12 +312,13 @@ def test_the_command_prints_writes_and_refuses(root):
     assert shown.exit_code == 0, shown.output
     for part in ("T_acc  0.8", "S_min", "useful>=0.05", "what matters most", "β*"):
         assert part in shown.output
-    name = folder_name(QUICK, ("interval=300steps+-60%", "useful>=0.05"), ONE)
-    folder = root / name
+    folder = Path(shown.output.splitlines()[-1].removeprefix("tables: "))
     front = pd.read_csv(folder / "front.csv")
     assert np.isfinite(front.interval).all()
-    assert "--target 'useful>=0.05'" in (folder / "command.txt").read_text()
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert "--target 'useful>=0.05'" in facts["command"]
     told = json.loads(invoke(design_commands.design, [*asked, "--json"]).stdout)
+    assert told["folder"] == str(folder)
     assert told["verdict"] in ("met", "perhaps")
     # pandas reads digits as a number; JSON keeps them as they are.
     assert parse_target(told["front"][0]["t_1"]) > 1 << 200

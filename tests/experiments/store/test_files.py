@@ -6,14 +6,11 @@ import io
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.experiments.pipeline.sources import source_digest
 from dpodl.experiments.store import files
 from dpodl.experiments.store.curve_store import CurveStore
 from dpodl.experiments.store.files import file_digest, sealed_name, table_bytes
@@ -360,57 +357,7 @@ def test_a_chunk_of_another_shape_counts_as_missing(tmp_path, content):
     assert not list(tmp_path.iterdir())
 
 
-# ------------------------------------------------------------------ one process
-
-
-def second_process(folder: Path) -> str:
-    program = (
-        "import sys, pathlib\n"
-        "from dpodl.experiments.store.locks import exclusive\n"
-        "try:\n"
-        "    with exclusive(pathlib.Path(sys.argv[1])): print('in')\n"
-        "except BlockingIOError: print('refused')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout.strip()
-
-
-def test_a_folder_belongs_to_one_process(tmp_path):
-    folder = tmp_path / "new/run"
-    with exclusive(folder):
-        assert second_process(folder) == "refused"
-        with pytest.raises(BlockingIOError), exclusive(folder):
-            pass
-        with exclusive(tmp_path / "new/other"):
-            pass
-    assert second_process(folder) == "in"
-
-
-def test_a_lock_that_is_no_file_harms_nothing(tmp_path):
-    beside = tmp_path / "of the user's"
-    beside.write_bytes(b"precious")
-    (tmp_path / "linked").mkdir()
-    (tmp_path / "linked" / ".lock").symlink_to(beside)
-    with pytest.raises(OSError, match="symbolic"), exclusive(tmp_path / "linked"):
-        pass
-    assert beside.read_bytes() == b"precious"
-    (tmp_path / "piped").mkdir()
-    os.mkfifo(tmp_path / "piped" / ".lock")
-    with exclusive(tmp_path / "piped"):
-        pass
-
-
-def test_a_folder_is_free_again_after_an_error(tmp_path):
-    with pytest.raises(Killed), exclusive(tmp_path):
-        raise Killed
-    with exclusive(tmp_path):
-        pass
+# ------------------------------------------------------------------ leftovers
 
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path, monkeypatch):
@@ -429,26 +376,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path, monkeypatch):
     assert folder.fresh("laws", "key")
 
 
-# ------------------------------------------------------------------ code version
-
-
-def test_the_code_version_sees_every_file(tmp_path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    for package in (one, two):
-        package.mkdir()
-        (package / "a.py").write_text("a = 1\n")
-        (package / "b.py").write_text("b = 1\n")
-    before = source_digest([one])
-    assert source_digest([two]) == before
-    (two / "notes.md").write_text("not code")
-    assert source_digest([two]) == before
-    (two / "b.py").write_text("b = 2\n")
-    changed = source_digest([two])
-    (two / "b.py").rename(two / "c.py")
-    renamed = source_digest([two])
-    (two / "c.py").unlink()
-    fewer = source_digest([two])
-    assert len({before, changed, renamed, fewer, source_digest([one, two])}) == 5
+# ------------------------------------------------------------------ the manifest
 
 
 def test_the_manifest_can_be_read_by_eye(folder):

@@ -18,10 +18,11 @@ import pytest
 from click.testing import CliRunner
 from dpodl.experiments.cli import main
 from dpodl.experiments.config.section import ConfigError
-from dpodl.experiments.pipeline import sources, stages, training, versions
+from dpodl.experiments.pipeline import sources, training, versions
 from dpodl.experiments.store.locks import exclusive
 from dpodl.experiments.sweep import (
     counts,
+    dispatch,
     driver,
     executors,
     forecast,
@@ -307,7 +308,7 @@ def test_every_set_of_curves_is_trained_once(cases, root, monkeypatch):
         trained.append(config.seed)
         return real(config, *rest)
 
-    monkeypatch.setattr(stages, "train", train)
+    monkeypatch.setattr(training, "train", train)
     over = {"seed": [2023, 1], "scheme.t_acc": [0.3, 0.4], "security.levels": [32, 40]}
     plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     ahead = forecast.forecast(plan, root, slots=1)
@@ -332,7 +333,7 @@ def test_training_that_fails_takes_only_its_points(cases, root, monkeypatch):
             raise FloatingPointError("diverged")
         return real(config, *rest)
 
-    monkeypatch.setattr(stages, "train", train)
+    monkeypatch.setattr(training, "train", train)
     over = {"seed": [1, 2023], "scheme.t_acc": [0.3, 0.4]}
     plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.quick)
     pool = executors.GivenPool(executors.SerialExecutor(), 1)
@@ -434,7 +435,7 @@ def test_a_cluster_finds_the_same_bytes(cases, root, whole):
 
 @pytest.mark.slow
 def test_a_point_that_kills_its_workers_is_found(cases, root, monkeypatch):
-    monkeypatch.setattr(driver, "_DEATHS", 1)  # each costs the start of a process
+    monkeypatch.setattr(dispatch, "_DEATHS", 1)  # each costs the start of a process
     over = {"network.delay_steps": [4, 13, 5]}
     plan = driver.plan_of(frozen(cases.tiny(), over=over), root, cases.dies_at_13)
     with executors.workers("local", jobs=1) as pool:
