@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..experiments.pipeline.machine import processor, usable_cores
-from .measure import CONTROL, Claim, Job, Workload
+from .measure import CONTROL
+from .workloads import Claim, Job, Workload
 
 Repeated = Callable[[], float]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Claim, Job, Series, Workload, exponents
+from .measure import exponents
 from .simulation import _SHARE, network_of
+from .workloads import Claim, Job, Series, Workload
 
 _LIMIT = 1.1
 _EPSILON = 0.3

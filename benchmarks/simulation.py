@@ -1,6 +1,6 @@
 """The simulated network, the private race and its tilted persistence.
 
-The setting (engines.md): n = 100 provers, β = ¼, X = D + Exp(λ) with n_h λ = 1 and
+The setting: n = 100 provers, β = ¼, X = D + Exp(λ) with n_h λ = 1 and
 D = 1, so that the mean interval is about 2, and Δ = 10 % of it. A *block* of the
 network is an honest one, forks included, and everyone counts those they found. The
 adversary's private blocks, one a level, which only ours draws too, are not counted.
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Claim, Job, Series, Workload
+from .workloads import Claim, Job, Series, Workload
 
 _BETA, _SHARE = 0.25, 0.1
 _HONEST = 75

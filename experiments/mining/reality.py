@@ -16,7 +16,7 @@ from ...analysis.block_time.empirical import bootstrap_laws, empirical_law
 from ...analysis.simulation.levels import network, simulate
 from ...figures import model_against_reality
 from ...models.learning.pins import seed_key
-from ...models.scheme.records import block_digest, genesis_digest
+from ...models.scheme.formats import block_digest, genesis_digest
 from ..config.experiment import Config
 from ..config.loading import parse_config
 from ..pipeline import pictures, training, translation

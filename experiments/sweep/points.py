@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from ..config.experiment import Config
 from .design import Design, text
-from .store import _META, FORMAT
+
+FORMAT = 1
+META = b"dpodl.sweep"
 
 _ALWAYS = (
     "scheme.t_acc",
@@ -20,12 +22,8 @@ _ALWAYS = (
     "network.beta",
     "network.delay_steps",
 )
-
-
 # What the columns of a plan are, beside the parameters.
-_TOLD = frozenset({"point", "key", "group", "label", "error"})
-
-
+TOLD = frozenset({"point", "key", "group", "label", "error"})
 # What the columns above say already.
 _SAID = {"scheme.p_1", "scheme.p_2"}
 
@@ -69,7 +67,7 @@ def points_table(
     arrays |= {n: pa.array(c, pa.string()) for n, c in columns.items()}
     arrays |= {name: _column([row.get(name) for row in rows]) for name in names}
     facts = json.dumps({"format": FORMAT, "parameters": names}, sort_keys=True)
-    return pa.table(arrays).replace_schema_metadata({_META: facts.encode()})
+    return pa.table(arrays).replace_schema_metadata({META: facts.encode()})
 
 
 def _column(values: list[Any]) -> pa.Array:

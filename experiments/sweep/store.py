@@ -33,13 +33,11 @@ from ..store.files import read_sealed, sealed_json, sealed_name, unsealed_json
 from ..store.possible import Changed
 from ..store.run_folder import RunFolder, how_again
 from .design import sweep_digest
-from .points import _TOLD
+from .points import FORMAT, META, TOLD
 from .shard_file import ShardFacts, facts_of, shard_key
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
-_META = b"dpodl.sweep"
 _SHORT = 32  # hexadecimal digits of a key in a file's name
 
 
@@ -164,10 +162,10 @@ class SweepStore:
         content = self.folder.read("points.parquet")
         try:
             table = pq.read_table(io.BytesIO(content))
-            meta = json.loads((table.schema.metadata or {})[_META])
+            meta = json.loads((table.schema.metadata or {})[META])
             version = meta["format"]
-            lacks = {*_TOLD, *meta["parameters"]} - set(table.column_names)
-            kinds = {name: table.schema.field(name).type for name in _TOLD - lacks}
+            lacks = {*TOLD, *meta["parameters"]} - set(table.column_names)
+            kinds = {name: table.schema.field(name).type for name in TOLD - lacks}
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{path} is damaged or not a sweep's; the same `dpodl sweep` writes "

@@ -15,7 +15,7 @@ not check the rules they break: that is for the ledger to refuse.
 """
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from ...learning.architecture import HyperParameters
 from ...scheme.records import Block, Mtx, Reference, Way
@@ -28,6 +28,7 @@ ReferencePolicy = Literal["fresh", "most_accurate", "tip_model", "latest_mtx"]
 Record = Block | Mtx
 
 
+@runtime_checkable
 class Participant(Protocol):
     """What a strategy knows of the prover that follows it.
 
