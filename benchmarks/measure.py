@@ -115,7 +115,7 @@ def measure(
                 processes[_process(job)] = start(job)
             attempt(job, lambda process, job=job: process.prepare(job))
         for turn in range(rounds):
-            # Another order each round: nobody always runs behind the same other.
+            # Another order each round, so that no job always runs after the same one.
             place = turn % len(jobs)
             for job in (*jobs[place:], *jobs[:place]):
                 repeat(job)

@@ -18,7 +18,7 @@ _EPSILON = 0.3
 
 
 def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], float]:
-    """One kind of figure of levels that are there: windows, persistence or liveness."""
+    """One kind of measurement of levels: windows, persistence or liveness."""
     import jax
 
     from ..analysis.good_periods import windows as good_period
@@ -55,7 +55,7 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
 
 
 def assessed(replicas: int) -> Callable[[], float]:
-    """All figures of a network, as ``dpodl run`` asks for them."""
+    """All quantities of a network, as ``dpodl run`` asks for them."""
     import jax
 
     from ..analysis.assessment.one_law import Plan, assess

@@ -147,7 +147,7 @@ def deep(method: str, paths: int) -> Callable[[], Done]:
 
 
 def workloads(full: bool) -> list[Workload]:
-    """The network, its cost by n and by forks, both cores, the race, deep figures."""
+    """The network, its cost by n and by forks, both cores, the race, deep races."""
     return [
         _against_loops(full),
         _by_provers(full),

@@ -157,7 +157,7 @@ class Row(NamedTuple):
         value: Median over rounds; NaN if it could not be measured.
         low: 25 % quantile.
         high: 75 % quantile.
-        rounds: Rounds behind it.
+        rounds: Rounds that it is made of.
         unit: Of the value.
         target: What it must reach, or None.
         at_least: Whether the target is a floor.

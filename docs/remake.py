@@ -243,7 +243,7 @@ def differences(shown: str, printed_now: str, *, exact: bool) -> list[str]:
 
 
 def _rows(text: str) -> dict[str, list[float]]:
-    """Rows of a block with an interval: label → its numbers behind the label."""
+    """Rows of a block with an interval: label → the numbers after it."""
     found = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("│ ").split("│")]

@@ -90,11 +90,11 @@ def escaped(line: str) -> str:
             parts[i] = _CITED.sub(r":cite:p:`\1`", signs)
         else:
             name = part.strip("`")
-            # Backticks join a letter before or behind them with a sign of no width.
+            # A sign of no width joins backticks to a letter before or after them.
             before = parts[i - 1][-1:] if i else ""
-            behind = parts[i + 1][:1] if i + 1 < len(parts) else ""
+            after = parts[i + 1][:1] if i + 1 < len(parts) else ""
             left = "\\ " if before.isalnum() else ""
-            right = "\\ " if behind.isalnum() else ""
+            right = "\\ " if after.isalnum() else ""
             parts[i] = f"{left}``{name}``{right}"
     return "".join(parts)
 

@@ -73,7 +73,7 @@ class Happening(NamedTuple):
         name: The record's digest; empty for a look.
         reason: Why it was refused; else empty.
         accuracy: acc, of a look, block or mtx.
-        tries: Hashes of the pre-hash behind a block or mtx.
+        tries: Hashes that the pre-hash of a block or mtx took.
     """
 
     time: float

@@ -77,7 +77,7 @@ class Extended(NamedTuple):
     """What a chunk of trainings came to.
 
     Attributes:
-        curve: The looks behind the first ones, NumPy [runs, looks].
+        curve: The looks after the first ones, NumPy [runs, looks].
         states: What each run can be taken up from at the last look, if it was kept.
     """
 
@@ -188,7 +188,7 @@ def extend_chunk(
 ) -> Extended:
     """Train runs of one bucket on from a look that all of them have reached.
 
-    With one lane the looks' bits, and those of the state behind them, are the ones of a
+    With one lane the looks' bits, and those of the state after them, are the ones of a
     training that was never interrupted.
 
     Args:
@@ -201,7 +201,7 @@ def extend_chunk(
         keep: Whether to return the states at the horizon.
 
     Returns:
-        The looks behind the first ones, and the states.
+        The looks after the first ones, and the states.
 
     Raises:
         ValueError: As ``train_chunk``, or if there is nothing left to train, or if the

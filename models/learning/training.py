@@ -131,7 +131,7 @@ def train_steps(
         steps: How many; traced.
         network: The Flax module.
         batch_size: Examples a step.
-        taken_up_at: The step behind which the state's order is not yet the epoch's.
+        taken_up_at: The step at which the state's order is not yet that of its epoch.
 
     Raises:
         ValueError: If a batch is larger than the training set.
@@ -267,7 +267,7 @@ def train_on(
         eval_samples: Examples a look scores.
 
     Returns:
-        Where training is then, and the curve, [most_looks], 0 behind ``looks``.
+        Where training is then, and the curve, [most_looks], 0 beyond ``looks``.
 
     Raises:
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.

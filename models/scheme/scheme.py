@@ -85,7 +85,7 @@ class Solution(NamedTuple):
     Attributes:
         proof: (refM, nonce), (M, acc, S, CPs' root).
         h_2: The post-hash.
-        training: What is behind it.
+        training: The training that it comes from.
         looks: The Merkle tree's leaves: the checkpoints and the last look.
         tries: Hashes of all pre-hashes.
         trained_steps: Steps of all attempts.

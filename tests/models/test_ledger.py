@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from dpodl.models.chain import ledger
+from dpodl.models.chain import ledger, tree
 from dpodl.models.chain.ledger import Ledger, Published
 from dpodl.models.chain.transactions import score, sign_block, sign_mtx, transfer
 from dpodl.models.scheme import scheme
@@ -702,7 +702,7 @@ def test_the_genesis_is_no_model():
 
 
 def test_a_lineage_has_an_end(monkeypatch):
-    monkeypatch.setattr(ledger, "MAXIMUM_REFERENCES", 2)
+    monkeypatch.setattr(tree, "MAXIMUM_REFERENCES", 2)
     mine = Mine()
     first = mine.offer(mine.root)
     second = mine.offer(mine.root, first)
