@@ -1,6 +1,7 @@
 """The documentation: ``sphinx-build -W docs docs/_build``, without the network."""
 
 import os
+import re
 import sys
 from importlib import metadata
 from importlib.util import find_spec
@@ -37,6 +38,8 @@ myst_heading_anchors = 3
 # Single backticks in docstrings are names.
 default_role = "code"
 
+# Also what a chapter names and its modules make.
+autosummary_imported_members = True
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
@@ -79,3 +82,13 @@ html_copy_source = False
 html_show_sphinx = False
 # Typographic quotes would change what a reader copies from equations.
 smartquotes = False
+
+
+def _plain_paths(app, context, lines: list[str]) -> None:
+    # A default is shown as it is typed: not PosixPath('runs').
+    lines[:] = [re.sub(r"\w*Path\('(.*?)'\)", r"'\1'", line) for line in lines]
+
+
+def setup(app) -> None:
+    """Called by Sphinx."""
+    app.connect("sphinx-click-process-options", _plain_paths)
