@@ -1,9 +1,9 @@
 """How often a 95 % interval holds the truth: ``python -m dpodl.benchmarks.coverage``.
 
-A truth is a law of training runs that is known: six are made up, one is a population of
-1,200 models that this program trains (once: they are kept under ``--output``). N runs
-are drawn from it, the library makes its figures and their intervals of these, and the
-truth's own figure is inside or not.
+A truth is a law of training runs that is known: five are made up, one is a population
+of 1,200 models that this program trains (once: they are kept under ``--output``). N
+runs are drawn from it, the library makes its figures and their intervals of these, and
+the truth's own figure is inside or not.
 
     mixture     mean and CV of one prover and of the fastest of 15, and confirmations
                 to leading order, with a run's 24 resamples; laws are mixtures of the
@@ -333,7 +333,6 @@ def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[S
     from ..experiments.config.loading import load_config
     from ..experiments.sweep import evaluation
 
-    config = _point()
     right = load_config("quickstart", [*SETTINGS, "security.bootstraps=0"])
     (outcome,) = evaluation.evaluate([right], truth.whole, None)
     true = {(r["quantity"], _at(r)): r["value"] for r in outcome.rows}
@@ -348,9 +347,11 @@ def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[S
     evaluation.with_training_error = both  # pyright: ignore
     seen = []
     try:
-        for _ in range(effort.simulated):
+        for number in range(effort.simulated):
             curves = truth.sample(generator, runs)
             older.clear()
+            # With one key the simulation's error of all samples would be the same.
+            config = _point(seed + number)
             (outcome,) = evaluation.evaluate([config], curves, None)
             for row in outcome.rows:
                 place = row["quantity"], _at(row)
@@ -377,14 +378,14 @@ class _Row(NamedTuple):
     high: float
 
 
-def _point():
+def _point(seed: int):
     """A sweep's point: its effort is that of the sweep."""
     from ..experiments.config.loading import load_config
 
     effort = load_config("sweep").sweep
     names = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
     tries = [f"security.{name}={getattr(effort, name)}" for name in names]
-    return load_config("sweep", [*SETTINGS, *tries])
+    return load_config("sweep", [*SETTINGS, *tries, f"seed={seed}"])
 
 
 def _at(row: dict[str, Any]) -> float:
@@ -453,7 +454,6 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
     from ..analysis.attacks.situation import setting
     from ..analysis.estimation.training_error import few_runs
 
-    key = jax.random.key(1)
     network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}
     names = ("private", "private, pre-mined", "grind_prehash")
 
@@ -462,6 +462,7 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
         rows = RowEffort(resamples=resamples)
         if not resamples:
             rows = rows._replace(replicas=20_000)
+        key = jax.random.key(seed + number)
         return table.attack_table(
             key, at, targets=(1e-3,), effort=rows, seed=number, only=names
         )
@@ -482,7 +483,7 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
     seen = []
     for number in range(effort.attack):
         curves = truth.sample(generator, runs)
-        for row in rows_of(curves, 8, 1000 * number):
+        for row in rows_of(curves, 8, 1000 * (number + 1)):
             for name, found in numbers(row):
                 value = true.get((row.attack, row.on, name), math.nan)
                 if not math.isfinite(value):

@@ -28,7 +28,7 @@ from .pipeline.dataset import config_dataset
 from .questions.threshold_map import P_2, telling_accuracies, threshold_map
 from .store.files import Progress, table_bytes
 from .store.locks import exclusive
-from .store.run_folder import RunFolder
+from .store.run_folder import RunFolder, how_again
 
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")
@@ -126,19 +126,23 @@ def read_tables(
         Changed: If one is not what was written, or holds what cannot be.
     """
     target = folder.path
-    run = (target / "config.toml").is_file() and (target / "curves.npz").is_file()
+    run = (target / "config.toml").is_file() and (
+        (target / "curves.npz").is_file() or folder.lists("curves.npz")
+    )
     store = any((target / name).is_file() for name in _STORE)
     if not run and not store and not (target / "manifest.json").is_file():
         raise ConfigError(
             "TARGET must be a run folder (with config.toml) or a sweep's store (with "
             f"{' or '.join(_STORE)}), got {target}"
         )
-    names = [
-        name
-        for name in ((*stages.TABLES, *_BESIDE) if run else _BESIDE)
-        if (target / f"{name}.csv").is_file()
-    ]
+    could = (*stages.TABLES, *_BESIDE) if run else _BESIDE
+    names = [name for name in could if (target / f"{name}.csv").is_file()]
     unlisted = {
+        name: f"{target / name}.csv is missing, or no regular file: "
+        + how_again(target, f"{name}.csv")
+        for name in could
+        if name not in names and folder.lists(f"{name}.csv")
+    } | {
         name: f"{name}.csv is not in the folder's manifest.json: draw it in the folder "
         "that it was computed in, or --accept-changed draws it here"
         for name in names

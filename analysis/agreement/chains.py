@@ -86,7 +86,7 @@ def observed_chain(
     if settled - burn_in < _MINIMUM_LEVELS:
         raise Refused(
             f"agreement: at least {_MINIMUM_LEVELS} settled levels are needed, got "
-            f"{max(settled - burn_in, 0)}"
+            f"{max(settled - burn_in, 0)}; mine more blocks"
         )
     return Chains(
         np.diff(times[first])[burn_in - 1 : settled - 1],

@@ -22,6 +22,11 @@ count, no degrees of freedom and no skew depend on:
     freedom  (ΣU²)²/ΣU⁴ − 1: few where few runs carry the spread
     skew     ΣU³ / (6 (ΣU²)^{3/2})
 
+A CV moves with the squares of deviations, and even those of a normal quantity have a
+Kish's number of N/3, kurtosis 15 and skew √8. N runs that show less lack their slow
+ones by chance, and it is those samples whose CV is too small: of a CV ``runs`` is at
+most N/3, freedom at most N/15 − 1, and the skew √8/(6 √N) where it is smaller.
+
 Only what is seen counts: a run that ends at the horizon goes on like a fresh model, or,
 where it was above T_acc at its last look, with a ticket at each further look.
 """
@@ -39,6 +44,8 @@ from .law import BlockTimeLaw, Real, quantile, survival
 
 # Places in time; what is counted needs no more.
 _TIMES, _MOST_LOOKS, _NODES = 192, 128, 12
+# Of the square of a normal quantity.
+_KURTOSIS, _SKEW = 15, math.sqrt(8)
 _LEVELS = (np.arange(_NODES) + 0.5) / _NODES
 
 
@@ -106,7 +113,7 @@ def fastest(runs: RunLaws, provers: Real) -> tuple[Basis, Basis]:
         _basis(weights, all_of_them - each)
         for all_of_them, each in zip(whole, left, strict=True)
     ]
-    return found[0], found[1]
+    return found[0], _of_squares(found[1], count)
 
 
 def network(runs: RunLaws, *groups: Real) -> Basis:
@@ -163,6 +170,18 @@ def _basis(weights, influences) -> Basis:
         kish(weights),
         max(second**2 / fourth - 1, 1.0),
         third / (6 * second**1.5),
+    )
+
+
+def _of_squares(basis: Basis, count: int) -> Basis:
+    """A basis that is no less lopsided than N squares of a normal quantity."""
+    if math.isinf(basis.freedom):
+        return basis
+    least = _SKEW / (6 * math.sqrt(count))
+    return basis._replace(
+        runs=min(basis.runs, count / 3),
+        freedom=min(basis.freedom, max(count / _KURTOSIS - 1, 1.0)),
+        skew=basis.skew if abs(basis.skew) > least else least,
     )
 
 

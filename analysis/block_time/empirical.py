@@ -220,7 +220,8 @@ def interval_bracket(law: EmpiricalLaw, provers: int) -> tuple[float, float]:
         raise Refused(
             f"mean block time of the fastest of {provers}: between {low:.4g} and "
             f"{high:.4g}, depending on what training does beyond the horizon; "
-            "horizon_steps must be longer (or t_acc lower, or abandon_steps set)"
+            "horizon_steps must be longer (or t_acc lower, t_2 larger, or a number of "
+            "abandon_steps where it is never)"
         )
     return low, high
 
@@ -391,8 +392,8 @@ def _require_reached(
             f"t_acc = {t_acc:g}: {int(reached.sum())} of {len(best)} runs reached it "
             f"{when}, at least {_MINIMUM_REACHED} are needed. Half of the "
             f"runs reached {half:.4f}, a tenth {tenth:.4f}, the best {top:.4f}: lower "
-            "t_acc, train longer (horizon_steps, abandon_steps), or choose a faster "
-            "menu"
+            "t_acc, train longer (horizon_steps, abandon_steps) or more models (runs), "
+            "or choose a faster menu"
         )
     return reached
 

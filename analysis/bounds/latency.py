@@ -149,15 +149,15 @@ def safe_depth(
     """
     if not 0 < target < 1:
         raise ValueError(f"target must lie in (0, 1), got {target}")
-    high = 1
+    low, high = 0, 1
     while bound(q, high, x=x).upper > target:
-        high *= 2
-        if high > most:
+        if high >= most:
             raise Refused(
                 f"latency: no depth up to {most} brings the error down to {target:g} "
                 f"at q = {q:g} and x = {x:g}; a larger target, or a larger most"
             )
-    low = high // 2  # the upper bounds fall with the depth
+        low, high = high, min(2 * high, most)
+    # The upper bounds fall with the depth.
     while high - low > 1:
         middle = (low + high) // 2
         if bound(q, middle, x=x).upper > target:

@@ -101,9 +101,10 @@ def solve_interval(at: Setting, choice: Choice, interval: Real) -> Choice:
     fastest = excess(0.0)
     if fastest > 0:
         raise Refused(
-            f"interval: training alone takes {interval * math.exp(fastest):.5g} steps "
-            f"on average (t_1 = 2^256), more than {interval:.5g}; ask for a longer "
-            "interval, or lower t_acc"
+            "interval: without a first lottery (t_1 = 2^256) a block takes "
+            f"{interval * math.exp(fastest):.5g} steps on average, for training, the "
+            f"second lottery and the delay, more than {interval:.5g}; ask for a longer "
+            "interval, a lower t_acc, a larger t_2 or a shorter delay_steps"
         )
     # The fastest of n_h pre-hashes alone takes at least 1/(n_h p_1) hashes.
     least = 1 / (at.lottery.hashes_per_step * party.honest * interval)

@@ -154,7 +154,9 @@ def estimate_quantile(
     value = float(ordered[min(math.ceil(level * count) - 1, count - 1)])
     if not math.isfinite(float(ordered[high])):
         raise Refused(
-            f"{what}: the {level:g} quantile lies beyond the simulated horizon"
+            f"{what}: the {level:g} quantile, or the upper end of its interval, lies "
+            "beyond the simulated horizon; simulate longer, or more samples where only "
+            "the end does"
         )
     return Estimate(
         value, float(ordered[low]), float(ordered[high]), count, "order statistics"

@@ -320,7 +320,8 @@ def require_weight(law: Law, rule: ChainRule) -> None:
         best = float(_marks(law).max())
         raise Refused(
             f"t_acc = {float(rule.t_acc):g}: no look of any run has positive weight, "
-            f"the best accuracy is {best:.4f}"
+            f"the best accuracy is {best:.4f}; lower t_acc or train longer "
+            "(horizon_steps)"
         )
 
 

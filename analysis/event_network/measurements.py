@@ -223,8 +223,9 @@ def violation_measurements(
         ahead *= 2
         if ahead > _MAXIMUM_PRIVATE:
             raise Refused(
-                f"the private chain: {_MAXIMUM_PRIVATE} blocks are over before the "
-                "public chain is; its blocks are too light or too frequent"
+                f"the private chain: {ahead // 2} blocks are over before the "
+                "public chain is; its blocks are too light or too frequent (a smaller "
+                "adversary, or fewer blocks)"
             )
     weight = np.concatenate([np.zeros_like(weight[:, :1]), weight], axis=1)
     count = np.stack(

@@ -75,7 +75,7 @@ def settlement_depth(record: Record, probability: float) -> Estimate:
         raise Refused(
             f"settlement depth: at depth {depths[-1]} up to {tail[-1].high:.2g} of the "
             f"blocks may still be replaced, more than {probability:g}; more replicas, "
-            "or a shorter delay, are needed"
+            "a shorter delay or a record of greater depths is needed"
         )
 
     def first(ends):

@@ -281,7 +281,8 @@ def decay_ratio(real: Decay, ideal: Decay | float) -> Estimate:
     if base.low <= 0:
         raise Refused(
             f"decay: independent rounds have constant {base.value:.3g} with lower end "
-            f"{base.low:.3g}; no ratio to it exists"
+            f"{base.low:.3g}; no ratio to it exists: simulate more of them, or take "
+            "exact_slope"
         )
     return _ratio(real.constant, base)
 
@@ -494,8 +495,9 @@ def _require_enough(use, shares, ceiling: Real) -> None:
         raise Refused(
             f"decay: only {use.sum()} of {len(use)} window lengths have {FEW} "
             f"replicas with a bad window, {FEW} with a good one and Pr[bad] ≤ "
-            f"{ceiling:g}; {_MINIMUM_WINDOWS} are needed: more replicas, or lengths "
-            "closer together"
+            f"{ceiling:g}; {_MINIMUM_WINDOWS} are needed: more replicas where bad "
+            "windows are rare, longer windows where they are not, or more lengths "
+            "between"
         )
     if len(shares) < 2 * use.sum():
         raise Refused(

@@ -136,10 +136,10 @@ def paper_bounds(
 
     value = figures(accuracy)
     if math.isnan(value[0]):
-        best = float(accuracy[:, :-1].max())
+        best = float(accuracy[:, :-1][:, reach[1:] > 0].max(initial=0.0))
         raise Refused(
             f"f_1: no run is at d_acc = {d_acc:g} before a look that a prover comes "
-            f"to; the best is at {best:.4f}"
+            f"to; the best is at {best:.4f} there: lower d_acc"
         )
     noise = accuracy_error(curves, t_acc)
     generator = np.random.default_rng(seed)

@@ -214,8 +214,9 @@ def rates_of(sums: RoundSums, begin: int, end: int) -> RoundRates:
     """``round_rates`` of counts in the rounds from ``begin`` to ``end``."""
     if end - begin < 20:
         raise Refused(
-            f"good periods: the horizon has only {end} rounds; simulate more levels or "
-            "use shorter rounds"
+            f"good periods: the horizon has only {end} rounds, {begin} of them to "
+            "warm up, and 20 others are needed; simulate more levels or use shorter "
+            "rounds"
         )
     x, y, z = (float(s.sum(dtype=np.float64)) for s in sums)
     replicas = len(sums.single)

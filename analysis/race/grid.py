@@ -58,8 +58,9 @@ def grid_for(race: Race, tilt: Tilt, depth: int) -> Grid:
     if 4 * points > MAXIMUM_POINTS:
         raise Refused(
             f"persistence at depth {depth}: {4 * points} grid points are needed, at "
-            f"most {MAXIMUM_POINTS} are allowed; the race is too near its threshold "
-            f"(a block of depth lowers the risk by only {-tilt.log_rate:.2g})"
+            f"most {MAXIMUM_POINTS} are allowed; the depth is too great, or the race "
+            f"too near its threshold (a block of depth lowers ln risk by "
+            f"{-tilt.log_rate:.2g}): ask for smaller depths or a smaller adversary"
         )
     return Grid(step, points, False)
 

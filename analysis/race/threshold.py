@@ -208,7 +208,7 @@ def race_threshold(
         raise Refused(
             f"threshold: the drift has no root, it is {drift(low):g} steps a level "
             f"almost without adversary and {drift(high):g} almost without honest "
-            "provers"
+            "provers; a shorter delay_steps may help where the first is not positive"
         )
     beta = float(optimize.brentq(drift, low, high, xtol=1e-13))  # pyright: ignore
     # The root is known to rounding: with a drift of 0 at a whole number the race is

@@ -251,7 +251,8 @@ def _estimate(walk: Walk, counts: Int[np.ndarray, " horizon"], depth: int) -> Es
     if error > _TOLERANCE:
         raise Refused(
             f"{what}: the lattice's error may be {error:.1%} with steps of "
-            f"{walk.eta:.4g} (a law with a long tail; lattice_race is finer)"
+            f"{walk.eta:.4g} (a law with a long tail, or very many levels; "
+            "lattice_race is finer)"
         )
     violations, count = int(counts[depth:].sum()), int(counts.sum())
     if violations < _FEWEST:

@@ -25,6 +25,8 @@ class LookJournal:
     def __init__(self, folder: Path):
         self._path = folder / ".looks"
         self._seen: dict[bytes, Seen] = {}
+        if self._path.is_symlink():
+            self._path.unlink()  # what it leads to is not ours to cut
         whole = self._read()
         self._file: BinaryIO = self._path.open("ab")
         self._file.truncate(whole)

@@ -18,9 +18,17 @@ from ...models.chain.transactions import Key
 from ...models.learning.curves import TrainingSet, training_set
 from ...models.scheme.build import this_build
 from ...models.scheme.encoding import digest
-from ...models.scheme.records import Allocation, Genesis, Parameters, Task, Weight
+from ...models.scheme.records import (
+    MAXIMUM_ALLOCATIONS,
+    Allocation,
+    Genesis,
+    Parameters,
+    Task,
+    Weight,
+)
 from ...models.scheme.scheme import dataset_digest
 from ..config.experiment import Config
+from ..config.section import ConfigError
 from ..pipeline.dataset import config_dataset
 from .files import ChainError, read_regular
 
@@ -167,7 +175,16 @@ def rules_that_differ(
 
 
 def prover_list(config: Config) -> list[str]:
-    """Names of a config's provers, in the order of the genesis' first coins."""
+    """Names of a config's provers, in the order of the genesis' first coins.
+
+    Raises:
+        ConfigError: If there are more than a genesis has room for.
+    """
+    if config.network.provers > MAXIMUM_ALLOCATIONS:
+        raise ConfigError(
+            f"network.provers must be at most {MAXIMUM_ALLOCATIONS} in a mined chain, "
+            f"got {config.network.provers}"
+        )
     corrupted = round(config.network.beta * config.network.provers)
     honest = config.network.provers - corrupted
     if config.mining.attack == "none":

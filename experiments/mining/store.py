@@ -142,13 +142,16 @@ class ChainFolder:
         """The config as TOML, checked against the genesis.
 
         Raises:
-            ChainError: If it is missing or another one.
+            ChainError: If it is missing, another one, or no text.
         """
         path = self.path / "config.toml"
         data = _read(path, MAXIMUM_CONFIG_BYTES)
         if hashlib.sha256(data).digest() != self.genesis().config:
             raise ChainError(f"{path} is not the config the genesis names")
-        return data.decode()
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise ChainError(f"{path} is no UTF-8 text: {error.reason}") from None
 
     def records(self) -> Iterator[Logged]:
         """The log's records in their order.
@@ -270,7 +273,9 @@ class ChainFolder:
                     self.tensors(name)
                 else:
                     self._check_leaves(name)
-            except (ValueError, KeyError) as error:
+            except KeyError:
+                raise ChainError(f"{path} leads to no file") from None
+            except ValueError as error:
                 raise ChainError(f"{path} is damaged: {error}") from error
         return len(paths)
 

@@ -40,7 +40,8 @@ def _write_records(report: "ChainReport") -> None:
         return
     click.echo(
         f"certified up to height {report.certified}; expected work of a forger that "
-        f"owns the next {report.depth} blocks too, in units of honest training:"
+        f"owns the next {report.depth} blocks too (and of one that owns the next "
+        f"{report.depth + 1}), in units of honest training:"
     )
     for each in report.records:
         click.echo(f"  {_line(each, report)}")
@@ -56,4 +57,4 @@ def _line(each: "Checked", report: "ChainReport") -> str:
         return f"{start}; not yet certified (for its receivers so far: {own})"
     if math.isinf(each.work):
         return f"{start}; none can be forged"
-    return f"{start}; {each.work:.2f}"
+    return f"{start}; {each.work:.2f} ({each.deep_work:.2f})"

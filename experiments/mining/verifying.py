@@ -1,11 +1,11 @@
 """Verifying a chain folder as a stranger would; what of it remains its miner's word.
 
-In this order, so that nothing expensive is done for what is refused anyway, and that a
-verifier on another build still judges all that needs no training:
+Nothing expensive is done for what is refused anyway, and a verifier on another build
+judges all that needs no training:
 
-1. the genesis: its limits, and that its rules follow from the config;
+1. the genesis: its limits, and its digest if the caller has pinned it;
 2. every record under all rules but the training (chain_reading.py);
-3. the closing record, and what the caller has pinned;
+3. the closing record, a pinned tip, and that the rules follow from their config;
 4. every file against its name, every proof's checkpoints against its claims;
 5. the training, segment by segment, as certification.py draws it.
 
@@ -37,7 +37,7 @@ from ..pipeline.dataset import config_dataset
 from .closing import check_closing
 from .files import require_files
 from .reading import ChainView, read_chain
-from .setting import Seeds, rules_that_differ
+from .setting import Seeds, prover_list, rules_that_differ
 from .store import ChainError, ChainFolder
 
 _HASHES_TIMED = 20_000
@@ -75,6 +75,7 @@ class Checked(NamedTuple):
         rerun: Segments that were run again.
         work: What forging it would take, in units of honest training (of the chain's
             mean block, of S for an mtx). Infinite: all segments were run again.
+        deep_work: The same of a forger that owns the next d + 1 blocks.
         own_work: The same before the chain has certified it: against its own draw,
             re-rolled at this machine's hash rate.
     """
@@ -87,6 +88,7 @@ class Checked(NamedTuple):
     segments: int
     rerun: int
     work: float
+    deep_work: float
     own_work: float
 
 
@@ -169,6 +171,7 @@ def verify_chain(
     genesis = folder.genesis()
     _compare("genesis", pins.genesis, genesis_digest(genesis))
     config = parse_config(folder.config(), str(path / "config.toml"))
+    prover_list(config)  # refuses more than there can be, before any work
     chain = read_chain(path)
     closed = check_closing(folder, len(chain.times), chain.running, chain.tip)
     _compare("tip", pins.tip, chain.tip)
@@ -333,6 +336,7 @@ def _checked(planned: Sequence[Duty], challenges: int, pace: float) -> list[Chec
             segments=duty.shape.others + 1,
             rerun=len(duty.segments),
             work=duty.work,
+            deep_work=duty.deep_work,
             own_work=ground_work(duty.shape, challenges, price) / duty.unit,
         )
         for duty in planned

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import sys
 from pathlib import Path
 
 from ...models.errors import InputError
@@ -39,6 +41,7 @@ def set_up_jax() -> None:
         cache = cache_folder() / "programs"
     except ValueError as error:
         raise InputError(str(error)) from None
+    _require_flags()
     try:
         import jax
 
@@ -52,6 +55,23 @@ def set_up_jax() -> None:
         jax.devices()
     except Exception as error:  # its own errors, an AssertionError, of a driver's
         raise InputError(_jax_trouble(error)) from error
+
+
+def _require_flags() -> None:
+    """Refuse XLA_FLAGS that XLA cannot read: it would end this process, not raise."""
+    flags = os.environ.get("XLA_FLAGS")
+    if not flags or "jaxlib" in sys.modules:
+        return
+    import subprocess
+
+    reads = "from jaxlib import xla_client; xla_client.CompileOptions()"
+    found = subprocess.run(
+        [sys.executable, "-c", reads], capture_output=True, text=True, check=False
+    )
+    for line in found.stderr.splitlines() if found.returncode else ():
+        logged = re.match(r"[EF]\d{4} .*?\] (.*)", line)
+        if logged:
+            raise InputError(f"XLA_FLAGS={flags}: {logged[1][:300]}")
 
 
 def _jax_trouble(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """One process works on a folder at a time."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,10 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     except ImportError:  # Windows has no flock; two runs at once stay the user's care.
         yield
         return
-    with (path / ".lock").open("w") as file:
+    # No link is followed, no pipe waited for, and nothing cut: the folder may be a
+    # stranger's.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path / ".lock", flags, 0o666), "rb+", 0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from ...models.learning.chunk_program import Tensors
-from ...models.learning.files import write_atomically
+from ...models.learning.files import open_regular, write_atomically
 from ...models.scheme.encoding import digest
 from ...models.scheme.states import tensors_digest
 
@@ -51,6 +51,8 @@ class StateStore:
         """A state; None if there is none that is whole. A damaged one is removed."""
         path = self._file(run, looks)
         try:
+            with open_regular(path):
+                pass  # a pipe would hang the reader
             with safe_open(path, "numpy") as file:
                 said = (file.metadata() or {}).get("digest")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -10,8 +10,7 @@ from ..config.experiment import Config
 from .design import Design, text
 
 FORMAT = 1
-META = b"dpodl.sweep"
-
+_META = b"dpodl.sweep"
 _ALWAYS = (
     "scheme.t_acc",
     "scheme.t_1",
@@ -22,8 +21,12 @@ _ALWAYS = (
     "network.beta",
     "network.delay_steps",
 )
+
+
 # What the columns of a plan are, beside the parameters.
-TOLD = frozenset({"point", "key", "group", "label", "error"})
+_TOLD = frozenset({"point", "key", "group", "label", "error"})
+
+
 # What the columns above say already.
 _SAID = {"scheme.p_1", "scheme.p_2"}
 
@@ -67,7 +70,7 @@ def points_table(
     arrays |= {n: pa.array(c, pa.string()) for n, c in columns.items()}
     arrays |= {name: _column([row.get(name) for row in rows]) for name in names}
     facts = json.dumps({"format": FORMAT, "parameters": names}, sort_keys=True)
-    return pa.table(arrays).replace_schema_metadata({META: facts.encode()})
+    return pa.table(arrays).replace_schema_metadata({_META: facts.encode()})
 
 
 def _column(values: list[Any]) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..store.possible import check_possible
-from .points import META
+from .points import _META
 from .shard_file import ROWS, table_of
 from .store import Known, SweepStore, intact_shard
 
@@ -30,7 +30,7 @@ def results_table(store: SweepStore) -> pa.Table:
     """
     plan = store.points()
     known = store.known_to_readers()
-    facts = json.loads((plan.schema.metadata or {})[META])
+    facts = json.loads((plan.schema.metadata or {})[_META])
     keys, errors = plan["key"].to_pylist(), plan["error"].to_pylist()
     tables, number = _rows_of(keys, known)
     rows = pa.concat_tables(tables) if tables else table_of_nothing()

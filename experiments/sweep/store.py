@@ -33,7 +33,7 @@ from ..store.files import read_sealed, sealed_json, sealed_name, unsealed_json
 from ..store.possible import Changed
 from ..store.run_folder import RunFolder, how_again
 from .design import sweep_digest
-from .points import FORMAT, META, TOLD
+from .points import _META, _TOLD, FORMAT
 from .shard_file import ShardFacts, facts_of, shard_key
 
 _log = logging.getLogger(__name__)
@@ -162,10 +162,10 @@ class SweepStore:
         content = self.folder.read("points.parquet")
         try:
             table = pq.read_table(io.BytesIO(content))
-            meta = json.loads((table.schema.metadata or {})[META])
+            meta = json.loads((table.schema.metadata or {})[_META])
             version = meta["format"]
-            lacks = {*TOLD, *meta["parameters"]} - set(table.column_names)
-            kinds = {name: table.schema.field(name).type for name in TOLD - lacks}
+            lacks = {*_TOLD, *meta["parameters"]} - set(table.column_names)
+            kinds = {name: table.schema.field(name).type for name in _TOLD - lacks}
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{path} is damaged or not a sweep's; the same `dpodl sweep` writes "

@@ -30,7 +30,7 @@ from ..scheme.checkpoints import challenge_seed, draw_challenges, segment_count
 from ..scheme.formats import mtx_digest
 from ..scheme.records import Block
 from ..scheme.scheme import posthash
-from .forgery import Shape, challenges_needed, expected_work
+from .forgery import Shape, challenges_needed, expected_work, ground_work
 from .ledger import Entry, Ledger, Published
 
 DEPTH = 3
@@ -53,6 +53,8 @@ class Duty(NamedTuple):
         work: Expected steps of a forger, in units of ``unit``; infinite where all
             segments are run again. Of a loose record: against draws that cannot be
             chosen, which its own can.
+        deep_work: The same of a forger that owns the next d + 1 blocks and re-rolls the
+            last one's draw, each time for ``check_every``/p_2 steps (0: a tolerance).
     """
 
     published: Published
@@ -63,6 +65,7 @@ class Duty(NamedTuple):
     draws: int
     unit: float
     work: float
+    deep_work: float
 
 
 def duties(
@@ -88,6 +91,11 @@ def duties(
     """
     parameters = ledger.genesis.parameters
     q = parameters.challenges if challenges is None else challenges
+    # The drawing block's last segment is run again: another model of it takes a look
+    # at least, and passes the post-hash with probability p_2. A tolerance lets it be
+    # changed for a hash.
+    roll = parameters.check_every * 2**256 / (parameters.t_2 + 1)
+    roll = 0.0 if parameters.tolerance else roll
     chain = list(ledger.ancestors(tip))[-2::-1]
     anchors = _anchors(ledger, chain)
     drawing = _drawing(ledger, depth)
@@ -118,6 +126,7 @@ def duties(
                 count,
                 unit,
                 work,
+                min(work, ground_work(shape, count, roll) / unit),
             )
         )
     return found

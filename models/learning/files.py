@@ -147,9 +147,15 @@ def cache_folder() -> Path:
     typed = os.environ.get("DPODL_CACHE", "")
     if typed.strip():
         try:
-            return user_path(typed)
+            path = user_path(typed)
         except ValueError as error:
             raise ValueError(f"DPODL_CACHE: {error}") from None
+        for each in (path, *path.parents):
+            if each.is_dir():
+                return path
+            if each.exists():
+                raise ValueError(f"DPODL_CACHE={typed}: {each} is no folder")
+        return path
     import pooch  # here: of all commands only those that compute need it
 
     return Path(pooch.os_cache("dpodl"))

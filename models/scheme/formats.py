@@ -17,6 +17,7 @@ from .encoding import (
 )
 from .records import (
     KEY_BYTES,
+    MAXIMUM_ALLOCATIONS,
     MAXIMUM_REFERENCES,
     MAXIMUM_TASKS,
     MAXIMUM_TRANSACTIONS,
@@ -159,7 +160,7 @@ GENESIS = Record(
         "tasks": Sequence(TASK, MAXIMUM_TASKS),
         "publisher": KEY,
         "build": BUILD,
-        "allocations": Sequence(ALLOCATION, 4096),
+        "allocations": Sequence(ALLOCATION, MAXIMUM_ALLOCATIONS),
         "seed": U64,
         "config": DIGEST,
     },

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dpodl.benchmarks import coverage
 from dpodl.benchmarks.coverage import Effort, Seen, Truth, curves_of, rows_of
+from dpodl.experiments import points
 
 TINY = Effort(mixture=12, law=1, depth=1, simulated=1, attack=0, trained=0)
 
@@ -91,6 +92,20 @@ def test_a_cell_has_every_figure_of_every_sample(kind, tmp_path):
     # 60 runs, of which the fastest of 15 provers rests on a third.
     few = {one.figure for one in found if one.warned}
     assert "mean, one prover" not in few
+
+
+def test_samples_of_a_sweep_have_keys_of_their_own(monkeypatch, tmp_path):
+    """With one key all of them would be off by the same error of the simulation."""
+    seeds = []
+
+    def evaluate(configs, curves, costs):
+        seeds.append(configs[0].seed)
+        return [points.Outcome((), "")]
+
+    monkeypatch.setattr(points, "evaluate", evaluate)
+    truth = coverage.truth_of("gamma 4", 0, tmp_path)
+    coverage.simulated_cell(truth, 50, TINY._replace(simulated=3), 3)
+    assert len(seeds) == len(set(seeds)) == 4
 
 
 @pytest.mark.slow
