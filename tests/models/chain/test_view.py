@@ -315,8 +315,15 @@ def test_only_models_that_the_next_block_may_refer_to_are_offered():
 
 
 def most_accurate(view: View) -> Published | None:
-    # All of a prover that its choice depends on.
-    me: Any = SimpleNamespace(view=view, ledger=view.ledger, strategy=Honest())
+    # Its choice depends on view, ledger and strategy; the rest makes it a prover.
+    me: Any = SimpleNamespace(
+        view=view,
+        ledger=view.ledger,
+        strategy=Honest(),
+        name="me",
+        key=None,
+        others=(),
+    )
     return choose_reference("most_accurate", me)
 
 
