@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("models", "analysis", "figures", "experiments", "benchmarks", "tests")
 _PAGE = re.compile(r"(?<![\w*}])(?:[\w-]+/)*[\w-]+\.md\b")
+_MODULE = re.compile(r"(?<![\w*{}./-])(?:[\w-]+/)*[\w-]+\.py\b")
 _KEY = re.compile(r"(?<![\w\]])\[([A-Z][A-Za-z+]*\d\d)\]")
 # Pages that a command writes.
 WRITTEN = {"summary.md", "coverage.md", "machine-copy.md", "notes.md"}
@@ -35,13 +36,23 @@ PAGES = [
 ]
 
 
+MODULES = [
+    "/" + where(path)
+    for folder in (*FOLDERS, "docs")
+    for path in (ROOT / folder).rglob("*.py")
+]
+
+
+def tails_one(name: str, paths: list[str]) -> bool:
+    return any(path.endswith("/" + name) for path in paths)
+
+
 def absent_pages(text: str) -> list[str]:
     """Names ``*.md`` in a text that end no path of a page of the repository."""
     return [
         name
         for name in _PAGE.findall(text)
-        if Path(name).name not in WRITTEN
-        and not any(page.endswith("/" + name) for page in PAGES)
+        if Path(name).name not in WRITTEN and not tails_one(name, PAGES)
     ]
 
 
@@ -66,6 +77,34 @@ def test_every_page_that_is_named_is_in_the_repository():
 )
 def test_a_page_that_is_not_there_is_found_out(text, absent):
     assert absent_pages(text) == absent
+
+
+def absent_modules(text: str) -> list[str]:
+    """Names ``*.py`` in a text that end no path of a module of the repository."""
+    return [name for name in _MODULE.findall(text) if not tails_one(name, MODULES)]
+
+
+def test_every_module_that_is_named_is_in_the_repository():
+    # Tests write modules of their own.
+    found = {
+        where(path): absent
+        for path in sources()
+        if not where(path).startswith("tests/")
+        if (absent := absent_modules(path.read_text("utf-8")))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "absent"),
+    [
+        ("as scheme.py, analysis/race/walk.py and `mine.pyi` say", []),
+        ("(settings.py)", ["settings.py"]),
+        ("race/levels.py", ["race/levels.py"]),
+    ],
+)
+def test_a_module_that_is_not_there_is_found_out(text, absent):
+    assert absent_modules(text) == absent
 
 
 def test_every_key_is_in_the_bibliography():

@@ -15,7 +15,7 @@ the transactions' root. h_2 = Hash(M, acc, S). A hash h passes T when h ≤ T as
 256-bit number.
 
 Training is looked at every ``check_every`` steps. Each look is a ticket: b = 1 with
-R = 1 makes a block, b = 1 with R = 0 an mtx (chain rules are in ledger.py).
+R = 1 makes a block, b = 1 with R = 0 an mtx (chain rules are in tree.py).
 """
 
 from collections.abc import Iterator
