@@ -89,7 +89,7 @@ def test_every_module_that_is_named_is_in_the_repository():
     found = {
         where(path): absent
         for path in sources()
-        if not where(path).startswith("tests/")
+        if not path.name.startswith("test_")
         if (absent := absent_modules(path.read_text("utf-8")))
     }
     assert found == {}
