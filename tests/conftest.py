@@ -6,6 +6,27 @@ from jaxtyping import install_import_hook
 # signature of these packages an executed check.
 install_import_hook(["dpodl.models", "dpodl.analysis"], "beartype.beartype")
 
+import gc  # noqa: E402
+
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    # What one worker has compiled the others read, in this run and the next. Programs
+    # that compile faster than they are read are not kept.
+    jax.config.update(
+        "jax_compilation_cache_dir", str(config.cache.mkdir("compiled-programs"))
+    )
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_compilation_cache_max_size", 2 << 30)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_one_module():
+    """Forget compiled programs after their module: the worker would only grow."""
+    yield
+    jax.clear_caches()
+    gc.collect()
