@@ -20,6 +20,7 @@ from .experiments.config.loading import (
     load_config as load_config,
     shipped_configs as shipped_configs,
 )
+from .experiments.config.section import ConfigError as ConfigError
 from .experiments.pipeline.stages import run as run
 from .experiments.sweep.results import read_results as read_results
 

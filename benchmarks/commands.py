@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from .measure import Claim, Job, Workload
+from .workloads import Claim, Job, Workload
 
 
 def command(words: list[str]) -> Callable[[], float]:

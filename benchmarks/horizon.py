@@ -182,7 +182,7 @@ def _until(curves: CurveSet, horizon: int, every: int) -> CurveSet:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Shares of right cases by menu and figure, and over all."""
+    """Shares of right cases by menu and quantity, and over all."""
     known = table[table["off"].notna()]
     parts = []
     for keys in (["menu", "figure"], ["figure"]):
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table.to_csv(given.output / "horizon.csv", index=False)
     print(summary(table).to_string(index=False, float_format="{:.3f}".format))
     refused = table[table["off"].isna()]
-    print(f"{len(table) - len(refused)} figures judged, {len(refused)} cases refused")
+    print(f"{len(table) - len(refused)} values judged, {len(refused)} cases refused")
     total = summary(table).tail(2)
     return int(not (total[["inside", "near"]].to_numpy(float) >= 0.9).all())
 

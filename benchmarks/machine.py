@@ -1,6 +1,6 @@
 """What this machine can do at most: products, random words, copies.
 
-The ceilings that other figures are held against, measured in the same run:
+The ceilings that other numbers are held against, measured in the same run:
     matrix product   f32, n × n, 2n³ operations      JAX and NumPy; the faster counts
     random bits      Threefry-2x32-20                unrolled, and jax.random's own
     memory copy      bytes read + bytes written      an array far above the caches
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..experiments.pipeline.machine import processor, usable_cores
-from .measure import CONTROL, Claim, Job, Workload
+from .measure import CONTROL
+from .workloads import Claim, Job, Workload
 
 Repeated = Callable[[], float]
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from typing import Any
 
-from .measure import Broken, Job, Missing, Repeat
+from .measure import Broken, Missing
+from .workloads import Job, Repeat
 
 _THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

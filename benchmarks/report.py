@@ -7,15 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .measure import (
-    DRIFT_LIMIT,
-    LEAST_ROUNDS,
-    SPREAD_LIMIT,
-    UNJUDGED,
-    Measured,
-    Row,
-    settle,
-)
+from .measure import DRIFT_LIMIT, LEAST_ROUNDS, SPREAD_LIMIT, UNJUDGED, settle
+from .workloads import Measured, Row
 
 RATIO = "×"
 

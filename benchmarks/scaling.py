@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Claim, Job, Series, Workload, exponents
+from .measure import exponents
 from .simulation import _SHARE, network_of
+from .workloads import Claim, Job, Series, Workload
 
 _LIMIT = 1.1
 _EPSILON = 0.3
 
 
 def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], float]:
-    """One kind of figure of levels that are there: windows, persistence or liveness."""
+    """One kind of measurement of levels: windows, persistence or liveness."""
     import jax
 
     from ..analysis.good_periods import windows as good_period
@@ -55,7 +56,7 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
 
 
 def assessed(replicas: int) -> Callable[[], float]:
-    """All figures of a network, as ``dpodl run`` asks for them."""
+    """All quantities of a network, as ``dpodl run`` asks for them."""
     import jax
 
     from ..analysis.assessment.one_law import Plan, assess

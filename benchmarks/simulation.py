@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .measure import Claim, Job, Series, Workload
+from .workloads import Claim, Job, Series, Workload
 
 _BETA, _SHARE = 0.25, 0.1
 _HONEST = 75
@@ -147,7 +147,7 @@ def deep(method: str, paths: int) -> Callable[[], Done]:
 
 
 def workloads(full: bool) -> list[Workload]:
-    """The network, its cost by n and by forks, both cores, the race, deep figures."""
+    """The network, its cost by n and by forks, both cores, the race, deep races."""
     return [
         _against_loops(full),
         _by_provers(full),

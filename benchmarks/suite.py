@@ -17,8 +17,9 @@ from . import (
     sweeping,
     training,
 )
-from .measure import Job, Progress, Workload
+from .measure import Progress
 from .processes import Process
+from .workloads import Job, Workload
 
 
 def workloads(*, full: bool) -> list[Workload]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .commands import scratch
-from .measure import Claim, Job, Series, Workload
+from .workloads import Claim, Job, Series, Workload
 
 POINTS = 10_000
 _OVER: dict[str, tuple[Any, ...]] = {

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .machine import product_jobs
-from .measure import Claim, Job, Workload
+from .workloads import Claim, Job, Workload
 
 ARCHITECTURES = ("softmax", "mlp-32", "mlp-128", "cnn-4")
 BATCHES = (32, 128)
@@ -64,8 +64,8 @@ def ours(
 ) -> Callable[[], float]:
     """The library's trainer without looks: one at the end, on one example."""
     from ..models.learning.architecture import HyperParameters, Initialization
+    from ..models.learning.chunk_program import Bucket
     from ..models.learning.curves import (
-        Bucket,
         CurveSettings,
         chunk_size,
         train_chunk,

@@ -183,6 +183,7 @@ def build() -> dict[str, str]:
 
 def place_for_this_code(scratch: Path) -> Path:
     """A folder of its own for each code: what other code printed is not read again."""
+    from dpodl.experiments.pipeline import sources
 
     folder = scratch / sources.stage_digest("figures")[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +243,7 @@ def differences(shown: str, printed_now: str, *, exact: bool) -> list[str]:
 
 
 def _rows(text: str) -> dict[str, list[float]]:
-    """Rows of a block with an interval: label → its numbers behind the label."""
+    """Rows of a block with an interval: label → the numbers after it."""
     found = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("│ ").split("│")]
@@ -346,7 +347,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     parser.add_argument(
         "--scratch", type=Path, help="folder of the runs, which is kept"

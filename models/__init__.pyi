@@ -12,4 +12,5 @@ from .learning.curves import (
 )
 from .learning.data import Dataset as Dataset, load_dataset as load_dataset
 from .scheme.instances import setup as setup
-from .scheme.scheme import solve as solve, verify as verify
+from .scheme.scheme import solve as solve
+from .scheme.verification import verify as verify

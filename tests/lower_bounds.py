@@ -19,18 +19,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Every library is used by one of them; minutes, not an hour.
 QUICK = (
-    "tests/models/test_architecture.py",
-    "tests/models/test_networks.py",
-    "tests/models/test_training.py",
-    "tests/models/test_curves.py",
-    "tests/models/test_states.py",
-    "tests/models/test_transactions.py",
-    "tests/analysis/test_block_time.py",
-    "tests/analysis/test_simulation.py",
+    "tests/models/learning/test_architecture.py",
+    "tests/models/learning/test_networks.py",
+    "tests/models/learning/test_training.py",
+    "tests/models/learning/test_curves.py",
+    "tests/models/scheme/test_states.py",
+    "tests/models/chain/test_transactions.py",
+    "tests/analysis/block_time/test_law.py",
+    "tests/analysis/simulation/test_levels.py",
     "tests/figures/test_figures.py",
-    "tests/experiments/test_config.py",
-    "tests/experiments/test_runner.py",
-    "tests/experiments/test_sweep_store.py",
+    "tests/experiments/config/test_experiment.py",
+    "tests/experiments/pipeline/test_stages.py",
+    "tests/experiments/sweep/test_store.py",
 )
 _BOUND = re.compile(r"([A-Za-z0-9_.-]+)\s*>=\s*([0-9][0-9.]*)")
 

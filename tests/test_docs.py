@@ -1,18 +1,20 @@
 """The documentation is made from the code: nothing of it is left out, and it builds.
 
-Needs the extra ``docs``; ``test_tutorial.py`` and ``test_names.py`` do not.
+Needs the extra ``docs``; ``test_tutorial.py``, ``test_names.py`` and
+``test_citations.py`` do not.
 """
 
-import json
 import re
+import shutil
 import subprocess
 import sys
+from html import unescape
 from importlib import import_module, util
 from pathlib import Path
 
 import pytest
 
-if not util.find_spec("sphinx") or not util.find_spec("docutils"):
+if not util.find_spec("sphinx") or not util.find_spec("sphinx_click"):
     pytest.skip("the extra docs is not installed", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +48,7 @@ def settings_of(values: dict, path: str = "") -> set[str]:
 def test_every_setting_of_a_config_is_in_the_reference():
     from dpodl.experiments.config.experiment import Config
 
-    tables = extension("config_page").tables(Config)
+    tables = extension("config_page").tables(Config.model_json_schema())
     listed = {
         f"{table.path}.{each.name}".lstrip(".")
         for table in tables
@@ -80,7 +82,8 @@ def test_every_setting_of_a_config_is_in_the_reference():
 def test_a_setting_is_said_as_it_is_checked(path, name, allowed, default):
     from dpodl.experiments.config.experiment import Config
 
-    (table,) = [t for t in extension("config_page").tables(Config) if t.path == path]
+    tables = extension("config_page").tables(Config.model_json_schema())
+    (table,) = [table for table in tables if table.path == path]
     (setting,) = [each for each in table.settings if each.name == name]
     assert (setting.allowed, setting.default) == (allowed, default)
 
@@ -92,38 +95,7 @@ def test_a_setting_without_description_fails():
         x: int = 1
 
     with pytest.raises(ValueError, match=r"Bare\.x has no description"):
-        extension("config_page").tables(Bare)
-
-
-# --------------------------------------------------------------------- commands
-
-
-def test_every_command_is_there_with_its_help():
-    from click.testing import CliRunner
-    from dpodl.experiments.cli import main
-
-    found = _pages_of_commands()
-    visible = {name for name, each in main.commands.items() if not each.hidden}
-    assert set(found) == {"dpodl", *(f"dpodl {name}" for name in visible)}
-    for name in ("run", "sweep"):
-        said = CliRunner().invoke(
-            main, [name, "--help"], prog_name="dpodl", terminal_width=80
-        )
-        assert found[f"dpodl {name}"].strip() == said.output.strip()
-    assert all("-h, --help" in text for text in found.values())
-
-
-def _pages_of_commands() -> dict[str, str]:
-    # In a process of its own: click keeps the help that was asked for first, and a test
-    # may have called a command without its group, where -h is none.
-    code = (
-        "import json, sys; sys.path.insert(0, sys.argv[1]); import command_pages\n"
-        "from dpodl.experiments.cli import main\n"
-        "print(json.dumps(dict(command_pages.commands(main, 'dpodl'))))"
-    )
-    command = [sys.executable, "-c", code, str(DOCS / "_ext")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+        extension("config_page").tables(Bare.model_json_schema())
 
 
 # ------------------------------------------------------------------- docstrings
@@ -135,6 +107,8 @@ def _pages_of_commands() -> dict[str, str]:
         ("E[X*Y] ≤ |a| and b_", r"E[X\*Y] ≤ \|a\| and b\_"),
         ("`a_b` of ``c*d``s", r"``a_b`` of ``c*d``\ s"),
         ("C. Jennison", r"C\. Jennison"),
+        ("As [GR22]'s ([D+20])", "As :cite:p:`GR22`'s (:cite:p:`D+20`)"),
+        ("p[GR22] `[GR22]`", "p[GR22] ``[GR22]``"),
         ("One:\n    x_1 = 2", "One:\n\n.. code-block:: text\n\n        x_1 = 2\n"),
         (
             "| a | b |\n|---|---|\n| `x` | 1 |",
@@ -156,48 +130,100 @@ def test_columns_of_a_notation_table_stay_in_place():
     assert block[0].index("one") == block[1].index("two")
 
 
-def test_every_quoted_module_is_there():
-    docstrings = extension("docstrings")
-    quoted = [
-        module
-        for page in (DOCS / "science").glob("*.md")
-        for module in re.findall(r"quoted-docstring:: (\S+)", page.read_text("utf-8"))
+# -------------------------------------------------------------------- glossary
+
+
+def rows_of_the_glossary() -> list[list[str]]:
+    lines = (DOCS / "science" / "glossary.md").read_text("utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "symbol"]
+
+
+def test_a_symbol_is_in_the_glossary_once():
+    symbols = [each for row in rows_of_the_glossary() for each in row[0].split(", ")]
+    assert len(symbols) > 50
+    assert sorted(symbols) == sorted(set(symbols))
+
+
+def test_names_of_the_glossary_are_in_the_code():
+    code = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("models", "analysis", "experiments")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    words = set(re.findall(r"\w+", code))
+    named = [
+        part
+        for row in rows_of_the_glossary()
+        for name in re.findall(r"`([^`]+)`", row[1])
+        for part in name.split(".")
     ]
-    assert len(quoted) > 15
-    assert all(docstrings.module_docstring(module) for module in quoted)
-    with pytest.raises(
-        ValueError, match=r"there is no module dpodl\.analysis\.nothing"
-    ):
-        docstrings.module_docstring("dpodl.analysis.nothing")
+    assert len(named) > 50
+    assert [name for name in named if name not in words] == []
 
 
-# ------------------------------------------------------------ pages and sources
+# ------------------------------------------------------------------- the whole
 
 
-def test_every_module_has_its_page():
-    pages = extension("module_pages").pages()
-    for folder in ("models", "analysis", "figures", "experiments"):
-        stems = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
-        assert {f"dpodl.{folder}.{stem}.rst" for stem in stems} <= set(pages)
-        assert all(f"   dpodl.{folder}.{s}\n" in pages[f"{folder}.rst"] for s in stems)
+def modules() -> set[str]:
+    """Every module and chapter of the library, by its file."""
+    return {
+        ".".join(("dpodl", *path.relative_to(ROOT).with_suffix("").parts))
+        for folder in ("models", "analysis", "figures", "experiments")
+        for path in (ROOT / folder).rglob("*.py")
+    }
 
 
-def test_sources_are_collected_with_who_cites_them():
-    sources = {each.key: each for each in extension("bibliography").sources()}
-    assert "Larangeira" in sources["SLT23"].text
-    assert len(sources["SLT23"].modules) > 1
-    assert "dpodl.analysis.bounds.races" in sources["GKL15"].modules
+def public_names() -> dict[str, list[str]]:
+    """Chapter → its public names, sub-chapters left out."""
+    found = {}
+    for stub in ROOT.glob("*/**/__init__.pyi"):
+        folder = stub.parent.relative_to(ROOT)
+        if folder.parts[0] in ("models", "analysis", "figures", "experiments"):
+            chapter = ".".join(("dpodl", *folder.parts))
+            names = import_module(chapter).__all__
+            found[chapter] = [n for n in names if f"{chapter}.{n}" not in CHAPTERS]
+    return found
+
+
+CHAPTERS = {name.removesuffix(".__init__") for name in modules()}
+
+
+def check_pages(out: Path) -> None:
+    """Nothing of modules, public names, commands, options or sources is left out."""
+    from dpodl.experiments.cli import main
+
+    def text_of(page: str) -> str:
+        return unescape(re.sub(r"<[^>]+>", "", (out / page).read_text("utf-8")))
+
+    pages = {path.stem for path in (out / "generated").glob("dpodl.*.html")}
+    assert pages == CHAPTERS
+    for chapter, names in public_names().items():
+        introduction = import_module(chapter).__doc__ or ""
+        text = text_of(f"generated/{chapter}.html")
+        assert introduction.splitlines()[0].replace("``", "") in text
+        assert [name for name in names if name not in text] == [], chapter
+    commands = text_of("commands.html")
+    for name, command in main.commands.items():
+        if not command.hidden:
+            assert f"dpodl {name}" in commands
+            for parameter in command.params:
+                for option in parameter.opts:
+                    assert option.startswith("-") <= (option in commands), option
+    keys = re.findall(r"^@\w+\{(\S+),", (DOCS / "references.bib").read_text(), re.M)
+    bibliography = text_of("bibliography.html")
+    assert [key for key in keys if f"[{key}]" not in bibliography] == []
+    elsewhere = re.compile(r'<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//')
+    for path in out.rglob("*.html"):
+        found = elsewhere.search(path.read_text("utf-8"))
+        assert not found, f"{path} loads from elsewhere"
 
 
 @pytest.mark.slow
-def test_the_documentation_builds_without_a_warning(tmp_path):
-    import shutil
-    import subprocess
-
+def test_the_documentation_builds_and_leaves_nothing_out(tmp_path):
     # Pages of modules are written beside the sources: not into the tree.
-    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("_build"))
-    for folder in ("models", "analysis", "figures", "experiments"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
+    left_out = shutil.ignore_patterns("_build", "generated")
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=left_out)
     out = tmp_path / "out"
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "-q", tmp_path / "docs", out],
@@ -205,6 +231,4 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    page = re.compile(r'<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//')
-    for path in out.rglob("*.html"):
-        assert not page.search(path.read_text("utf-8")), f"{path} loads from elsewhere"
+    check_pages(out)

@@ -1,5 +1,6 @@
-"""The stable names of each package: they resolve, and asking for them is cheap."""
+"""The public names of each chapter: they resolve, and asking for them is cheap."""
 
+import ast
 import subprocess
 import sys
 from importlib import import_module
@@ -8,61 +9,104 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("models", "analysis", "experiments")
+PARTS = ("models", "analysis", "figures", "experiments")
+INITS = sorted(path for part in PARTS for path in (ROOT / part).rglob("__init__.py"))
+STUBS = [
+    stub
+    for stub in (ROOT / "__init__.pyi", *(init.with_suffix(".pyi") for init in INITS))
+    if stub.is_file()
+]
+DOORS = ("dpodl", "dpodl.models", "dpodl.analysis", "dpodl.experiments")
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_name_resolves_to_what_it_says(package):
-    module = import_module(f"dpodl.{package}")
-    assert module.__all__ == sorted(module.__all__, key=lambda n: (n.islower(), n))
-    assert set(module.__all__) == set(module._MODULES)
-    for name in module.__all__:
-        found = getattr(module, name)
-        assert found is getattr(
-            import_module(f"dpodl.{package}.{module._MODULES[name]}"), name
-        )
-        assert found.__doc__, f"{package}.{name} has no docstring"
-    assert set(module.__all__) <= set(dir(module))
+def package(path: Path) -> str:
+    return ".".join(("dpodl", *path.parent.relative_to(ROOT).parts))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_name_is_also_a_modules(package):
-    names = set(import_module(f"dpodl.{package}").__all__)
-    modules = {path.stem for path in (ROOT / package).glob("*.py")}
-    assert not names & modules
+def stub_names(stub: Path) -> dict[str, str]:
+    """Name → module it comes from, of a stub's ``from .module import name as name``."""
+    return {
+        alias.name: "." * node.level + (node.module or "")
+        for node in ast.walk(ast.parse(stub.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_surface_is_small(package):
-    assert 5 <= len(import_module(f"dpodl.{package}").__all__) <= 14
+@pytest.mark.parametrize("init", INITS, ids=package)
+def test_every_chapter_has_an_introduction(init):
+    text = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8")))
+    assert text, f"{package(init)} has no docstring"
+    assert text.splitlines()[0].endswith((".", "?", "!"))
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_another_name_is_refused_and_modules_are_found(package):
-    module = import_module(f"dpodl.{package}")
-    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
-        _ = module.no_such_name
+@pytest.mark.parametrize("stub", STUBS, ids=package)
+def test_every_name_of_a_stub_is_what_it_says(stub):
+    chapter = import_module(package(stub))
+    names = stub_names(stub)
+    assert names, "a stub without names"
+    assert set(names) <= set(chapter.__all__) <= set(dir(chapter))
+    for name, place in names.items():
+        found = getattr(chapter, name)
+        if place == ".":
+            assert found is import_module(f"{package(stub)}.{name}")
+        else:
+            home = import_module(place, package(stub))
+            assert found is getattr(home, name)
+            assert getattr(found, "__doc__", None), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=package)
+def test_no_public_name_is_also_a_modules(stub):
+    modules = {path.stem for path in stub.parent.glob("*.py")}
+    modules |= {path.parent.name for path in stub.parent.glob("*/__init__.py")}
+    taken = {name for name, place in stub_names(stub).items() if place != "."}
+    assert not taken & modules
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_the_surface_of_a_door_is_small(name):
+    stub = ROOT.joinpath(*name.split(".")[1:], "__init__.pyi")
+    names = [name for name, place in stub_names(stub).items() if place != "."]
+    assert 5 <= len(names) <= 16
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=package)
+def test_another_name_is_refused(stub):
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = import_module(package(stub)).no_such_name
     with pytest.raises(ImportError, match="no_such_name"):
-        exec(f"from dpodl.{package} import no_such_name")
-    stem = min(p.stem for p in (ROOT / package).glob("*.py") if p.stem != "__init__")
-    assert import_module(f"dpodl.{package}.{stem}").__name__.endswith(stem)
+        exec(f"from {package(stub)} import no_such_name")
 
 
-def test_importing_the_packages_and_configs_loads_no_jax():
-    code = (
-        "import sys, dpodl.experiments, dpodl.analysis, dpodl.models\n"
-        "assert 'train' in dir(dpodl.experiments) and dpodl.analysis.__all__\n"
-        "from dpodl.experiments import Config, ConfigError, load_config\n"
-        "load_config('smoke')\n"
-        "print(sorted({'jax', 'matplotlib', 'pandas'} & set(sys.modules)))"
+HEAVY = """
+heavy = {'jax', 'matplotlib', 'pandas', 'scipy.stats'}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys, dpodl\nassert 'train' in dir(dpodl) and dpodl.__version__",
+        "import sys, dpodl.models.chain, dpodl.analysis.race, dpodl.experiments.sweep\n"
+        "assert dpodl.analysis.race.__all__",
+        "import sys, dpodl\ndpodl.load_config('smoke')\ndpodl.Config",
+        "import sys\nfrom click.testing import CliRunner\n"
+        "from dpodl.experiments.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0",
+    ],
+    ids=["the door", "chapters", "a config", "dpodl --help"],
+)
+def test_what_needs_no_jax_loads_none(code):
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{HEAVY}"], capture_output=True, text=True
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_name_is_in_the_documentation(package):
+@pytest.mark.parametrize("name", DOORS)
+def test_every_name_of_a_door_is_in_the_documentation(name):
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    names = import_module(f"dpodl.{package}").__all__
-    absent = [name for name in names if f"`{name}" not in page]
-    assert absent == []
+    stub = ROOT.joinpath(*name.split(".")[1:], "__init__.pyi")
+    assert [each for each in stub_names(stub) if f"`{each}" not in page] == []

@@ -10,12 +10,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("models", "analysis", "figures", "experiments", "benchmarks")
-SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads(TEXT)["project"]
+SETTINGS = tomllib.loads(TEXT)["tool"]["setuptools"]
 
 
 def packaged() -> set[Path]:
-    """Every file of the library's folders, but for what is not the package's."""
-    return {
+    """Every file of the library, but for what is not the package's."""
+    door = {ROOT / name for name in ("__init__.py", "__init__.pyi", "py.typed")}
+    return door | {
         path
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*")
@@ -28,13 +31,38 @@ def packaged() -> set[Path]:
 
 def test_every_package_of_the_tree_is_listed():
     found = {
-        "dpodl." + ".".join(init.parent.relative_to(ROOT).parts)
+        ".".join(("dpodl", *init.parent.relative_to(ROOT).parts))
         for folder in FOLDERS
         for init in (ROOT / folder).rglob("__init__.py")
     }
-    assert found == set(SETTINGS["packages"])
+    assert found | {"dpodl"} == set(SETTINGS["packages"])
+    assert len(SETTINGS["packages"]) == len(set(SETTINGS["packages"]))
     assert not (ROOT / "dpodl").exists()
-    assert not (ROOT / "__init__.py").exists()
+
+
+def test_every_folder_with_code_is_a_package():
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            assert (path.parent / "__init__.py").is_file(), path
+
+
+def test_what_the_tree_calls_dpodl_is_the_tree():
+    import dpodl
+
+    assert Path(dpodl.__file__).resolve() == ROOT / "__init__.py"
+    assert dpodl.__version__ == PROJECT["version"]
+
+
+def test_types_are_there_for_others_too():
+    assert (ROOT / "py.typed").is_file()
+    lazy = [
+        init
+        for folder in (".", *FOLDERS)
+        for init in (ROOT / folder).glob("**/__init__.py" if folder != "." else "*.py")
+        if "attach_stub" in init.read_text(encoding="utf-8")
+    ]
+    assert ROOT / "__init__.py" in lazy
+    assert [init for init in lazy if not init.with_suffix(".pyi").is_file()] == []
 
 
 def test_every_data_file_of_the_tree_is_listed():
@@ -42,7 +70,8 @@ def test_every_data_file_of_the_tree_is_listed():
         path
         for package, patterns in SETTINGS["package-data"].items()
         for pattern in patterns
-        for path in (ROOT / Path(*package.split(".")[1:])).glob(pattern)
+        for name in (SETTINGS["packages"] if package == "*" else [package])
+        for path in (ROOT / Path(*name.split(".")[1:])).glob(pattern)
     }
     standing = {path for path in packaged() if path.suffix != ".py"}
     assert standing == listed

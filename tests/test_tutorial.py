@@ -1,6 +1,6 @@
 """The tutorial runs, and prints what it says it prints.
 
-A block's expected output is what stands behind ``# ->``: at the end of a line that
+A block's expected output is what follows ``# ->``: at the end of a line that
 prints, or on lines of its own below. A number written ``0.86±0.05`` is compared with
 that tolerance, everything else to the letter.
 """

@@ -23,7 +23,8 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from ...models.learning.curves import Bucket, CurveSet
+from ...models.learning.chunk_program import Bucket
+from ...models.learning.curves import CurveSet
 from ...models.scheme.branching import Branches
 from ..block_time.empirical import EmpiricalLaw, empirical_law
 from ..block_time.law import BlockTimeLaw, fastest_of, geometric, mean, quantile

@@ -1,21 +1,28 @@
-"""``dpodl-config::`` — every setting of a config: allowed, default, description.
+"""``dpodl-config::``: every setting of a config, from pydantic's JSON schema.
 
-Made from the pydantic sections themselves; a setting without a description fails.
+Of our own, since renderers of schemas (sphinx-jsonschema, autodoc-pydantic) show types
+and bounds as a program writes them and no setting by the path it has in TOML.
 """
 
 import re
-from enum import Enum
-from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, NamedTuple
 
-import annotated_types
 from docutils import nodes
-from pydantic import BaseModel, BeforeValidator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+_TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+}
+_BOUNDS = {
+    "minimum": "≥",
+    "exclusiveMinimum": ">",
+    "maximum": "≤",
+    "exclusiveMaximum": "<",
+}
 
 
 class Setting(NamedTuple):
@@ -38,7 +45,7 @@ class Table(NamedTuple):
     """A section of the config.
 
     Attributes:
-        path: As it is written in TOML; empty: the top.
+        path: As it is written in TOML; empty: the top; in brackets: a list of tables.
         about: What it is for.
         settings: Its rows, tables of their own left out.
     """
@@ -48,127 +55,93 @@ class Table(NamedTuple):
     settings: list[Setting]
 
 
-def tables(section: type[BaseModel], path: str = "") -> list[Table]:
-    """The section and, depth first, all sections below it."""
+def tables(schema: dict[str, Any]) -> list[Table]:
+    """A schema's sections, depth first.
+
+    Raises:
+        ValueError: If a setting has no description.
+    """
+    return _tables(schema, schema.get("$defs", {}), "")
+
+
+def _tables(section: dict[str, Any], known: dict[str, Any], path: str) -> list[Table]:
     mine, below = [], []
-    for name, field in section.model_fields.items():
+    for name, field in section["properties"].items():
         inner = f"{path}.{name}" if path else name
-        parts = _sections(field.annotation)
-        many = get_origin(field.annotation) is tuple
+        parts = _sections(field, known)
         for part in parts:
-            below += tables(part, f"[{inner}]" if many else inner)
-        if parts and not field.description:
+            below += _tables(part, known, f"[{inner}]" if "items" in field else inner)
+        if parts and "description" not in field:
             continue  # the section says itself what it is
-        if not field.description:
-            raise ValueError(f"{section.__name__}.{name} has no description")
-        mine.append(
-            Setting(
-                name, allowed(field), _default(field, bool(parts)), field.description
-            )
-        )
-    about = (section.__doc__ or "").strip()
-    return [Table(path, about, mine), *below]
+        if "description" not in field:
+            raise ValueError(f"{section['title']}.{name} has no description")
+        required = name in section.get("required", ())
+        default = "required" if required else _default(field, bool(parts))
+        mine.append(Setting(name, allowed(field, known), default, field["description"]))
+    return [Table(path, section.get("description", "").strip(), mine), *below]
 
 
-def allowed(field: FieldInfo) -> str:
+def _sections(field: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in field:
+        return [known[field["$ref"].rpartition("/")[2]]]
+    parts = [*field.get("anyOf", ()), *([field["items"]] if "items" in field else [])]
+    return [section for part in parts for section in _sections(part, known)]
+
+
+def allowed(field: dict[str, Any], known: dict[str, Any]) -> str:
     """What a field takes, in words."""
-    return _words(field.annotation, list(field.metadata))
+    if "allowed" in field:
+        return field["allowed"]
+    if "anyOf" in field:
+        parts = [part for part in field["anyOf"] if part.get("type") != "null"]
+        return " or ".join(allowed(part, known) for part in parts)
+    if "$ref" in field:
+        return f"table ({', '.join(_sections(field, known)[0]['properties'])})"
+    if "enum" in field or "const" in field:
+        return ", ".join(_value(x) for x in field.get("enum", [field.get("const")]))
+    least = field.get("minItems") or field.get("minLength")
+    tail = f", at least {least}" if least else ""
+    if "type" not in field:
+        return "any value"
+    if field["type"] == "array":
+        return f"list of: {allowed(field['items'], known)}{tail}"
+    if field["type"] == "object":
+        values = field["additionalProperties"]
+        return f"table of: {allowed({} if values is True else values, known)}"
+    bounds = " and ".join(
+        f"{sign} {_number(field[bound])}"
+        for bound, sign in _BOUNDS.items()
+        if bound in field
+    )
+    words = "path" if field.get("format") == "path" else _TYPES[field["type"]]
+    pattern = f"matching {field['pattern']}" if "pattern" in field else ""
+    return " ".join(filter(None, (words, bounds, pattern))) + tail
 
 
-def _words(kind: Any, rules: list[Any]) -> str:
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _words(inner[0], [*inner[1:], *rules])
-    if origin is Literal:
-        return ", ".join(f'"{x}"' if isinstance(x, str) else str(x) for x in inner)
-    if origin in (Union, UnionType):
-        parts = [part for part in inner if part is not NoneType]
-        return " or ".join(_words(part, rules) for part in parts)
-    validators = [r.func.__name__ for r in rules if isinstance(r, BeforeValidator)]
-    if "parse_target" in validators:
-        return '"2^k", a whole number in [0, 2^256], or its digits'
-    if origin is tuple:
-        return f"list of: {_words(inner[0], [])}{_length(rules)}"
-    if origin is dict:
-        return f"table of: {_words(inner[1], [])}"
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return f"table ({', '.join(kind.model_fields)})"
-    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    name = "path" if kind is Path else names.get(kind, "any value")
-    return name + _bounds(rules)
-
-
-def _bounds(rules: list[Any]) -> str:
-    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-    found, pattern = [], ""
-    for rule in _flat(rules):
-        for attribute, sign in signs.items():
-            value = getattr(rule, attribute, None)
-            if value is not None:
-                found.append(f"{sign} {_number(value)}")
-        pattern = getattr(rule, "pattern", None) or pattern
-    text = (" " + " and ".join(dict.fromkeys(found))) if found else ""
-    return text + (f" matching {pattern}" if pattern else "") + _length(rules)
-
-
-def _length(rules: list[Any]) -> str:
-    for rule in _flat(rules):
-        if isinstance(rule, annotated_types.MinLen) and rule.min_length:
-            return f", at least {rule.min_length}"
-    return ""
-
-
-def _flat(rules: list[Any]) -> list[Any]:
-    found = []
-    for rule in rules:
-        found += _flat(rule.metadata) if isinstance(rule, FieldInfo) else [rule]
-    return found
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int) and value > 10**6 and value.bit_count() == 1:
-        return f"2^{value.bit_length() - 1}"
-    return f"{value:g}" if isinstance(value, float) else f"{value}"
-
-
-def _default(field: FieldInfo, nested: bool) -> str:
-    value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
-        return "required"
-    if value is None:
-        return "none"
+def _default(field: dict[str, Any], nested: bool) -> str:
+    value = field["default"]
     if nested and value:
         return "below"
-    return _shown(value, field)
+    # A target is written as it is in a config, in quotes.
+    return f'"{_number(value)}"' if "allowed" in field else _value(value)
 
 
-def _shown(value: Any, field: FieldInfo) -> str:
-    if isinstance(value, Enum):
-        return f'"{value.value}"'
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_shown(x, field) for x in value) + "]"
-    if isinstance(value, dict):
-        return "{}" if not value else str(value)
-    if isinstance(value, BaseModel):
-        return "below"
-    if "parse_target" in _names(field):
-        return f'"2^{value.bit_length() - 1}"' if value.bit_count() == 1 else str(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return _number(value)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int) and value > 10**6 and value.bit_count() == 1:
+        return f"2^{value.bit_length() - 1}"
     return f"{value:g}" if isinstance(value, float) else f"{value}"
-
-
-def _names(field: FieldInfo) -> list[str]:
-    rules = _flat(list(field.metadata))
-    return [r.func.__name__ for r in rules if isinstance(r, BeforeValidator)]
-
-
-def _sections(kind: Any) -> list[type[BaseModel]]:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return [kind]
-    return [found for part in get_args(kind) for found in _sections(part)]
 
 
 class Reference(SphinxDirective):
@@ -178,7 +151,7 @@ class Reference(SphinxDirective):
         from dpodl.experiments.config.experiment import Config
 
         found: list[nodes.Node] = []
-        for table in tables(Config):
+        for table in tables(Config.model_json_schema()):
             title = _title(table.path)
             section = nodes.section("", nodes.title(title, title))
             section["ids"].append(nodes.make_id(f"config-{table.path or 'top'}"))
@@ -204,8 +177,8 @@ def _grid(settings: list[Setting]) -> nodes.table:
     group += [nodes.colspec(colwidth=width) for width in (18, 28, 18, 36)]
     head, body = nodes.thead(), nodes.tbody()
     head += _row(("setting", "allowed", "default", "meaning"), ())
-    for each in settings:
-        body += _row(each, (0, 2))
+    for setting in settings:
+        body += _row(setting, (0, 2))
     group += [head, body]
     table = nodes.table("", group)
     table["classes"].append("colwidths-given")

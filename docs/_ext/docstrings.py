@@ -3,26 +3,23 @@
 The library's docstrings are plain text that is read in an editor. Two things of it mean
 something else to Sphinx: an indented block (an equation, a notation table) would lose
 its lines, and a formula's ``*``, ``|`` or ``_`` would be taken for markup. Here blocks
-become literal blocks, Markdown tables become tables, and the signs are escaped.
-Google-style sections (Args, Returns, Raises) are left to napoleon, signs escaped.
+become literal blocks, Markdown tables become tables, the signs are escaped, and a key
+in brackets becomes a citation. napoleon, which knows none of this, is left what it can
+do: the Google-style sections (Args, Returns, Raises).
 """
 
-import ast
 import re
-from pathlib import Path
 from textwrap import dedent
 
-from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
-ROOT = Path(__file__).resolve().parents[2]
 _SECTION = re.compile(
     r"(Args|Arguments|Attributes|Returns|Yields|Raises|Note|Notes|Example|Examples|"
     r"Reference|References|Warning|See Also):\s*$"
 )
 # Sections whose text is prose with equations, not a list of names.
 _PROSE = ("Note", "Notes", "Reference", "References", "Example", "Examples", "See Also")
+_CITED = re.compile(r"(?<!\w)\[([A-Z][A-Za-z+]*\d\d)\](?!\w)")
 _CODE = re.compile(r"(``.+?``|`[^`]+`)")
 _NAMED = re.compile(r" +\w[\w.]*(?:, \w[\w.]*)*: ")
 _SPACED_NAME = re.compile(r"``(.+?)``( {2,})?")
@@ -89,14 +86,15 @@ def escaped(line: str) -> str:
     parts = _CODE.split(line)
     for i, part in enumerate(parts):
         if i % 2 == 0:
-            parts[i] = re.sub(r"([\\*|_`])", r"\\\1", part)
+            signs = re.sub(r"([\\*|_`])", r"\\\1", part)
+            parts[i] = _CITED.sub(r":cite:p:`\1`", signs)
         else:
             name = part.strip("`")
-            # Backticks join a letter before or behind them with a sign of no width.
+            # A sign of no width joins backticks to a letter before or after them.
             before = parts[i - 1][-1:] if i else ""
-            behind = parts[i + 1][:1] if i + 1 < len(parts) else ""
+            after = parts[i + 1][:1] if i + 1 < len(parts) else ""
             left = "\\ " if before.isalnum() else ""
-            right = "\\ " if behind.isalnum() else ""
+            right = "\\ " if after.isalnum() else ""
             parts[i] = f"{left}``{name}``{right}"
     return "".join(parts)
 
@@ -129,51 +127,18 @@ def _cells(line: str) -> list[str]:
     return re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
 
 
-def module_docstring(module: str) -> str:
-    """A module's docstring, read from its file: nothing is imported.
-
-    Raises:
-        ValueError: If there is no such module, or it has none.
-    """
-    parts = module.removeprefix("dpodl.").split(".")
-    path = ROOT.joinpath(*parts).with_suffix(".py")
-    if not path.is_file():
-        path = ROOT.joinpath(*parts, "__init__.py")
-    if not path.is_file():
-        raise ValueError(f"there is no module {module}")
-    found = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    if not found:
-        raise ValueError(f"{module} has no docstring")
-    return found
-
-
-class Quoted(SphinxDirective):
-    """``quoted-docstring:: dpodl.analysis.race.walk``: a module's docstring, whole.
-
-    In Markdown it stands within ``{eval-rst}``.
-    """
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        module = self.arguments[0]
-        try:
-            text = module_docstring(module)
-        except ValueError as error:
-            raise self.error(str(error)) from None
-        parts = module.removeprefix("dpodl.").split(".")
-        self.env.note_dependency(str(ROOT.joinpath(*parts).with_suffix(".py")))
-        source = f"(From :doc:`{module} </generated/{module}>`.)"
-        return self.parse_text_to_nodes("\n".join([*as_rst(text), "", source]))
-
-
 def _process(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = as_rst("\n".join(lines))
 
 
+def _skip(app, what, name, obj, skip, options) -> bool | None:
+    # The fields of a NamedTuple are in its docstring.
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.add_directive("quoted-docstring", Quoted)
     # Before napoleon, which is at the default, 500.
     app.connect("autodoc-process-docstring", _process, priority=400)
+    app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

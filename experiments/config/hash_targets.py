@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import (
     BeforeValidator,
     PlainSerializer,
+    WithJsonSchema,
 )
 
 HASH_BITS = 256
@@ -65,4 +66,10 @@ Target = Annotated[
     int,
     BeforeValidator(parse_target),
     PlainSerializer(format_target, when_used="always"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "allowed": '"2^k", a whole number in [0, 2^256], or its digits',
+        }
+    ),
 ]

@@ -23,7 +23,8 @@ from ...models.scheme.encoding import (
     digest,
     encode,
 )
-from ...models.scheme.records import SIGNATURE, UNSIGNED, genesis_digest
+from ...models.scheme.formats import SIGNATURE, genesis_digest
+from ...models.scheme.records import UNSIGNED
 from .files import ChainError, read_regular
 from .store import ChainFolder
 

@@ -10,13 +10,8 @@ from typing import NamedTuple
 
 from ...models.chain.ledger import Entry, Ledger
 from ...models.chain.view import View
-from ...models.scheme.records import (
-    Block,
-    Mtx,
-    block_digest,
-    genesis_digest,
-    mtx_digest,
-)
+from ...models.scheme.formats import block_digest, genesis_digest, mtx_digest
+from ...models.scheme.records import Block, Mtx
 from .store import ChainError, ChainFolder
 
 

@@ -15,7 +15,7 @@ from ...analysis.agreement.chains import Chains, observed_chain, simulated_chain
 from ...analysis.simulation.levels import network, simulate
 from ...figures import model_against_reality
 from ...models.learning.pins import seed_key
-from ...models.scheme.records import block_digest, genesis_digest
+from ...models.scheme.formats import block_digest, genesis_digest
 from ..config.experiment import Config
 from ..config.loading import parse_config
 from ..pipeline import training, translation

@@ -44,17 +44,8 @@ from ...models.scheme.encoding import (
     digest,
     encode,
 )
-from ...models.scheme.records import (
-    BLOCK,
-    CHECKPOINT,
-    GENESIS,
-    MTX,
-    Block,
-    Checkpoint,
-    Genesis,
-    Mtx,
-    genesis_digest,
-)
+from ...models.scheme.formats import BLOCK, CHECKPOINT, GENESIS, MTX, genesis_digest
+from ...models.scheme.records import Block, Checkpoint, Genesis, Mtx
 from ...models.scheme.states import Look, Tensors, tensors_digest
 from .files import ChainError as ChainError, content, open_regular, read_regular
 

@@ -31,29 +31,20 @@ from ...models.learning.networks import step_operations
 from ...models.scheme.build import this_build
 from ...models.scheme.checkpoints import Opening, detection_probability
 from ...models.scheme.encoding import digest, encode
-from ...models.scheme.records import (
-    CHECKPOINT,
-    HASH_BITS,
-    PROOF,
-    Build,
-    Header,
-    Parameters,
-    Proof,
-    Task,
-)
+from ...models.scheme.formats import CHECKPOINT, PROOF
+from ...models.scheme.records import HASH_BITS, Build, Header, Parameters, Proof, Task
 from ...models.scheme.scheme import (
     Instance,
     Training,
-    Verification,
     advance,
     dataset_digest,
     initialize,
     prehash,
     prove,
     setup,
-    verify,
 )
 from ...models.scheme.states import Look, Tensors, tensors_digest
+from ...models.scheme.verification import Verification, verify
 from ..config.experiment import Config
 from ..pipeline.dataset import config_dataset
 from ..pipeline.training import curve_settings

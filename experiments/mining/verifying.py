@@ -26,10 +26,11 @@ from ...models.chain.ledger import Ledger
 from ...models.learning.curves import TrainingSet, training_set
 from ...models.scheme.build import require_same_build, this_build
 from ...models.scheme.checkpoints import Rejected, check_leaves
+from ...models.scheme.formats import genesis_digest
 from ...models.scheme.instances import Instance, largest_state, setup
-from ...models.scheme.records import Genesis, genesis_digest
-from ...models.scheme.scheme import reexecute
+from ...models.scheme.records import Genesis
 from ...models.scheme.states import Model
+from ...models.scheme.verification import reexecute
 from ..config.experiment import Config
 from ..config.loading import parse_config
 from ..pipeline.dataset import config_dataset

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...models.learning.architecture import HyperParameters, Initialization
-from ...models.learning.curves import Bucket, CurveSettings, TrainingSet, train_chunk
+from ...models.learning.chunk_program import Bucket
+from ...models.learning.curves import CurveSettings, TrainingSet, train_chunk
 from ..config.experiment import Config
 from ..store.files import Progress
 

@@ -23,8 +23,8 @@ from ...models.learning.curves import (
     training_set,
 )
 from ...models.learning.data import SHA256, Dataset
+from ...models.learning.looks import Curve
 from ...models.learning.pins import pinned
-from ...models.learning.training import Curve
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
 from ..store.files import Progress

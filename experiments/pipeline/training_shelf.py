@@ -12,14 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ...models.learning.architecture import Initialization
-from ...models.learning.curves import (
-    Bucket,
-    CurveSettings,
-    Tensors,
-    TrainingSet,
-    extend_chunk,
-)
-from ...models.learning.training import Curve
+from ...models.learning.chunk_program import Bucket, Tensors
+from ...models.learning.curves import CurveSettings, TrainingSet, extend_chunk
+from ...models.learning.looks import Curve
 from ..store.curve_store import CurveStore
 from ..store.state_store import StateStore
 

@@ -7,7 +7,8 @@ from ...analysis.block_time.empirical import Lottery
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw, uncertain_law
 from ...analysis.simulation.levels import Network, network
-from ...models.learning.curves import Bucket, CurveSet
+from ...models.learning.chunk_program import Bucket
+from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig, SchemeConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...models.learning.files import write_atomically
-from ...models.learning.training import Curve
+from ...models.learning.looks import Curve
 from .files import _log, read_sealed, sealed_name
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from ...models.learning.curves import Tensors
+from ...models.learning.chunk_program import Tensors
 from ...models.learning.files import open_regular, write_atomically
 from ...models.scheme.encoding import digest
 from ...models.scheme.states import tensors_digest

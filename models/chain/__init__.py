@@ -8,8 +8,8 @@ Notation
     view    what a prover has heard, and the tip that it extends
     tie     two tips that chain selection ranks alike
 
-Source: [SLT23] §4 (chain selection, mtx); the attacks are those of its §5 and of
-docs/science/attacks.md.
+Source: [SLT23] §4.1 (mtx, chain selection, cross-time-slot attacks); the other attacks
+are those of docs/science/attacks.md.
 """
 
 import lazy_loader

@@ -27,7 +27,8 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from ..scheme.checkpoints import challenge_seed, draw_challenges, segment_count
-from ..scheme.records import Block, mtx_digest
+from ..scheme.formats import mtx_digest
+from ..scheme.records import Block
 from ..scheme.scheme import posthash
 from .forgery import Shape, challenges_needed, expected_work, ground_work
 from .ledger import Entry, Ledger, Published

@@ -1,37 +1,20 @@
-"""Blocks and model transactions under the chain's rules, as a tree.
+"""What is valid: blocks and model transactions, verified and entered into the tree.
 
-Notation (scheme.md §4–5; SLT23 §4.1):
-    bk_n                  the block that is extended
-    M'_1 … M'_k           models a candidate refers to, recursively; S'_j their steps
-    bk_m                  the earliest block any of them extends
-    S_i                   steps of the model in bk_i (0 for the genesis)
-    R(acc, T_acc)         ``longest``: acc ≥ T_acc; ``weight``: always
-
-    step rule             Σ_j S'_j + S ≥ Σ_{i=m}^{n−1} S_i + S_min
-    reference rule        refM extends an ancestor of the extended block, or itself,
-                          at most ``reference_window`` blocks back
-
-The sum is taken as printed: it has the step count of bk_m, which the reference did not
-need, and not that of the tip bk_n. So after a long block the tip's own model may be
-continued for less than S_min steps.
-
-A referenced model that extends a block off the candidate's chain has its last common
-ancestor with that chain counted as the block it extends: the paper's m ≤ n leaves
-that case open, and only the reference rule can forbid it.
+The rules of references, steps and scores are those of tree.py; here the records' own
+claims are checked: signatures, lotteries, training, transactions.
 
 Validity is a function of bytes: a ``Ledger`` judges each record once, for whoever
 asks. Which chain a participant selects among valid ones is in view.py.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..learning.curves import TrainingSet
 from ..scheme.checkpoints import Archive, Rejected
+from ..scheme.formats import block_digest, mtx_digest
 from ..scheme.instances import Instance, setup
 from ..scheme.records import (
-    MAXIMUM_REFERENCES,
-    MAXIMUM_TRANSACTIONS,
     Block,
     Build,
     Genesis,
@@ -39,15 +22,10 @@ from ..scheme.records import (
     Mtx,
     Proof,
     Reference,
-    Transaction,
-    block_digest,
-    genesis_digest,
-    mtx_digest,
 )
-from ..scheme.scheme import makes_block, stored_model, verify, verify_hashes, weight
-from .entries import Entry as Entry, Published as Published, genesis_problems
+from ..scheme.verification import stored_model, verify, verify_hashes
+from .entries import Entry as Entry, Published as Published
 from .transactions import (
-    Accounts,
     apply_transactions,
     block_message,
     check_signature,
@@ -56,12 +34,13 @@ from .transactions import (
     split_reward,
     tx_root,
 )
+from .tree import BlockTree
 
 # Refusals that are kept, so that a record is not judged again and again.
 _REMEMBERED = 1 << 16
 
 
-class Ledger:
+class Ledger(BlockTree):
     """All blocks and model transactions that are valid, as a tree.
 
     Args:
@@ -88,31 +67,11 @@ class Ledger:
         challenges: int | None = None,
         judged: Container[bytes] = (),
     ):
-        problems = list(genesis_problems(genesis))
-        if problems:
-            raise ValueError("; ".join(problems))
-        self.genesis = genesis
-        self.name = genesis_digest(genesis)
+        super().__init__(genesis)
         self.instances: tuple[Instance, ...] = tuple(
             setup(genesis.parameters, task, each, genesis.build)
             for task, each in zip(genesis.tasks, data or (), strict=data is not None)
         )
-        self.published: dict[bytes, Published] = {}
-        balances = {each.owner: each.amount for each in genesis.allocations}
-        self.entries: dict[bytes, Entry] = {
-            self.name: Entry(
-                name=self.name,
-                parent=None,
-                height=0,
-                weight=0.0,
-                accounts=Accounts(balances, {}),
-                task=0,
-                slot=0,
-                scores={},
-                brought=frozenset(),
-                rewards={},
-            )
-        }
         self._archive = archive
         self._here = here
         self._challenges = challenges
@@ -123,18 +82,6 @@ class Ledger:
     def instance(self, tip: bytes) -> Instance:
         """The task that a block on ``tip`` works on."""
         return self.instances[self.entries[tip].task]
-
-    def ancestors(self, name: bytes) -> Iterator[Entry]:
-        """A block's entry, its parent's, ... to the genesis."""
-        entry = self.entries[name]
-        yield entry
-        while entry.parent is not None:
-            entry = self.entries[entry.parent]
-            yield entry
-
-    def lineage(self, name: bytes) -> list[Published]:
-        """The models a published one refers to, recursively, the direct one first."""
-        return [self.published[each] for each in self.published[name].lineage]
 
     def add_mtx(self, mtx: Mtx, *, later: bytes = b"") -> Published:
         """Accept a model transaction.
@@ -174,77 +121,8 @@ class Ledger:
         with self._remembered(name):
             return self._accept_block(name, block, later)
 
-    def admissible(
-        self, tip: bytes, pool: Iterable[Transaction]
-    ) -> tuple[Transaction, ...]:
-        """The transactions of a pool that a block on ``tip`` can hold.
-
-        In the senders' own order; what does not fit now is left out.
-        """
-        parent = self.entries[tip]
-        accounts, chosen = parent.accounts, []
-        for each in sorted(pool, key=lambda tx: tx.sequence):
-            if len(chosen) == MAXIMUM_TRANSACTIONS:
-                break
-            try:
-                self._check_score(parent, each)
-                accounts = apply_transactions(accounts, (each,), self.name)
-            except Rejected:
-                continue
-            chosen.append(each)
-        return tuple(chosen)
-
-    def expected_mtxs(
-        self, parent: bytes, reference: Reference | None
-    ) -> tuple[Mtx, ...]:
-        """The model transactions a block must bring: referenced, not yet on its chain.
-
-        The oldest first, so that each one's reference comes before it.
-        """
-        if reference is None:
-            return ()
-        first = self.published[reference.digest]
-        brought = self.entries[parent].brought
-        return tuple(
-            each.record
-            for each in reversed([first, *self.lineage(first.name)])
-            if isinstance(each.record, Mtx) and each.name not in brought
-        )
-
-    def makes_block(self, tip: bytes, correct: int) -> bool:
-        """R(acc, T_acc): whether a model that passed the post-hash makes a block."""
-        task = self.genesis.tasks[self.entries[tip].task]
-        return makes_block(self.genesis.parameters, task, correct)
-
-    def may_reference(self, parent: bytes, model: Published) -> bool:
-        """Whether a block on ``parent`` may refer to a published model."""
-        try:
-            self._check_reference(self.entries[parent], model)
-        except Rejected:
-            return False
-        return True
-
-    def step_debt(self, parent: bytes, reference: Reference | None) -> int:
-        """Least S of a block on ``parent``: what S_min and the step rule leave to do.
-
-        At least one look, even where referenced models have done enough.
-        """
-        parameters = self.genesis.parameters
-        required, done = parameters.s_min, 0
-        if reference is not None:
-            first = self.published[reference.digest]
-            models = [first, *self.lineage(first.name)]
-            done = sum(each.steps for each in models)
-            if parameters.step_rule:
-                chain = list(self.ancestors(parent))
-                m = min(self._common_height(chain, each.extends) for each in models)
-                n = chain[0].height
-                # S_i of bk_m … bk_{n−1}; chain runs from bk_n down.
-                required += sum(self._steps(bk.name) for bk in chain[1 : n - m + 1])
-        return max(required - done, 1)
-
     def _accept_mtx(self, name: bytes, mtx: Mtx, later: bytes) -> Published:
-        parent = self._parent(mtx.header)
+        parent = self.parent_of(mtx.header)
         if self.makes_block(parent.name, mtx.proof.correct):
             raise Rejected("mtx", "R = 1: this model is a block's, not an mtx's")
         published = self._verified(name, "mtx", mtx, later)
@@ -253,7 +131,7 @@ class Ledger:
 
     def _accept_block(self, name: bytes, block: Block, later: bytes) -> Entry:
         header, proof = block.header, block.proof
-        parent = self._parent(header)
+        parent = self.parent_of(header)
         if tx_root(block.transactions) != header.tx_root:
             raise Rejected("transactions", "their root is not the header's")
         accounts = apply_transactions(parent.accounts, block.transactions, self.name)
@@ -264,7 +142,7 @@ class Ledger:
         for mtx in block.mtxs:
             self.add_mtx(mtx, later=later)
         self._require_known(proof.reference)
-        self._check_brought(parent, block)
+        self.check_brought(parent, block)
         parameters = self.genesis.parameters
         if not self.makes_block(parent.name, proof.correct):
             raise Rejected(
@@ -278,12 +156,12 @@ class Ledger:
         lineage = [self.published[each] for each in published.lineage]
         shares = [(each.miner, each.steps) for each in lineage]
         rewards = split_reward(parameters.reward, header.miner, proof.steps, shares)
-        task, slot, scores = self._next_slot(parent, scores)
+        task, slot, scores = self.next_slot(parent, scores)
         entry = Entry(
             name=name,
             parent=parent.name,
             height=parent.height + 1,
-            weight=parent.weight + self._weight(published),
+            weight=parent.weight + self.weight_of(published),
             accounts=pay(accounts, rewards),
             task=task,
             slot=slot,
@@ -299,7 +177,7 @@ class Ledger:
         self, name: bytes, kind: str, record: Block | Mtx, later: bytes
     ) -> Published:
         header, proof = record.header, record.proof
-        parent = self._parent(header)
+        parent = self.parent_of(header)
         referenced = self._referenced(proof, parent)
         h_1 = verify_hashes(self.genesis.parameters, header, proof)
         model = None
@@ -341,27 +219,8 @@ class Ledger:
         found = self.published.get(proof.reference.digest)
         if found is None or found.kind != proof.reference.kind:
             raise Rejected("reference", "the referenced model is not known")
-        self._check_reference(parent, found)
+        self.check_reference(parent, found)
         return found
-
-    def _check_reference(self, parent: Entry, found: Published) -> None:
-        if found.task != parent.task:
-            raise Rejected("task", "the referenced model is of another task")
-        if len(found.lineage) + 1 > MAXIMUM_REFERENCES:
-            raise Rejected("lineage", f"more than {MAXIMUM_REFERENCES} models in a row")
-        window = self.genesis.parameters.reference_window
-        if window is None:
-            return
-        for entry in self.ancestors(parent.name):
-            if entry.name == found.extends:
-                return
-            if parent.height - entry.height >= window:
-                break
-        raise Rejected(
-            "reference rule",
-            "the referenced model must extend one of the last "
-            f"{window} ancestors of the extended block, or itself",
-        )
 
     def _require_known(self, reference: Reference | None) -> None:
         if reference is not None and reference.digest not in self.published:
@@ -373,72 +232,16 @@ class Ledger:
             rule = "step rule" if self.genesis.parameters.step_rule else "s_min"
             raise Rejected(rule, f"at least {debt} steps are due, got {proof.steps}")
 
-    def _check_brought(self, parent: Entry, block: Block) -> None:
-        expected = self.expected_mtxs(parent.name, block.proof.reference)
-        if list(map(mtx_digest, block.mtxs)) != list(map(mtx_digest, expected)):
-            raise Rejected(
-                "mtxs",
-                "must be the referenced model transactions that the chain has not "
-                "got yet, the oldest first",
-            )
-
-    def _parent(self, header: Header) -> Entry:
-        parent = self.entries.get(header.prev_block)
-        if parent is None:
-            raise Rejected("parent", "the extended block is not known")
-        return parent
-
     def _scores(self, parent: Entry, block: Block) -> dict[bytes, float]:
         scores = dict(parent.scores)
         for each in block.transactions:
-            self._check_score(parent, each)
+            self.check_score(parent, each)
             if each.score is None:
                 continue
             name, correct, samples = each.score
             if self.published[name].task == parent.task:
                 scores[name] = correct / samples
         return scores
-
-    def _check_score(self, parent: Entry, transaction: Transaction) -> None:
-        if transaction.score is None:
-            return
-        name, correct, samples = transaction.score
-        if transaction.sender != self.genesis.publisher:
-            raise Rejected("score", "only the publisher scores models")
-        if not samples > 0 or correct > samples:
-            raise Rejected("score", f"{correct} correct of {samples}")
-        ancestors = self.ancestors(parent.name)
-        if not any(each.name == name and each.height > 0 for each in ancestors):
-            raise Rejected("score", "the scored block is not on this chain")
-
-    def _next_slot(
-        self, parent: Entry, scores: dict[bytes, float]
-    ) -> tuple[int, int, dict[bytes, float]]:
-        """The task after a block: the next one when R_task holds or its slots end."""
-        task = self.genesis.tasks[parent.task]
-        done = any(score >= task.r_task for score in scores.values())
-        over = parent.slot + 1 >= task.slots
-        if (done or over) and parent.task + 1 < len(self.genesis.tasks):
-            return parent.task + 1, 0, {}
-        return parent.task, parent.slot + 1, scores
-
-    def _weight(self, published: Published) -> float:
-        parameters = self.genesis.parameters
-        if parameters.chain_rule == "longest":
-            return 1.0
-        t_acc = self.genesis.tasks[published.task].t_acc
-        return weight(published.accuracy, t_acc, parameters.weight)
-
-    def _steps(self, name: bytes) -> int:
-        return 0 if name == self.name else self.published[name].steps
-
-    def _common_height(self, chain: list[Entry], name: bytes) -> int:
-        """Height of the last block of ``chain`` that is ``name`` or its ancestor."""
-        on_chain = {entry.name for entry in chain}
-        for entry in self.ancestors(name):
-            if entry.name in on_chain:
-                return entry.height
-        raise AssertionError("every block descends from the genesis")
 
     @contextmanager
     def _convicting(self, h_1: bytes) -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..scheme.deferred import Deferred
 from ..scheme.encoding import digest, encode
-from ..scheme.records import HYPER_PARAMETERS, U32, U64
+from ..scheme.formats import HYPER_PARAMETERS, U32, U64
 from ..scheme.scheme import Instance, Training, advance, follow
 from ..scheme.states import Look, Tensors, parameters_of, run_segment, tensors_digest
 

@@ -10,7 +10,7 @@ another chain, and the sender's sequence number, so that it counts once. A block
 its reward to everyone whose training went into its model:
 
     miner of the block        S / (Σ_j S_j + S)
-    miner of referenced M_j   S_j / (Σ_j S_j + S)          (scheme.md §4)
+    miner of referenced M_j   S_j / (Σ_j S_j + S)          ([SLT23] §4.1)
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 from ..scheme.checkpoints import Rejected
 from ..scheme.encoding import digest, encode
+from ..scheme.formats import BLOCK, MTX, TRANSACTION, unsigned_block, unsigned_mtx
 from ..scheme.merkle import merkle_root
-from ..scheme.records import (
-    BLOCK,
-    MTX,
-    TRANSACTION,
-    UNSIGNED,
-    Block,
-    Mtx,
-    Score,
-    Transaction,
-    Transfer,
-    unsigned_block,
-    unsigned_mtx,
-)
+from ..scheme.records import UNSIGNED, Block, Mtx, Score, Transaction, Transfer
 
 # Ed25519's field is that of p; y alone tells whether a point has small order: 8·P = 0
 # for y = 1 (the neutral point), −1 (order 2), 0 (order 4) and two more (order 8).

@@ -3,8 +3,9 @@
     longest   the chain with the most blocks
     weight    the chain with the greatest accumulated weight, w(acc, T_acc) a block
 
-Ties (scheme.md §4): ``first_seen`` stays with what it has; ``adversary`` goes over to a
-favoured miner's block; ``random`` lets a coin decide, drawn from both names.
+Ties, which [SLT23] leaves open: ``first_seen`` stays with what it has; ``adversary``
+goes over to a favoured miner's block; ``random`` lets a coin decide, drawn from both
+names.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,8 @@ from contextlib import suppress
 
 from ..scheme.checkpoints import Rejected
 from ..scheme.encoding import digest
-from ..scheme.records import Block, Mtx, mtx_digest
+from ..scheme.formats import mtx_digest
+from ..scheme.records import Block, Mtx
 from .ledger import Entry, Ledger, Published
 
 

@@ -3,7 +3,7 @@
 Time is counted in training steps of a unit-speed prover. Hashes and steps are really
 computed, at the moment the clock says that they would end; only how long they take is
 decided by the clock. A prover's hash takes 1/(hashes_per_step · v), a step of its model
-c/v. Messages take Δ (scheme.md §1); a rushing adversary hears at once and is heard at
+c/v. Messages take Δ; a rushing adversary hears at once and is heard at
 once. What only some provers were sent, honest ones pass on: Δ after one of them all
 have it. Provers restart when the block they extend is no longer the one to extend, and
 where they give a model up.
@@ -20,19 +20,12 @@ from itertools import count
 from typing import Literal, NamedTuple
 
 from ..learning.architecture import hash_to_architecture
-from ..learning.curves import Bucket, TrainingSet
+from ..learning.chunk_program import Bucket
+from ..learning.curves import TrainingSet
 from ..scheme.checkpoints import Rejected
 from ..scheme.encoding import digest, encode
-from ..scheme.records import (
-    TRANSACTION,
-    UNSIGNED,
-    Block,
-    Header,
-    Mtx,
-    Transaction,
-    block_digest,
-    mtx_digest,
-)
+from ..scheme.formats import TRANSACTION, block_digest, mtx_digest
+from ..scheme.records import UNSIGNED, Block, Header, Mtx, Transaction
 from ..scheme.scheme import (
     Training,
     advance,
@@ -80,7 +73,7 @@ class Happening(NamedTuple):
         name: The record's digest; empty for a look.
         reason: Why it was refused; else empty.
         accuracy: acc, of a look, block or mtx.
-        tries: Hashes of the pre-hash behind a block or mtx.
+        tries: Hashes that the pre-hash of a block or mtx took.
     """
 
     time: float

@@ -6,8 +6,8 @@ from .architecture import (
     hash_to_architecture as hash_to_architecture,
     run_digest as run_digest,
 )
+from .chunk_program import Bucket as Bucket
 from .curves import (
-    Bucket as Bucket,
     CurveSet as CurveSet,
     CurveSettings as CurveSettings,
     TrainingSet as TrainingSet,

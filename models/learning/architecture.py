@@ -1,6 +1,6 @@
 """Hash-to-architecture: a digest picks the model that must be trained.
 
-Notation (SLT23 §3.2, Construction 1):
+Notation ([SLT23] §3.2, Construction 1):
     h = h'‖h''          pre-hash, 256 bits     ``digest``
     hpp                 hyper-parameters       ``HyperParameters``
     initLP              initial parameters     ``init_seed`` (networks.py draws them)
@@ -232,7 +232,7 @@ def hash_to_architecture(digest: bytes, menu: Menu) -> Initialization:
     Raises:
         ValueError: If the digest is not 32 bytes.
 
-    Reference: SLT23 §3.2; scheme.md §2.
+    Reference: [SLT23] §3.2.
     """
     if len(digest) != _DIGEST_BYTES:
         raise ValueError(f"digest must be {_DIGEST_BYTES} bytes, got {len(digest)}")

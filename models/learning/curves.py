@@ -8,29 +8,28 @@ on its neighbours, the chunk, the device count or the thread that ran it, nor on
 its training was taken up again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from .architecture import Initialization, Menu, hash_to_architecture, run_digest
-from .networks import build_network, step_operations
+from .chunk_program import (
+    Bucket,
+    Tensors,
+    named_leaves,
+    shapes_of,
+    stacked_buffers,
+    train_lanes,
+)
+from .looks import Curve
+from .networks import step_operations
 from .pins import pinned
 from .training import (
-    Buffers,
-    Curve,
     Hyper,
-    TrainState,
-    buffers_of,
     hyper_of,
-    initial_state,
-    state_at,
-    train_on,
 )
 
 # Curves come in arrays of so many looks, or of a multiple: the number of looks is then
@@ -63,13 +62,6 @@ class CurveSettings(NamedTuple):
         return self.horizon_steps // self.check_every
 
 
-class Bucket(NamedTuple):
-    """Runs of equal shapes."""
-
-    architecture: str
-    batch_size: int
-
-
 class TrainingSet(NamedTuple):
     """D on a device: pixels as bytes, labels as int32.
 
@@ -81,15 +73,11 @@ class TrainingSet(NamedTuple):
     classes: int
 
 
-# A state at a look, by name: see ``training.buffers_of``. All are float32.
-Tensors = Mapping[str, np.ndarray]
-
-
 class Extended(NamedTuple):
     """What a chunk of trainings came to.
 
     Attributes:
-        curve: The looks behind the first ones, NumPy [runs, looks].
+        curve: The looks after the first ones, NumPy [runs, looks].
         states: What each run can be taken up from at the last look, if it was kept.
     """
 
@@ -200,7 +188,7 @@ def extend_chunk(
 ) -> Extended:
     """Train runs of one bucket on from a look that all of them have reached.
 
-    With one lane the looks' bits, and those of the state behind them, are the ones of a
+    With one lane the looks' bits, and those of the state after them, are the ones of a
     training that was never interrupted.
 
     Args:
@@ -213,7 +201,7 @@ def extend_chunk(
         keep: Whether to return the states at the horizon.
 
     Returns:
-        The looks behind the first ones, and the states.
+        The looks after the first ones, and the states.
 
     Raises:
         ValueError: As ``train_chunk``, or if there is nothing left to train, or if the
@@ -246,7 +234,7 @@ def extend_chunk(
         for whole, part in zip(curve, found, strict=True):
             whole[places] = part  # pyright: ignore
         if keep:
-            named = {name: np.asarray(leaf) for name, leaf in _named(buffers)}
+            named = {name: np.asarray(leaf) for name, leaf in named_leaves(buffers)}
             for i, place in enumerate(places):
                 states[place] = {name: leaf[i] for name, leaf in named.items()}
     return Extended(curve, tuple(states) if keep else None)
@@ -267,10 +255,10 @@ def _train_alike(
     columns = zip(*map(hyper_of, padded), strict=True)
     stacked = Hyper(*map(np.stack, columns))  # pyright: ignore
     image_shape: Any = data.images.shape[1:]
-    shapes = _shapes_of(bucket, adam, data.classes, image_shape)
-    buffers = _stacked(shapes, starts, size)
+    shapes = shapes_of(bucket, adam, data.classes, image_shape)
+    buffers = stacked_buffers(shapes, starts, size)
     device = data.images.device
-    curve, buffers = _train_chunk(
+    curve, buffers = train_lanes(
         jax.device_put(stacked, device),
         jax.device_put(buffers, device),
         data.images,
@@ -288,130 +276,6 @@ def _train_alike(
     )
     looks = settings.looks - first
     return jax.tree.map(lambda x: np.asarray(x)[:runs, :looks], curve), buffers
-
-
-def _stacked(shapes: Any, starts: Sequence[Tensors] | None, size: int) -> Any:
-    """The runs' buffers as arrays [size, ...]; zeros where none are given."""
-    names, leaves = zip(*_named(shapes), strict=True)
-    rows = [np.zeros((size, *leaf.shape), np.float32) for leaf in leaves]
-    for run, tensors in enumerate(starts or ()):
-        if set(tensors) != set(names):
-            raise ValueError(
-                f"a state must have the tensors {', '.join(sorted(names))}, got "
-                f"{', '.join(sorted(tensors))}"
-            )
-        for name, row in zip(names, rows, strict=True):
-            given = tensors[name]
-            if given.shape != row.shape[1:] or given.dtype != np.float32:
-                raise ValueError(
-                    f"tensor {name!r} must be float32 of shape {row.shape[1:]}, got "
-                    f"{given.dtype} of shape {given.shape}"
-                )
-            row[run] = given
-    return jax.tree.unflatten(jax.tree.structure(shapes), rows)
-
-
-def _named(buffers: Any) -> list[tuple[str, Any]]:
-    """The leaves by their paths: ``mu/Dense_0/kernel``."""
-    return [
-        ("/".join(str(key.key) for key in path), leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(buffers)
-    ]
-
-
-@cache
-def _shapes_of(
-    bucket: Bucket, adam: bool, classes: int, image_shape: tuple[int, int]
-) -> Any:
-    nothing: Any = Hyper(
-        *[np.float32(0)] * 3,  # pyright: ignore
-        *[np.zeros(2, np.uint32)] * 3,  # pyright: ignore
-    )
-    start = partial(
-        initial_state,
-        build_network(bucket.architecture, classes),
-        adam=adam,
-        examples=0,
-        image_shape=image_shape,
-    )
-    return jax.eval_shape(lambda hyper: buffers_of(start(hyper)), nothing)
-
-
-@partial(
-    jax.jit,
-    static_argnames=(
-        "bucket",
-        "adam",
-        "classes",
-        "check_every",
-        "most_looks",
-        "eval_samples",
-        "lanes",
-    ),
-)
-def _train_chunk(
-    hypers: Hyper,
-    starts: Buffers,
-    images,
-    labels,
-    groups,
-    first,
-    last,
-    *,
-    bucket: Bucket,
-    adam,
-    classes,
-    check_every,
-    most_looks,
-    eval_samples,
-    lanes,
-) -> tuple[Curve, Buffers]:
-    network = build_network(bucket.architecture, classes)
-    examples, height, width = images.shape
-    step = first * check_every
-
-    def state_of(hyper: Hyper, start: Buffers) -> TrainState:
-        fresh = initial_state(
-            network, hyper, adam=adam, examples=examples, image_shape=(height, width)
-        )
-        buffers = jax.tree.map(
-            lambda new, kept: jnp.where(first == 0, new, kept), buffers_of(fresh), start
-        )
-        return state_at(buffers, step, examples=examples)
-
-    def train(hyper: Hyper, start: Buffers) -> tuple[Curve, Buffers]:
-        state, curve = train_on(
-            state_of(hyper, start),
-            hyper,
-            images,
-            labels,
-            last - first,
-            network=network,
-            batch_size=bucket.batch_size,
-            check_every=check_every,
-            most_looks=most_looks,
-            eval_samples=eval_samples,
-        )
-        return curve, buffers_of(state)
-
-    def grouped(tree):
-        return jax.tree.map(lambda x: x.reshape(-1, lanes, *x.shape[1:]), tree)
-
-    def body(group, results):
-        mine = jax.tree.map(lambda x: x[group], (grouped(hypers), results[1]))
-        if lanes == 1:
-            # Without vmap the bits are those of the single program that proofs of
-            # training are checked with.
-            found = train(*jax.tree.map(lambda x: x[0], mine))
-            found = jax.tree.map(lambda x: x[None], found)
-        else:
-            found = jax.vmap(train)(*mine)
-        return jax.tree.map(lambda all_, new: all_.at[group].set(new), results, found)
-
-    shape = (hypers.learning_rate.shape[0] // lanes, lanes, most_looks)
-    empty = Curve(jnp.zeros(shape, jnp.int32), jnp.zeros(shape, jnp.float32))
-    results = lax.fori_loop(0, groups, body, (empty, grouped(starts)))
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
 
 
 def _work(program: tuple[Bucket, bool]) -> tuple[int, tuple[Bucket, bool]]:

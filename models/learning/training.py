@@ -1,6 +1,6 @@
 """Train(D, T_acc, initM, r): one model's training, as a function of its seeds.
 
-Notation (SLT23 §3.2):
+Notation ([SLT23] §3.2):
     D            training set              ``images``, ``labels``
     hpp, initLP  from HtoA                 ``Hyper`` (traced), ``network`` (static)
     r            training randomness       ``order_key``, ``eval_key``
@@ -16,7 +16,7 @@ T_acc.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +24,12 @@ import numpy as np
 import optax
 from flax import linen as nn
 from jax import lax
-from jaxtyping import Array, Float, Int, Integer, PyTree, Shaped, UInt8, UInt32
+from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8, UInt32
 
 from .architecture import Initialization
+from .looks import Curve, cross_entropy, look, pixels
 from .networks import initial_parameters
-
-# Rows of the evaluation set that go through the network at once: large enough for
-# an efficient matrix product, small enough that a CNN's patches stay in a few MB.
-_LOOK_BLOCK = 1000
+from .orders import epoch_order, key_of, order_of
 
 
 class Hyper(NamedTuple):
@@ -75,19 +73,6 @@ class TrainState(NamedTuple):
 Buffers = dict[str, PyTree[Float[Array, "..."]]]
 
 
-class Curve(NamedTuple):
-    """What a training showed at its looks t = e, 2e, ...
-
-    Attributes:
-        correct: Correctly classified examples of the evaluation sample; 0 of a model
-            whose loss or logits are not finite.
-        loss: Mean cross-entropy on it, in nats; NaN of such a model.
-    """
-
-    correct: Int[Array, "*lanes looks"]
-    loss: Float[Array, "*lanes looks"]
-
-
 def hyper_of(initialization: Initialization) -> Hyper:
     """The traced numbers of an initialization (NumPy scalars, to be stacked)."""
     hpp, init_seed, r = initialization
@@ -111,7 +96,7 @@ def initial_state(
 ) -> TrainState:
     """initM: fresh weights, empty optimizer buffers, no step done."""
     parameters = initial_parameters(
-        network, _key(hyper.init_key), hyper.init_scale, image_shape=image_shape
+        network, key_of(hyper.init_key), hyper.init_scale, image_shape=image_shape
     )
     return TrainState(
         parameters=parameters,
@@ -146,7 +131,7 @@ def train_steps(
         steps: How many; traced.
         network: The Flax module.
         batch_size: Examples a step.
-        taken_up_at: The step behind which the state's order is not yet the epoch's.
+        taken_up_at: The step at which the state's order is not yet that of its epoch.
 
     Raises:
         ValueError: If a batch is larger than the training set.
@@ -165,7 +150,7 @@ def train_steps(
         y = jnp.take(labels, batch, mode="clip")
 
         def batch_loss(parameters):
-            return _cross_entropy(network.apply({"params": parameters}, x), y).mean()
+            return cross_entropy(network.apply({"params": parameters}, x), y).mean()
 
         gradient = jax.grad(batch_loss)(state.parameters)
         updates, memory = rule.update(gradient, state.memory)
@@ -197,60 +182,6 @@ def train_steps(
     progress = state, jnp.asarray(steps, jnp.int32)
     state, _ = lax.while_loop(lambda p: p[1] > 0, to_the_epochs_end, progress)
     return state
-
-
-def pixels(
-    images: Float[Array, "*n h w"] | UInt8[Array, "*n h w"],
-) -> Float[Array, "*n h w"]:
-    """Pixels in [0, 1]: bytes times 1/255 in float32, floats as they are."""
-    if images.dtype != jnp.uint8:
-        return images
-    # A product, since XLA makes one of a quotient where it sees the divisor.
-    return images.astype(jnp.float32) * np.float32(1 / 255)
-
-
-def look(
-    parameters: PyTree[Float[Array, "..."]],
-    images: Float[Array, "samples h w"] | UInt8[Array, "samples h w"],
-    labels: Int[Array, " samples"],
-    *,
-    network: nn.Module,
-) -> Curve:
-    """Accuracy and loss of a model on the given examples, as counts and a mean.
-
-    A model is trained if its loss and all its logits are finite. One that is not
-    classifies nothing: the largest of logits that are not numbers is the first class,
-    which would be right for as many examples as that class has.
-    """
-    samples = images.shape[0]
-    blocks, rest = divmod(samples, _LOOK_BLOCK)
-
-    def score(x, y):
-        logits: Any = network.apply({"params": parameters}, pixels(x))
-        hits = (jnp.argmax(logits, axis=-1) == y).sum(dtype=jnp.int32)
-        # −∞ for a class that is wrong would leave the loss finite.
-        loss = jnp.where(
-            jnp.isfinite(logits).all(), _cross_entropy(logits, y).sum(), jnp.nan
-        )
-        return Curve(correct=hits, loss=loss)
-
-    def add(total, block):
-        return jax.tree.map(jnp.add, total, score(*block)), None
-
-    cut = blocks * _LOOK_BLOCK
-    split = (
-        images[:cut].reshape(blocks, _LOOK_BLOCK, *images.shape[1:]),
-        labels[:cut].reshape(blocks, _LOOK_BLOCK),
-    )
-    total = Curve(correct=jnp.int32(0), loss=jnp.float32(0))
-    total, _ = lax.scan(add, total, split)
-    if rest:
-        total, _ = add(total, (images[cut:], labels[cut:]))
-    trained = jnp.isfinite(total.loss)
-    return Curve(
-        correct=jnp.where(trained, total.correct, 0),
-        loss=jnp.where(trained, total.loss / samples, jnp.nan),
-    )
 
 
 def train_curve(
@@ -336,7 +267,7 @@ def train_on(
         eval_samples: Examples a look scores.
 
     Returns:
-        Where training is then, and the curve, [most_looks], 0 behind ``looks``.
+        Where training is then, and the curve, [most_looks], 0 beyond ``looks``.
 
     Raises:
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
@@ -425,44 +356,13 @@ def evaluation_sample(
         )
     if eval_samples == examples:
         return images, labels
-    bits = jax.random.bits(_key(hyper.eval_key), (examples,))
-    sample = _order_of(bits)[:eval_samples]
+    bits = jax.random.bits(key_of(hyper.eval_key), (examples,))
+    sample = order_of(bits)[:eval_samples]
     return images[sample], labels[sample]
 
 
 def _words(seed: bytes) -> UInt32[np.ndarray, " 2"]:
     return np.frombuffer(seed, dtype=">u4").astype(np.uint32)
-
-
-def _key(words: UInt32[Array, " 2"]):
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-
-def epoch_order(
-    order_key: UInt32[Array, " 2"], epoch: Integer[Array, ""], examples: int
-) -> Int[Array, " examples"]:
-    """The order of the training examples in an epoch."""
-    # One sort of random words. Equal words keep their order: with 60,000 examples
-    # that ties a pair in 2^32 / (6e4)^2 ~ every second epoch, a bias no one can see.
-    bits = jax.random.bits(jax.random.fold_in(_key(order_key), epoch), (examples,))
-    return _order_of(bits)
-
-
-def _order_of(words: UInt32[Array, " n"]) -> Int[Array, " n"]:
-    """What ``argsort`` says, in a seventh of the time on CPU.
-
-    There a sort of words is fast and a sort of pairs is not: so each word carries its
-    place in its lower half, which also keeps equal words in their order.
-    """
-    with jax.enable_x64(True):
-        places = lax.iota(jnp.uint64, len(words))
-        words = lax.convert_element_type(words, jnp.uint64) << jnp.uint64(32) | places
-        places = lax.sort(words) & jnp.uint64(0xFFFF_FFFF)
-        return lax.convert_element_type(places, jnp.int32)
-
-
-def _cross_entropy(logits, labels):
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def _rule(hyper: Hyper, adam: bool) -> optax.GradientTransformation:

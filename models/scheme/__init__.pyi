@@ -18,5 +18,5 @@ from .scheme import (
     prehash as prehash,
     prove as prove,
     solve as solve,
-    verify as verify,
 )
+from .verification import Verification as Verification, verify as verify

@@ -1,6 +1,6 @@
 """Warm starts, measured: real trainings that branch off a referenced model.
 
-Notation (scheme.md §2, security.md §1):
+Notation ([SLT23] §3.2):
     a            accuracy a model must have shown to be referenced   ``accuracy``
     refM, S'     the model at its first look with acc ≥ a; its steps ``reference_steps``
     resume       initM = refM

@@ -1,6 +1,6 @@
 """Checkpoints as Merkle leaves, what of them is challenged, and who keeps them.
 
-Notation (scheme.md §3):
+Notation (docs/science/verification.md):
     CPs = {(M_i, acc_i, S_i)}   ``Checkpoint``: the end of segment i, i = 0 … n − 1
     n = ⌈S / checkpoint_every⌉  segments, and leaves
     q                           segments that are drawn to be run again
@@ -14,18 +14,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..errors import UserError
 from .encoding import digest, encode
+from .formats import CHECKPOINT, HEADER, PROOF, U32
 from .merkle import Path, inclusion_path, merkle_root, root_of_path
-from .records import (
-    CHECKPOINT,
-    HASH_BITS,
-    HEADER,
-    PROOF,
-    U32,
-    Checkpoint,
-    Header,
-    Parameters,
-    Proof,
-)
+from .records import HASH_BITS, Checkpoint, Header, Parameters, Proof
 from .states import Look, Tensors, tensors_digest
 
 _LOOKS_KEPT = 8
@@ -164,7 +155,7 @@ def detection_probability(segments: int, forged: int, challenges: int) -> float:
     Raises:
         ValueError: If the counts are out of range.
 
-    Reference: scheme.md §3.
+    Reference: docs/science/verification.md.
     """
     if not 0 <= forged <= segments or segments < 1 or challenges < 0:
         raise ValueError(

@@ -16,7 +16,8 @@ import numpy as np
 from ..learning.curves import TrainingSet
 from ..learning.networks import largest_array, parameter_count, step_operations
 from .encoding import digest, encode
-from .records import HASH_BITS, U32, Build, Parameters, Task
+from .formats import U32
+from .records import HASH_BITS, Build, Parameters, Task
 
 # Step counters are 32-bit numbers on the device.
 _MAXIMUM_STEPS = 1 << 31

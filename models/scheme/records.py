@@ -1,6 +1,6 @@
 """What the chain is made of: every record that is hashed, signed or stored.
 
-Names (scheme.md §1–4; SLT23 §3.2, §4.1):
+Names ([SLT23] §3.2, §4.1):
     T_1, T_2, S_min, binding, ...   ``Parameters``, what Setup gives besides the task
     (D, T_acc, ...)                 ``Task``
     refM                            ``Reference``
@@ -15,21 +15,7 @@ Accuracies are counts of correct examples, so that no rounding enters a hash.
 
 from typing import Literal, NamedTuple
 
-from ..learning.architecture import Axis, HyperParameters, Menu, Optimizer
-from .encoding import (
-    DIGEST,
-    Choice,
-    Fixed,
-    Flag,
-    Float,
-    Optional,
-    Record,
-    Sequence,
-    Text,
-    Unsigned,
-    digest,
-    encode,
-)
+from ..learning.architecture import Menu
 
 NONCE_BYTES = 16
 KEY_BYTES = 32
@@ -40,9 +26,9 @@ UNSIGNED = bytes(SIGNATURE_BYTES)
 # Limits of the encoding. They bound what hostile bytes can ask for, not what an
 # experiment would.
 MAXIMUM_TRANSACTIONS = 4096
-MAXIMUM_ALLOCATIONS = 4096
 MAXIMUM_REFERENCES = 256
 MAXIMUM_TASKS = 256
+MAXIMUM_ALLOCATIONS = 4096
 
 Way = Literal["resume", "transplant"]
 
@@ -97,11 +83,11 @@ class Parameters(NamedTuple):
         chain_rule: ``longest`` or ``weight``.
         weight: Weight function of the ``weight`` rule.
         tie_rule: Between equal chains.
-        step_rule: Whether old work must be matched (scheme.md §5).
+        step_rule: Whether old work must be matched ([SLT23] §4.1).
         reference_window: Reference rule: a referenced model extends an ancestor of the
             extended block, at most so many blocks back; None: no rule.
         tolerance: Largest difference of a re-executed parameter that passes; 0: none,
-            bit for bit. More than 0 opens post-hash grinding (scheme.md §6.2).
+            bit for bit. More than 0 opens post-hash grinding.
         reward: Coins a block pays.
     """
 
@@ -298,190 +284,3 @@ class Block(NamedTuple):
     transactions: tuple[Transaction, ...]
     mtxs: tuple[Mtx, ...]
     signature: bytes
-
-
-U32, U64, U256 = Unsigned(4), Unsigned(8), Unsigned(32)
-KEY, SIGNATURE, NONCE = Fixed(KEY_BYTES), Fixed(SIGNATURE_BYTES), Fixed(NONCE_BYTES)
-_NAME = Text(64)
-
-BUILD = Record(
-    Build,
-    1,
-    {
-        "jax": _NAME,
-        "jaxlib": _NAME,
-        "platform": _NAME,
-        "device": _NAME,
-        "flags": Text(1024),
-        "canary": DIGEST,
-    },
-)
-WEIGHT = Record(
-    Weight,
-    2,
-    {"family": Choice(("indicator", "linear", "exponential")), "kappa": Float()},
-)
-PARAMETERS = Record(
-    Parameters,
-    3,
-    {
-        "t_1": U256,
-        "t_2": U256,
-        "s_min": U64,
-        "check_every": U32,
-        "checkpoint_every": U32,
-        "challenges": U32,
-        "horizon_steps": U64,
-        "eval_samples": U32,
-        "binding": Choice(("none", "header")),
-        "chain_rule": Choice(("longest", "weight")),
-        "weight": WEIGHT,
-        "tie_rule": Choice(("first_seen", "adversary", "random")),
-        "step_rule": Flag(),
-        "reference_window": Optional(U32),
-        "tolerance": Float(),
-        "reward": U64,
-    },
-)
-HYPER_PARAMETERS = Record(
-    HyperParameters,
-    4,
-    {
-        "architecture": _NAME,
-        "optimizer": _NAME,
-        "learning_rate": Float(),
-        "momentum": Float(),
-        "batch_size": U32,
-        "init_scale": Float(),
-    },
-)
-_OPTIMIZER = Record(
-    Optimizer,
-    5,
-    {
-        "name": _NAME,
-        "learning_rates": Sequence(Float(), 64),
-        "momenta": Sequence(Float(), 64),
-    },
-)
-
-
-def _axis(option, kind: int) -> Record:
-    fields = {"options": Sequence(option, 64), "weights": Sequence(U32, 64)}
-    return Record(Axis, kind, fields)
-
-
-MENU = Record(
-    Menu,
-    6,
-    {
-        "architectures": _axis(_NAME, 7),
-        "optimizers": _axis(_OPTIMIZER, 8),
-        "batch_sizes": _axis(U32, 9),
-        "init_scales": _axis(Float(), 10),
-    },
-)
-TASK = Record(
-    Task,
-    11,
-    {
-        "name": _NAME,
-        "dataset": DIGEST,
-        "t_acc": Float(),
-        "r_task": Float(),
-        "slots": U32,
-        "menu": MENU,
-    },
-)
-ALLOCATION = Record(Allocation, 12, {"owner": KEY, "amount": U64})
-GENESIS = Record(
-    Genesis,
-    13,
-    {
-        "parameters": PARAMETERS,
-        "tasks": Sequence(TASK, MAXIMUM_TASKS),
-        "publisher": KEY,
-        "build": BUILD,
-        "allocations": Sequence(ALLOCATION, MAXIMUM_ALLOCATIONS),
-        "seed": U64,
-        "config": DIGEST,
-    },
-)
-REFERENCE = Record(
-    Reference,
-    14,
-    {
-        "kind": Choice(("mtx", "block")),
-        "digest": DIGEST,
-        "way": Choice(("resume", "transplant")),
-    },
-)
-CHECKPOINT = Record(Checkpoint, 15, {"state": DIGEST, "correct": U32, "steps": U64})
-HEADER = Record(Header, 16, {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST})
-PROOF = Record(
-    Proof,
-    17,
-    {
-        "reference": Optional(REFERENCE),
-        "nonce": NONCE,
-        "model": DIGEST,
-        "correct": U32,
-        "steps": U64,
-        "cp_root": DIGEST,
-    },
-)
-MTX = Record(Mtx, 18, {"header": HEADER, "proof": PROOF, "signature": SIGNATURE})
-TRANSFER = Record(Transfer, 19, {"to": KEY, "amount": U64})
-SCORE = Record(Score, 20, {"block": DIGEST, "correct": U32, "samples": U32})
-TRANSACTION = Record(
-    Transaction,
-    21,
-    {
-        "sender": KEY,
-        "sequence": U64,
-        "transfer": Optional(TRANSFER),
-        "score": Optional(SCORE),
-        "signature": SIGNATURE,
-    },
-)
-BLOCK = Record(
-    Block,
-    22,
-    {
-        "header": HEADER,
-        "proof": PROOF,
-        "transactions": Sequence(TRANSACTION, MAXIMUM_TRANSACTIONS),
-        "mtxs": Sequence(MTX, MAXIMUM_REFERENCES),
-        "signature": SIGNATURE,
-    },
-)
-
-
-def genesis_digest(genesis: Genesis) -> bytes:
-    """The name of a chain, and prevBK of its first block."""
-    return digest("genesis", encode(GENESIS, genesis))
-
-
-def block_digest(block: Block) -> bytes:
-    """A block's name: the hash of what its miner signs.
-
-    No signature but the transactions' is part of it. An Ed25519 signer can make any
-    number of valid signatures, and each would make another block of one proof.
-    """
-    return digest("block", encode(BLOCK, unsigned_block(block)))
-
-
-def mtx_digest(mtx: Mtx) -> bytes:
-    """A model transaction's name: the hash of what its miner signs."""
-    return digest("mtx", encode(MTX, unsigned_mtx(mtx)))
-
-
-def unsigned_block(block: Block) -> Block:
-    """A block with zeros for its signature and those of the mtxs it brings."""
-    mtxs = tuple(map(unsigned_mtx, block.mtxs))
-    return block._replace(mtxs=mtxs, signature=UNSIGNED)
-
-
-def unsigned_mtx(mtx: Mtx) -> Mtx:
-    """A model transaction with zeros for its signature."""
-    return mtx._replace(signature=UNSIGNED)

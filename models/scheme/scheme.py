@@ -1,13 +1,13 @@
 """The D-PoDL scheme, (Setup, Solve, Verify, Weight), byte-exact and for real.
 
-Each algorithm of SLT23 §3.2, Construction 1, under its own name:
+Each algorithm of [SLT23] §3.2, Construction 1, under its own name:
 
     Setup(1^λ, task) → (pp, T_1, T_2, D, T_acc)           instances.py
     PreHash(T_1, prevBK, refM) → (nonce, initM, r)        ``prehash``, ``initialize``
     Train(D, T_acc, initM, r) → (M, acc, S, CPs)          ``train`` → ``Training``
     PostHash(T_2, M, acc, S) → b                          ``posthash``
     Solve((T_1, prevBK, refM), (D, T_acc), T_2)           ``solve``
-    Verify((T_1, prevBK, refM, ·), (D, T_acc, M, ·), T_2) ``verify``
+    Verify((T_1, prevBK, refM, ·), (D, T_acc, M, ·), T_2) verification.py
     Weight(acc, T_acc) → w                                ``weight``
 
 h_1 = Hash(prevBK, refM, nonce), and with ``binding = header`` also the miner's key and
@@ -15,50 +15,28 @@ the transactions' root. h_2 = Hash(M, acc, S). A hash h passes T when h ≤ T as
 256-bit number.
 
 Training is looked at every ``check_every`` steps. Each look is a ticket: b = 1 with
-R = 1 makes a block, b = 1 with R = 0 an mtx (chain rules are in ledger.py).
+R = 1 makes a block, b = 1 with R = 0 an mtx (chain rules are in tree.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from ..learning.architecture import Initialization as Init, hash_to_architecture
-from .build import require_same_build
 from .checkpoints import (
-    Archive,
-    Evidence,
-    Rejected,
-    challenge_seed,
     checkpoint,
     checkpoint_root,
-    draw_challenges,
-    segment_count,
 )
 from .encoding import Optional, digest, encode
+from .formats import REFERENCE, U32, U64
 from .instances import (
     Instance as Instance,
     dataset_digest as dataset_digest,
     setup as setup,
 )
-from .records import (
-    PROOF,
-    REFERENCE,
-    U32,
-    U64,
-    Build,
-    Header,
-    Parameters,
-    Proof,
-    Reference,
-    Task,
-    Way,
-    Weight,
-)
+from .records import Header, Parameters, Proof, Reference, Task, Way, Weight
 from .states import (
     Look,
     Model,
-    Tensors,
     first_look,
     model_digest,
     parameters_of,
@@ -107,7 +85,7 @@ class Solution(NamedTuple):
     Attributes:
         proof: (refM, nonce), (M, acc, S, CPs' root).
         h_2: The post-hash.
-        training: What is behind it.
+        training: The training that it comes from.
         looks: The Merkle tree's leaves: the checkpoints and the last look.
         tries: Hashes of all pre-hashes.
         trained_steps: Steps of all attempts.
@@ -119,26 +97,6 @@ class Solution(NamedTuple):
     looks: tuple[Look, ...]
     tries: int
     trained_steps: int
-
-
-class Verification(NamedTuple):
-    """An accepted proof, and what it took.
-
-    Attributes:
-        model: M.
-        accuracy: acc.
-        segments: Segments there are.
-        rerun: Those that were re-executed.
-        rerun_steps: Training steps of the re-execution.
-        proof_bytes: Bytes of the proof, openings and checkpoints that were needed.
-    """
-
-    model: Model
-    accuracy: float
-    segments: int
-    rerun: tuple[int, ...]
-    rerun_steps: int
-    proof_bytes: int
 
 
 def prehash(
@@ -158,10 +116,10 @@ def prehash(
         nonces: Candidates, 16 bytes each.
         bound: What else h_1 covers; see ``bound_bytes``.
     """
-    prefix = _prehash_prefix(prev_block, reference, bound)
+    prefix = prehash_prefix(prev_block, reference, bound)
     for tries, nonce in enumerate(nonces, start=1):
         h_1 = digest("prehash", prefix, nonce)
-        if _passes(h_1, t_1):
+        if passes(h_1, t_1):
             return PreHash(nonce, h_1, tries)
     raise ValueError("nonces ended before one of them passed T_1")
 
@@ -193,7 +151,7 @@ def initialize(
 def advance(instance: Instance, training: Training) -> Training:
     """Train up to the next look."""
     every = instance.parameters.check_every
-    now = _segment(instance, training.initialization, training.now, every)
+    now = run_to(instance, training.initialization, training.now, every)
     return follow(instance, training, now)
 
 
@@ -239,7 +197,7 @@ def posthash(t_2: int, model: bytes, correct: int, steps: int) -> tuple[bytes, b
         steps: S.
     """
     h_2 = digest("posthash", model, encode(U32, correct), encode(U64, steps))
-    return h_2, _passes(h_2, t_2)
+    return h_2, passes(h_2, t_2)
 
 
 def solve(
@@ -329,168 +287,6 @@ def prove(
     )
 
 
-def verify_hashes(parameters: Parameters, header: Header, proof: Proof) -> bytes:
-    """What of Verify needs no training: step counts, h_1 ≤ T_1 and h_2 ≤ T_2.
-
-    Returns:
-        h_1.
-
-    Raises:
-        Rejected: Names the rule that is broken.
-    """
-    if not 0 < proof.steps <= parameters.horizon_steps:
-        raise Rejected(
-            "steps",
-            f"must be from 1 to {parameters.horizon_steps}, got {proof.steps}",
-        )
-    if proof.steps % parameters.check_every:
-        raise Rejected(
-            "steps",
-            f"a proof ends at a look, every {parameters.check_every} steps, "
-            f"got {proof.steps}",
-        )
-    if proof.correct > parameters.eval_samples:
-        raise Rejected(
-            "accuracy",
-            f"at most {parameters.eval_samples} can be correct, got {proof.correct}",
-        )
-    bound = bound_bytes(parameters, header)
-    prefix = _prehash_prefix(header.prev_block, proof.reference, bound)
-    h_1 = digest("prehash", prefix, proof.nonce)
-    if not _passes(h_1, parameters.t_1):
-        raise Rejected("pre-hash", "h_1 is above T_1")
-    _, b = posthash(parameters.t_2, proof.model, proof.correct, proof.steps)
-    if not b:
-        raise Rejected("post-hash", "h_2 is above T_2")
-    return h_1
-
-
-def verify(
-    instance: Instance,
-    header: Header,
-    proof: Proof,
-    referenced: Model | None,
-    archive: Archive,
-    *,
-    here: Build,
-    challenges: int | None = None,
-    later: bytes = b"",
-) -> Verification:
-    """Verify: the pre-hash, the training by re-execution, the post-hash.
-
-    1. h_1 ≤ T_1, and (initM, r) follow from h_1 and refM.
-    2. Challenged segments are run again from checkpoint i to i + 1 and compared bit
-       for bit; the last segment and the claimed accuracy always.
-    3. h_2 ≤ T_2.
-
-    Args:
-        instance: Setup's output.
-        header: What the proof is for.
-        proof: The proof.
-        referenced: refM, itself verified; None for ⊥.
-        archive: Openings and checkpoints.
-        here: The build this runs on.
-        challenges: q; None: as the parameters say.
-        later: Digest of a later block for interactive-like challenges.
-
-    Raises:
-        Rejected: Names the rule that is broken.
-        ForeignBuild: If this build need not reproduce the recorded one's bits.
-
-    Reference: scheme.md §3; SLT23 §3.2.
-    """
-    parameters = instance.parameters
-    segments = segment_count(parameters, proof.steps)
-    q = parameters.challenges if challenges is None else challenges
-    drawn = draw_challenges(challenge_seed(header, proof, later), segments, q)
-    run = tuple(sorted({*drawn, segments - 1}))
-    return reexecute(instance, header, proof, referenced, archive, run, here=here)
-
-
-def reexecute(
-    instance: Instance,
-    header: Header,
-    proof: Proof,
-    referenced: Model | None,
-    archive: Archive,
-    segments: Sequence[int],
-    *,
-    here: Build,
-) -> Verification:
-    """Verify with the segments that are run again given, in the order they are run.
-
-    Args:
-        instance: Setup's output.
-        header: What the proof is for.
-        proof: The proof.
-        referenced: refM, itself verified; None for ⊥.
-        archive: Openings and checkpoints.
-        segments: Which, each once, the last one among them.
-        here: The build this runs on.
-
-    Raises:
-        Rejected: Names the rule that is broken, at the first segment that breaks it.
-        ForeignBuild: If this build need not reproduce the recorded one's bits.
-    """
-    parameters = instance.parameters
-    h_1 = verify_hashes(parameters, header, proof)
-    require_same_build(instance.build, here)
-
-    way = proof.reference.way if proof.reference else None
-    try:
-        start = initialize(instance, h_1, referenced, way)
-    except ValueError as error:
-        raise Rejected("reference", f"the model does not fit: {error}") from error
-    count = segment_count(parameters, proof.steps)
-    evidence = Evidence(archive, proof.cp_root, count, start.now)
-    end = start.now
-    for index in segments:
-        found = _check_segment(instance, start.initialization, index, proof, evidence)
-        if index == count - 1:
-            end = found
-
-    model = Model(start.initialization.hpp, parameters_of(end.tensors))
-    if (proof.correct, proof.steps) != (end.correct, end.steps):
-        raise Rejected(
-            "accuracy",
-            f"{proof.correct} correct after {proof.steps} steps are claimed, "
-            f"the last segment gives {end.correct} after {end.steps}",
-        )
-    if model_digest(model) != proof.model:
-        raise Rejected("model", "it is not the one the last segment ends with")
-    return Verification(
-        model=model,
-        accuracy=end.correct / parameters.eval_samples,
-        segments=count,
-        rerun=tuple(sorted(segments)),
-        rerun_steps=sum(_segment_steps(parameters, proof, i) for i in segments),
-        proof_bytes=len(encode(PROOF, proof)) + evidence.bytes,
-    )
-
-
-def stored_model(
-    instance: Instance,
-    h_1: bytes,
-    proof: Proof,
-    referenced: Model | None,
-    archive: Archive,
-) -> Model:
-    """M of a proof that has been verified, from the archive, without training.
-
-    Raises:
-        Rejected: If the archive's is another.
-    """
-    way = proof.reference.way if proof.reference else None
-    start = initialize(instance, h_1, referenced, way)
-    count = segment_count(instance.parameters, proof.steps)
-    evidence = Evidence(archive, proof.cp_root, count, start.now)
-    tensors = evidence.look(count - 1).tensors
-    model = Model(start.initialization.hpp, parameters_of(tensors))
-    if model_digest(model) != proof.model:
-        raise Rejected("evidence", "the last checkpoint is not the proof's model")
-    return model
-
-
 def weight(accuracy: float, t_acc: float, family: Weight) -> float:
     """Weight(acc, T_acc): how much a block counts under the ``weight`` rule.
 
@@ -504,36 +300,8 @@ def weight(accuracy: float, t_acc: float, family: Weight) -> float:
     return 2.0 ** (family.kappa * (accuracy - t_acc))
 
 
-def _check_segment(
-    instance: Instance, init: Init, index: int, proof: Proof, evidence: Evidence
-) -> Look:
-    """Re-run one segment and compare its end with the committed one."""
-    parameters = instance.parameters
-    begin = evidence.look(index - 1)
-    if begin.steps != index * parameters.checkpoint_every:
-        raise Rejected(
-            "checkpoints", f"segment {index} begins at a wrong step, {begin.steps}"
-        )
-    claimed = evidence.leaf(index)
-    steps = _segment_steps(parameters, proof, index)
-    try:
-        end = _segment(instance, init, begin, steps)
-    except ValueError as error:
-        raise Rejected("checkpoints", f"segment {index}: {error}") from error
-    if checkpoint(end) == claimed:
-        return end
-    if parameters.tolerance > 0:
-        given = evidence.look(index)
-        if (given.correct, given.steps) == (end.correct, end.steps) and _close(
-            given.tensors, end.tensors, parameters.tolerance
-        ):
-            return given
-    raise Rejected(
-        "training", f"segment {index} does not end in the state that was committed"
-    )
-
-
-def _segment(instance: Instance, init: Init, begin: Look, steps: int) -> Look:
+def run_to(instance: Instance, init: Init, begin: Look, steps: int) -> Look:
+    """The look ``steps`` steps after ``begin``: one segment of a training."""
     parameters = instance.parameters
     return run_segment(
         init,
@@ -545,32 +313,14 @@ def _segment(instance: Instance, init: Init, begin: Look, steps: int) -> Look:
     )
 
 
-def _segment_steps(parameters: Parameters, proof: Proof, index: int) -> int:
-    begin = index * parameters.checkpoint_every
-    return min(parameters.checkpoint_every, proof.steps - begin)
-
-
-def _close(given: Tensors, expected: Tensors, tolerance: float) -> bool:
-    if given.keys() != expected.keys():
-        return False
-    return all(
-        given[name].shape == values.shape
-        and bool((_difference(given[name], values) <= tolerance).all())
-        for name, values in expected.items()
-    )
-
-
-def _difference(given: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite minus infinite
-        return np.abs(given - expected)
-
-
-def _prehash_prefix(
+def prehash_prefix(
     prev_block: bytes, reference: Reference | None, bound: bytes
 ) -> bytes:
+    """What a pre-hash covers besides its nonce."""
     # Fixed lengths or encoded, so that no two inputs give the same bytes.
     return prev_block + encode(Optional(REFERENCE), reference) + bound
 
 
-def _passes(hashed: bytes, target: int) -> bool:
+def passes(hashed: bytes, target: int) -> bool:
+    """Whether a hash wins a lottery: h ≤ T."""
     return int.from_bytes(hashed, "big") <= target

@@ -1,6 +1,6 @@
 """Training states as named tensors: their bytes, digests, and how training goes on.
 
-Notation (scheme.md §2–3):
+Notation ([SLT23] §3.2):
     M = (A(hpp), lp)   ``Model``: hyper-parameters and learnable parameters
     M_i                ``Tensors`` of a state: lp and the optimizer's buffers, all that
                        the next step needs besides (hpp, r, S)
@@ -24,23 +24,23 @@ import numpy as np
 import optax
 
 from ..learning.architecture import HyperParameters, Initialization
-from ..learning.curves import Bucket, TrainingSet
+from ..learning.chunk_program import Bucket
+from ..learning.curves import TrainingSet
+from ..learning.looks import Curve, look
 from ..learning.networks import build_network
+from ..learning.orders import epoch_order
 from ..learning.pins import pinned
 from ..learning.training import (
-    Curve,
     Hyper,
     TrainState,
-    epoch_order,
     evaluation_sample,
     hyper_of,
     initial_state,
-    look,
     train_steps,
 )
 from .deferred import Deferred
 from .encoding import Sequence, Text, Unsigned, digest, encode
-from .records import HYPER_PARAMETERS
+from .formats import HYPER_PARAMETERS
 
 # By name; all float32, which ``tensors_digest`` and ``run_segment`` check: tensors come
 # from strangers.

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from dpodl.benchmarks import event_loops, profiles, simulation, suite, training
-from dpodl.benchmarks.measure import Broken, Job
+from dpodl.benchmarks.measure import Broken
 from dpodl.benchmarks.processes import Process
+from dpodl.benchmarks.workloads import Job
 from dpodl.models.learning.networks import step_operations
 
 RULES = {"provers": 12, "delay": 1.2, "rate": 1 / 12, "dead_time": 1.0}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dpodl.benchmarks import coverage
 from dpodl.benchmarks.coverage import Effort, Seen, Truth, curves_of, rows_of
-from dpodl.experiments import points
+from dpodl.experiments.sweep import evaluation
 
 TINY = Effort(mixture=12, law=1, depth=1, simulated=1, attack=0, trained=0)
 
@@ -100,9 +100,9 @@ def test_samples_of_a_sweep_have_keys_of_their_own(monkeypatch, tmp_path):
 
     def evaluate(configs, curves, costs):
         seeds.append(configs[0].seed)
-        return [points.Outcome((), "")]
+        return [evaluation.Outcome((), "")]
 
-    monkeypatch.setattr(points, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     truth = coverage.truth_of("gamma 4", 0, tmp_path)
     coverage.simulated_cell(truth, 50, TINY._replace(simulated=3), 3)
     assert len(seeds) == len(set(seeds)) == 4

@@ -12,12 +12,9 @@ from dpodl.benchmarks.measure import (
     OPEN,
     UNJUDGED,
     Broken,
-    Claim,
-    Job,
     Missing,
-    Repeat,
-    Workload,
 )
+from dpodl.benchmarks.workloads import Claim, Job, Repeat, Workload
 from hypothesis import given, strategies as st
 
 CONTROL_JOB = Job(CONTROL, "", {}, engine="control")

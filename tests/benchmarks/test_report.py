@@ -4,15 +4,8 @@ import json
 import math
 
 from dpodl.benchmarks import report
-from dpodl.benchmarks.measure import (
-    CONTROL,
-    Claim,
-    Job,
-    Measured,
-    Repeat,
-    Series,
-    Workload,
-)
+from dpodl.benchmarks.measure import CONTROL
+from dpodl.benchmarks.workloads import Claim, Job, Measured, Repeat, Series, Workload
 
 FACTS = {
     "processor": "AMD EPYC (tm) 9",

@@ -14,6 +14,7 @@ from dpodl.models.learning.architecture import Axis, Menu, Optimizer
 from dpodl.models.learning.curves import TrainingSet, training_set
 from dpodl.models.learning.data import load_dataset
 from dpodl.models.scheme.checkpoints import Opening, checkpoint, open_checkpoint
+from dpodl.models.scheme.formats import mtx_digest
 from dpodl.models.scheme.records import (
     Allocation,
     Block,
@@ -28,7 +29,6 @@ from dpodl.models.scheme.records import (
     Task,
     Transaction,
     Way,
-    mtx_digest,
 )
 from dpodl.models.scheme.scheme import (
     advance,

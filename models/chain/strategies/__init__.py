@@ -3,7 +3,7 @@
 ``base`` has the honest strategy, which each attack changes in one place; a strategy
 knows its prover by a Protocol and never the world around it.
 
-Source: [SLT23] §5; docs/science/attacks.md.
+Source: [SLT23] §4.1; docs/science/attacks.md.
 """
 
 import lazy_loader

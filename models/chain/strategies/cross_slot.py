@@ -3,14 +3,15 @@
 from contextlib import suppress
 
 from ...scheme.checkpoints import Rejected
-from ...scheme.records import Block, Mtx, block_digest
+from ...scheme.formats import block_digest
+from ...scheme.records import Block, Mtx
 from ..ledger import Published
 from ..view import View
 from .base import Honest, Letter, Participant, Plan, Record, _best, _debt
 
 
 class CrossSlotNew(Honest):
-    """Cross-time-slot attack (a): a new block from an old model (scheme.md §5).
+    """Cross-time-slot attack (a): a new block from an old model ([SLT23] §4.1).
 
     Extends the tip from the most accurate model heard of, whatever block that model
     extends (within the reference rule), and as soon as it is good enough. Refused under
@@ -40,7 +41,7 @@ class CrossSlotNew(Honest):
 
 
 class CrossSlotOld(Honest):
-    """Cross-time-slot attack (b): an old block from a new model (scheme.md §5).
+    """Cross-time-slot attack (b): an old block from a new model ([SLT23] §4.1).
 
     Goes ``depth`` blocks back and rewrites the chain from a model of its future, in
     secret until its own chain is the better one. Does what the step rule asks for: a

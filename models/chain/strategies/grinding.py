@@ -1,4 +1,7 @@
-"""Grinding: hashes are tried until their outcome pleases."""
+"""Grinding: hashes are tried until their outcome pleases.
+
+Gaps are numbered as in docs/science/attacks.md.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -11,7 +14,7 @@ from .base import Drawn, Honest, Participant
 
 
 class PreHashGrinding(Honest):
-    """Pre-hash grinding (scheme.md §6.3): train only what learns fast.
+    """Pre-hash grinding (gap 3): train only what learns fast.
 
     Pays for it in hashes; worth it while p_1 is generous.
 
@@ -31,7 +34,7 @@ class PreHashGrinding(Honest):
 
 
 class PostHashGrinding(Honest):
-    """Post-hash grinding (scheme.md §6.2): nudge the weights for another h_2.
+    """Post-hash grinding (gap 2): nudge the weights for another h_2.
 
     One hash a ticket instead of a look's training. Refused bit for bit; passes where
     Verify tolerates the nudge.

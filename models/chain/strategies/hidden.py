@@ -1,4 +1,7 @@
-"""What others do not see: withheld models, invented checkpoints."""
+"""What others do not see: withheld models, invented checkpoints.
+
+Gaps are numbered as in docs/science/attacks.md.
+"""
 
 from ...learning.architecture import HyperParameters
 from ...scheme.records import Mtx
@@ -8,7 +11,7 @@ from .base import Honest, Letter, Participant, Record, ReferencePolicy, _best
 
 
 class WithheldMtx(Honest):
-    """Withheld mtx (scheme.md §6.6): train on public and private models, share none.
+    """Withheld mtx (gap 6): train on public and private models, share none.
 
     No rule forbids it: the models are shown when a block refers to them.
     """
@@ -24,7 +27,7 @@ class WithheldMtx(Honest):
 
 
 class ForgedCheckpoints(Honest):
-    """Forged checkpoints (scheme.md §3): claim steps that were never made.
+    """Forged checkpoints: claim steps that were never made.
 
     The first segments are said to end in the best model heard of; only the last one is
     trained. Found when a challenge hits the segment that jumps.

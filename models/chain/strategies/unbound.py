@@ -1,12 +1,16 @@
-"""Attacks on what a record is bound to."""
+"""Attacks on what a record is bound to.
 
-from ...scheme.records import Block, Mtx, Proof, block_digest
+Gaps are numbered as in docs/science/attacks.md.
+"""
+
+from ...scheme.formats import block_digest
+from ...scheme.records import Block, Mtx, Proof
 from ..transactions import sign_block, transfer, tx_root
 from .base import Honest, Letter, Participant, Plan, Record, ReferencePolicy
 
 
 class Relabel(Honest):
-    """Unbound proof (scheme.md §6.1): put one's own name on an honest proof.
+    """Unbound proof (gap 1): put one's own name on an honest proof.
 
     A rushing adversary hears of a block before the others do; it extends its own copy.
     Refused under ``binding = header``: the key is in h_1.
@@ -39,7 +43,7 @@ class Relabel(Honest):
 
 
 class Equivocate(Honest):
-    """Unbound proof (scheme.md §6.1): one proof, two blocks.
+    """Unbound proof (gap 1): one proof, two blocks.
 
     Half of the provers gets one of them, half the other: a fork without work. Refused
     under ``binding = header``: the transactions' root is in h_1.

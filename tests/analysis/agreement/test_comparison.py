@@ -150,7 +150,7 @@ def test_the_race_without_delay_is_the_law_of_the_fastest():
     ("dead", "share"), [(0, 0.5556), (1, 0.6539), (5, 0.8727), (10, 0.9635)]
 )
 def test_domination_of_the_faster_of_two(dead, share):
-    # security.md §7: v = 1.25:1, πS_0 = 0, 1, 5, 10.
+    # docs/science/anchors.md: v = 1.25:1, πS_0 = 0, 1, 5, 10.
     law = exponential(0.01, dead_time=100.0 * dead)
     faster, slower = domination(law, (1.25, 1.0))
     assert faster == pytest.approx(share, abs=5e-5)

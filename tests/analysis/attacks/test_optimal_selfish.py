@@ -24,7 +24,7 @@ PUBLISHED = [(1 / 3, 0.33705), (0.35, 0.37077), (0.4, 0.48866), (0.45, 0.66894)]
 
 @pytest.mark.parametrize(("alpha", "revenue"), PUBLISHED)
 def test_published_revenues_are_those_of_ninety_five_blocks(alpha, revenue):
-    # security.md §7, [SSZ16] Table 1 at γ = 0.
+    # docs/science/anchors.md, [SSZ16] Table 1 at γ = 0.
     found = truncated_selfish_revenue(alpha, 0.0)
     assert found == pytest.approx(revenue, rel=0, abs=5e-6)
 

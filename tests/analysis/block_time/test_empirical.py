@@ -1,7 +1,7 @@
 """The block-time law of learning curves against the scheme itself.
 
 Small cases are enumerated in fractions, larger ones drawn by a brute-force simulation
-of the scheme (scheme.md §2) that shares nothing with the library: hashes, looks,
+of the scheme ([SLT23] §3.2) that shares nothing with the library: hashes, looks,
 tickets, retries. Seeds are fixed; a KS or χ² test has false-alarm level 1e-3, a mean
 may be off by 4 standard errors (6e-5).
 """

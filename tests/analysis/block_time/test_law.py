@@ -93,7 +93,7 @@ def test_exponential_closed_forms(rate, relative_dead_time):
         dead_time - np.log1p(-LEVELS) / rate, rel=1e-12
     )
     assert bt.mean(law) == _close(dead_time + 1 / rate, rel=1e-12)
-    # security.md §7: CV = 1/(1 + S_0 P).
+    # docs/science/anchors.md: CV = 1/(1 + S_0 P).
     assert bt.cv(law) == _close(1 / (1 + relative_dead_time), rel=1e-9)
 
 

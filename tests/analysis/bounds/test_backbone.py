@@ -19,7 +19,7 @@ from dpodl.analysis.bounds.backbone import (
 )
 from dpodl.analysis.estimation.estimate import Refused
 
-# kp = 100, p = .05 (security.md §7); the rest of Def. 3 is free.
+# kp = 100, p = .05 (docs/science/anchors.md); the rest of Def. 3 is free.
 WINDOW = {"k": 2000, "p_x": 0.05, "p_y": 0.0475, "p_z": 0.02}
 KINDS = [binomial_tails, entropy_tails, chernoff_tails]
 

@@ -17,7 +17,7 @@ BITCOIN = 10 / 600  # λΔ: ten seconds, ten minutes
 
 
 def test_bitcoin_anchor():
-    # security.md §7: between .106933 % and .352563 %.
+    # [GR22]: between .106933 % and .352563 %.
     bracket = guo_ren(0.1, 6, x=BITCOIN)
     assert bracket.lower == pytest.approx(0.00106933, abs=5e-9)
     assert bracket.upper == pytest.approx(0.00352563, abs=5e-9)

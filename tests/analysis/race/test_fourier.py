@@ -81,7 +81,7 @@ def test_logarithms_go_on_where_float64_ends():
     [(0.0, 0.157), (1.0, 0.191), (5.0, 0.357), (10.0, 0.578)],
 )
 def test_dead_time_helps_the_adversary_who_wins_ties(dead_time, published):
-    # security.md §7, Monte Carlo to ±.003; here to six digits.
+    # docs/science/anchors.md, Monte Carlo to ±.003; here to six digits.
     (found,) = persistence(memoryless(0.3, dead_time), [6])
     assert abs(found.value - published) < 0.004
     assert found.high - found.low < 1e-5

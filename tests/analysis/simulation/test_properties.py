@@ -1,4 +1,4 @@
-"""Races, growth, quality and liveness against closed forms (security.md §7)."""
+"""Races, growth, quality and liveness against docs/science/anchors.md."""
 
 from functools import cache
 
@@ -63,8 +63,8 @@ def test_private_race_of_memoryless_provers(q, strict, depth):
     [(0.0, 0.157), (1.0, 0.191), (5.0, 0.357), (10.0, 0.578)],
 )
 def test_dead_time_helps_the_adversary_who_wins_ties(dead_time, published):
-    # security.md §7: q = .3, z = 6, S_0 in mean memoryless intervals of all provers;
-    # published to ±.003.
+    # docs/science/anchors.md: q = .3, z = 6, S_0 in mean memoryless intervals of all
+    # provers; published to ±.003.
     found = violation(paths(dead_time=dead_time * 10.0), 6)
     assert abs(found - published) < 0.003 + SIGMA * np.sqrt(0.25 / REPLICAS)
 

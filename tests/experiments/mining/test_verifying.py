@@ -24,15 +24,8 @@ from dpodl.models.chain.transactions import sign_block, tx_root
 from dpodl.models.scheme.build import ForeignBuild, this_build
 from dpodl.models.scheme.checkpoints import Rejected
 from dpodl.models.scheme.encoding import encode
-from dpodl.models.scheme.records import (
-    GENESIS,
-    UNSIGNED,
-    Block,
-    Header,
-    Transaction,
-    Transfer,
-    genesis_digest,
-)
+from dpodl.models.scheme.formats import GENESIS, genesis_digest
+from dpodl.models.scheme.records import UNSIGNED, Block, Header, Transaction, Transfer
 
 from ..mining_settings import SETTINGS
 from .forging import BOB, EVE, Forger, reclose, write_log

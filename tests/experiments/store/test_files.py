@@ -17,7 +17,7 @@ from dpodl.experiments.store.files import file_digest, sealed_name, table_bytes
 from dpodl.experiments.store.locks import exclusive
 from dpodl.experiments.store.run_folder import RunFolder
 from dpodl.models.learning.files import write_atomically
-from dpodl.models.learning.training import Curve
+from dpodl.models.learning.looks import Curve
 
 LOOKS = 3
 FILES = {"a.csv": b"x,y\n1,2\n", "figures/b.png": b"\x89PNG"}

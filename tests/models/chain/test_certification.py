@@ -10,8 +10,9 @@ from dpodl.models.scheme.checkpoints import (
     check_leaves,
     draw_challenges,
 )
-from dpodl.models.scheme.records import block_digest
-from dpodl.models.scheme.scheme import posthash, verify
+from dpodl.models.scheme.formats import block_digest
+from dpodl.models.scheme.scheme import posthash
+from dpodl.models.scheme.verification import verify
 
 from ..mining_fixtures import ALICE, BUILD, LOOK, SEGMENT, Mine
 

@@ -57,11 +57,15 @@ from dpodl.models.scheme.encoding import (
     decode,
     encode,
 )
-from dpodl.models.scheme.records import (
+from dpodl.models.scheme.formats import (
     BLOCK,
     GENESIS,
     MENU,
     MTX,
+    block_digest,
+    mtx_digest,
+)
+from dpodl.models.scheme.records import (
     SIGNATURE_BYTES,
     Allocation,
     Block,
@@ -74,8 +78,6 @@ from dpodl.models.scheme.records import (
     Reference,
     Task,
     Weight,
-    block_digest,
-    mtx_digest,
 )
 from dpodl.models.scheme.scheme import (
     Instance,
@@ -90,8 +92,6 @@ from dpodl.models.scheme.scheme import (
     setup,
     solve,
     ticket,
-    verify,
-    verify_hashes,
     weight,
 )
 from dpodl.models.scheme.states import (
@@ -102,6 +102,7 @@ from dpodl.models.scheme.states import (
     parameters_of,
     tensors_digest,
 )
+from dpodl.models.scheme.verification import verify, verify_hashes
 from hypothesis import given, settings, strategies as st
 
 MINER, HELPER, PUBLISHER, EVE = (Key(bytes([n]) * 32) for n in range(1, 5))
@@ -553,7 +554,7 @@ def test_a_bound_blocks_transactions_are_its_own(bound):
 
 @pytest.mark.parametrize("name", ["first", "second", "mtx"])
 def test_an_unbound_proof_is_anybodys(unbound, name):
-    # scheme.md §6.1: the gap that ``binding = none`` leaves open, on purpose.
+    # Gap 1 of docs/science/attacks.md: ``binding = none`` leaves it open, on purpose.
     record = getattr(unbound, name)
     ledger = unbound.empty(unbound.shelf) if name == "first" else unbound.ledger()
     stolen = record._replace(header=record.header._replace(miner=EVE.public))
@@ -616,7 +617,7 @@ def sign_with(seed: bytes, r: int, message: bytes) -> bytes:
 
 def test_a_bound_proof_makes_one_block_whatever_its_signature(bound):
     # Its signer can make any number of valid signatures. Were they part of the name,
-    # a bound proof would still give any number of blocks (scheme.md §6.1).
+    # a bound proof would still give any number of blocks (gap 1).
     ledger = bound.ledger()
     ledger.add_block(bound.second)
     message = block_message(ledger.name, bound.second)
@@ -872,7 +873,7 @@ def test_a_tolerance_tolerates_no_other_tensors(bound, how):
             return error.rule
         return "accepted"
 
-    # scheme.md §6.2: this is the gap that a tolerance opens, on purpose.
+    # Gap 2 of docs/science/attacks.md: a tolerance opens it, on purpose.
     assert judged(nudged, tensors_digest(nudged)) == "accepted"
     spoilt = TENSORS[how](nudged)
     assert judged(spoilt, tensors_digest(nudged)) == "evidence"

@@ -3,19 +3,13 @@
 import hashlib
 
 import pytest
-from dpodl.models.chain import ledger
+from dpodl.models.chain import ledger, tree
 from dpodl.models.chain.ledger import Ledger, Published
 from dpodl.models.chain.transactions import score, sign_block, sign_mtx, transfer
 from dpodl.models.scheme import scheme
 from dpodl.models.scheme.checkpoints import Rejected
-from dpodl.models.scheme.records import (
-    Block,
-    Mtx,
-    Reference,
-    Weight,
-    block_digest,
-    mtx_digest,
-)
+from dpodl.models.scheme.formats import block_digest, mtx_digest
+from dpodl.models.scheme.records import Block, Mtx, Reference, Weight
 from dpodl.models.scheme.scheme import weight
 
 from ..mining_fixtures import (
@@ -176,7 +170,7 @@ def test_only_the_miner_s_own_signature_counts(kind):
 
 @pytest.mark.parametrize(("binding", "rule"), [("header", "pre-hash"), ("none", None)])
 def test_an_honest_proof_in_somebody_else_s_name(binding, rule):
-    """Relabelling and equivocation, scheme.md §6.1."""
+    """Relabelling and equivocation, gap 1 of docs/science/attacks.md."""
     mine = Mine(binding=binding, t_1=1 << 248)
     block = mine.block(mine.root)
     header = block.header._replace(miner=BOB.public)
@@ -708,7 +702,7 @@ def test_the_genesis_is_no_model():
 
 
 def test_a_lineage_has_an_end(monkeypatch):
-    monkeypatch.setattr(ledger, "MAXIMUM_REFERENCES", 2)
+    monkeypatch.setattr(tree, "MAXIMUM_REFERENCES", 2)
     mine = Mine()
     first = mine.offer(mine.root)
     second = mine.offer(mine.root, first)

@@ -15,8 +15,9 @@ from dpodl.models.scheme.checkpoints import (
     segment_count,
 )
 from dpodl.models.scheme.records import Header, Proof
-from dpodl.models.scheme.scheme import advance, initialize, prehash, setup, verify
+from dpodl.models.scheme.scheme import advance, initialize, prehash, setup
 from dpodl.models.scheme.states import Look, model_digest
+from dpodl.models.scheme.verification import verify
 
 from ..mining_fixtures import (
     ALICE,

@@ -23,9 +23,9 @@ from dpodl.models.chain.transactions import (
 )
 from dpodl.models.scheme.checkpoints import Rejected
 from dpodl.models.scheme.encoding import digest, encode
+from dpodl.models.scheme.formats import TRANSACTION
 from dpodl.models.scheme.merkle import merkle_root
 from dpodl.models.scheme.records import (
-    TRANSACTION,
     Block,
     Header,
     Mtx,

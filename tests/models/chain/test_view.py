@@ -13,7 +13,8 @@ from dpodl.models.chain.transactions import sign_block
 from dpodl.models.chain.view import View
 from dpodl.models.scheme.checkpoints import Rejected
 from dpodl.models.scheme.encoding import digest
-from dpodl.models.scheme.records import Block, Mtx, Weight, block_digest, mtx_digest
+from dpodl.models.scheme.formats import block_digest, mtx_digest
+from dpodl.models.scheme.records import Block, Mtx, Weight
 
 from ..mining_fixtures import ALICE, BOB, BUILD, CAROL, EVAL_SAMPLES, Mine, task
 
@@ -314,8 +315,15 @@ def test_only_models_that_the_next_block_may_refer_to_are_offered():
 
 
 def most_accurate(view: View) -> Published | None:
-    # All of a prover that its choice depends on.
-    me: Any = SimpleNamespace(view=view, ledger=view.ledger, strategy=Honest())
+    # Its choice depends on view, ledger and strategy; the rest makes it a prover.
+    me: Any = SimpleNamespace(
+        view=view,
+        ledger=view.ledger,
+        strategy=Honest(),
+        name="me",
+        key=None,
+        others=(),
+    )
     return choose_reference("most_accurate", me)
 
 
@@ -375,7 +383,7 @@ def test_a_better_model_out_of_reach_is_not_chosen():
 
 
 def test_an_equivocated_block_is_two_blocks():
-    """Unbound proofs, scheme.md §6.1: a fork without work."""
+    """Unbound proofs, gap 1 of docs/science/attacks.md: a fork without work."""
     mine = Mine(binding="none")
     block = mine.block(mine.root)
     header = block.header._replace(miner=BOB.public)

@@ -9,9 +9,10 @@ from dpodl.models.chain.strategies.base import Honest, Letter
 from dpodl.models.chain.transactions import Key, transfer, tx_root
 from dpodl.models.chain.view import View
 from dpodl.models.chain.world import Clock, Publisher, World
-from dpodl.models.learning.curves import Bucket
+from dpodl.models.learning.chunk_program import Bucket
 from dpodl.models.scheme.encoding import digest, encode
-from dpodl.models.scheme.records import BLOCK, Header, Weight, mtx_digest
+from dpodl.models.scheme.formats import BLOCK, mtx_digest
+from dpodl.models.scheme.records import Header, Weight
 from dpodl.models.scheme.scheme import solve, weight
 from dpodl.models.scheme.states import count_correct
 from scipy import stats

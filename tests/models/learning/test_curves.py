@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dpodl.models.learning import curves
+from dpodl.models.learning import chunk_program, curves
 from dpodl.models.learning.architecture import (
     Axis,
     HyperParameters,
@@ -30,9 +30,9 @@ from dpodl.models.learning.architecture import (
     hash_to_architecture,
     run_digest,
 )
+from dpodl.models.learning.chunk_program import Bucket
 from dpodl.models.learning.curves import (
     CHUNK_RUNS,
-    Bucket,
     CurveSet,
     CurveSettings,
     TrainingSet,
@@ -43,8 +43,9 @@ from dpodl.models.learning.curves import (
     training_set,
 )
 from dpodl.models.learning.data import load_dataset
+from dpodl.models.learning.looks import Curve
 from dpodl.models.learning.networks import build_network
-from dpodl.models.learning.training import Curve, hyper_of, train_curve
+from dpodl.models.learning.training import hyper_of, train_curve
 
 EXAMPLES = 200
 BATCH = 16
@@ -175,7 +176,8 @@ OTHER_PROCESS = """
 import pickle, sys
 from concurrent.futures import ThreadPoolExecutor
 import jax
-from dpodl.models.learning.curves import Bucket, train_chunk, training_set
+from dpodl.models.learning.chunk_program import Bucket
+from dpodl.models.learning.curves import train_chunk, training_set
 
 pixels, chunks, settings, devices = pickle.load(sys.stdin.buffer)
 assert len(jax.devices()) == 2
@@ -231,7 +233,7 @@ def test_bits_of_every_family_on_one_device_and_two_at_once(architecture, monkey
 
 def programs() -> int:
     """Programs compiled so far; each new one is an entry of the call cache."""
-    return curves._train_chunk._cache_size()  # pyright: ignore
+    return chunk_program.train_lanes._cache_size()  # pyright: ignore
 
 
 def test_one_program_a_bucket_and_rule():
@@ -282,7 +284,7 @@ def test_absent_runs_are_not_trained(count, lanes, groups, monkeypatch):
         rows = jnp.tile(jnp.arange(slots)[:, None], (1, static["most_looks"]))
         return Curve(correct=rows, loss=rows), starts
 
-    monkeypatch.setattr(curves, "_train_chunk", spy)
+    monkeypatch.setattr(curves, "train_lanes", spy)
     alike = [run for run in runs() if run.hpp.optimizer != "adam"]
     found = train(alike[:count], settings=SETTINGS._replace(lanes=lanes))
     expected = np.tile(np.arange(count)[:, None], (1, SETTINGS.looks))

@@ -13,17 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from dpodl.models.learning import training
+from dpodl.models.learning import looks, orders, training
 from dpodl.models.learning.architecture import HyperParameters, Initialization
 from dpodl.models.learning.data import load_dataset
+from dpodl.models.learning.looks import Curve, look
 from dpodl.models.learning.networks import build_network
 from dpodl.models.learning.training import (
-    Curve,
     Hyper,
     TrainState,
     hyper_of,
     initial_state,
-    look,
     train_curve,
     train_steps,
 )
@@ -277,7 +276,7 @@ def counts_of(orders: np.ndarray, law: list[tuple]) -> list[int]:
 
 def test_every_order_is_equally_likely():
     """All 24 orders of four examples, over 2400 epochs and over 2400 seeds."""
-    draw = partial(training.epoch_order, examples=4)
+    draw = partial(orders.epoch_order, examples=4)
     draw = jax.jit(jax.vmap(draw))
     count = 2400
     seed = jnp.tile(jnp.array([[1, 2]], jnp.uint32), (count, 1))
@@ -292,7 +291,7 @@ def test_golden_order():
     # Made with Threefry-2x32 (Salmon et al. 2011) written out in plain Python. Orders
     # are part of every proof of training: a release of JAX that changes them makes all
     # earlier proofs fail, and must be seen.
-    draw = jax.jit(partial(training.epoch_order, examples=12))
+    draw = jax.jit(partial(orders.epoch_order, examples=12))
     key = jnp.array([0x01234567, 0x89ABCDEF], jnp.uint32)
     assert [draw(key, jnp.int32(epoch)).tolist() for epoch in (0, 1)] == [
         [11, 10, 6, 0, 9, 2, 1, 5, 4, 7, 3, 8],
@@ -347,19 +346,19 @@ def segment():
 
 def test_bytes_are_scaled_and_floats_are_left_alone():
     every = jnp.arange(256, dtype=jnp.uint8).reshape(4, 8, 8)
-    found = training.pixels(every)
+    found = looks.pixels(every)
     assert found.dtype == jnp.float32
     exact = np.arange(256).reshape(4, 8, 8) / 255
     np.testing.assert_allclose(found, exact, rtol=2**-23)
     assert (found.min(), found.max()) == (0, 1)
-    assert_same_bits(training.pixels(found), found)
+    assert_same_bits(looks.pixels(found), found)
 
 
 @pytest.mark.parametrize("top", [2, 2**32])
 def test_an_order_is_the_stable_sort_of_its_words(top):
     """Equal words, and those of the highest bit, included."""
     words = np.random.default_rng(4).integers(0, top, (3, 500)).astype(np.uint32)
-    order = jax.jit(training._order_of)
+    order = jax.jit(orders.order_of)
     expected = np.argsort(words, axis=1, kind="stable")
     for one, other in zip(words, expected, strict=True):
         assert order(one).dtype == jnp.int32
@@ -393,7 +392,7 @@ def softmax_parameters(scale: float):
 
 @pytest.mark.parametrize("samples", [1, 6, 7, 8, 14, 20])
 def test_a_look_equals_numpy_for_every_rest_of_the_block(samples, monkeypatch):
-    monkeypatch.setattr(training, "_LOOK_BLOCK", 7)
+    monkeypatch.setattr(looks, "_LOOK_BLOCK", 7)
     data = Data(*(leaf[:samples] for leaf in mnist()))
     parameters = softmax_parameters(0.1)
     found = look(parameters, *data, network=build_network("softmax", CLASSES))
@@ -404,7 +403,7 @@ def test_a_look_equals_numpy_for_every_rest_of_the_block(samples, monkeypatch):
 
 
 def test_a_look_over_several_real_blocks_counts_every_example():
-    samples = 2 * training._LOOK_BLOCK + 345
+    samples = 2 * looks._LOOK_BLOCK + 345
     data = load_dataset()
     images = jnp.asarray(data.x_train[:samples].astype(np.float32) / 255)
     labels = jnp.asarray(data.y_train[:samples], jnp.int32)
@@ -428,7 +427,7 @@ def test_the_loss_of_huge_logits_does_not_overflow():
 @pytest.mark.parametrize("place", ["everywhere", "one logit"])
 def test_a_model_that_is_not_finite_classifies_nothing(value, place, monkeypatch):
     """Though most examples have the class that argmax names: the first."""
-    monkeypatch.setattr(training, "_LOOK_BLOCK", 7)
+    monkeypatch.setattr(looks, "_LOOK_BLOCK", 7)
     parameters = softmax_parameters(0.1)
     if place == "everywhere":
         parameters = jax.tree.map(lambda leaf: value + leaf, parameters)

@@ -10,8 +10,9 @@ from dpodl.models.scheme import build, scheme
 from dpodl.models.scheme.build import ForeignBuild, require_same_build, this_build
 from dpodl.models.scheme.checkpoints import Rejected
 from dpodl.models.scheme.encoding import decode, encode
-from dpodl.models.scheme.records import BUILD, Build
-from dpodl.models.scheme.scheme import verify
+from dpodl.models.scheme.formats import BUILD
+from dpodl.models.scheme.records import Build
+from dpodl.models.scheme.verification import verify
 
 from ..mining_fixtures import BUILD as HERE, Mine
 

@@ -27,16 +27,9 @@ from dpodl.models.scheme.checkpoints import (
     segment_count,
 )
 from dpodl.models.scheme.encoding import encode
+from dpodl.models.scheme.formats import CHECKPOINT, HEADER, PROOF
 from dpodl.models.scheme.merkle import root_of_path
-from dpodl.models.scheme.records import (
-    CHECKPOINT,
-    HEADER,
-    PROOF,
-    Checkpoint,
-    Header,
-    Proof,
-    Reference,
-)
+from dpodl.models.scheme.records import Checkpoint, Header, Proof, Reference
 from dpodl.models.scheme.scheme import (
     Instance,
     Training,
@@ -44,9 +37,9 @@ from dpodl.models.scheme.scheme import (
     prehash,
     prove,
     setup,
-    verify,
 )
 from dpodl.models.scheme.states import Look, Tensors, run_segment, tensors_digest
+from dpodl.models.scheme.verification import verify
 from scipy import stats
 
 from ..mining_fixtures import (

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from dpodl.models.learning.architecture import Axis, HyperParameters, Menu, Optimizer
-from dpodl.models.scheme import records
+from dpodl.models.scheme import formats
 from dpodl.models.scheme.encoding import (
     Choice,
     EncodingError,
@@ -30,13 +30,20 @@ from dpodl.models.scheme.encoding import (
     digest,
     encode,
 )
-from dpodl.models.scheme.records import (
+from dpodl.models.scheme.formats import (
     BLOCK,
     CHECKPOINT,
     GENESIS,
     HEADER,
     MTX,
     PROOF,
+    block_digest,
+    genesis_digest,
+    mtx_digest,
+    unsigned_block,
+    unsigned_mtx,
+)
+from dpodl.models.scheme.records import (
     Allocation,
     Block,
     Build,
@@ -52,11 +59,6 @@ from dpodl.models.scheme.records import (
     Transaction,
     Transfer,
     Weight,
-    block_digest,
-    genesis_digest,
-    mtx_digest,
-    unsigned_block,
-    unsigned_mtx,
 )
 from hypothesis import given, settings, strategies as st
 
@@ -109,17 +111,17 @@ SCORING = TRANSACTION._replace(transfer=None, score=SCORE)
 
 # name → (codec, value, domain of its digest)
 SAMPLES: dict[str, tuple[Record, Any, str]] = {
-    "build": (records.BUILD, BUILD, "build"),
-    "weight": (records.WEIGHT, WEIGHT, "weight"),
-    "parameters": (records.PARAMETERS, PARAMETERS, "parameters"),
+    "build": (formats.BUILD, BUILD, "build"),
+    "weight": (formats.WEIGHT, WEIGHT, "weight"),
+    "parameters": (formats.PARAMETERS, PARAMETERS, "parameters"),
     "hyper_parameters": (
-        records.HYPER_PARAMETERS,
+        formats.HYPER_PARAMETERS,
         HyperParameters("mlp-32", "adam", 0.001, 0.0, 32, 0.5),
         "hyper_parameters",
     ),
-    "menu": (records.MENU, MENU, "menu"),
-    "task": (records.TASK, TASK, "task"),
-    "allocation": (records.ALLOCATION, ALLOCATION, "allocation"),
+    "menu": (formats.MENU, MENU, "menu"),
+    "task": (formats.TASK, TASK, "task"),
+    "allocation": (formats.ALLOCATION, ALLOCATION, "allocation"),
     "genesis": (
         GENESIS,
         Genesis(
@@ -133,14 +135,14 @@ SAMPLES: dict[str, tuple[Record, Any, str]] = {
         ),
         "genesis",
     ),
-    "reference": (records.REFERENCE, REFERENCE, "reference"),
+    "reference": (formats.REFERENCE, REFERENCE, "reference"),
     "checkpoint": (CHECKPOINT, Checkpoint(label("state"), 900, 450), "checkpoint"),
     "header": (HEADER, HEADER_1, "header"),
     "proof": (PROOF, PROOF_1, "proof"),
     "mtx": (MTX, MTX_1, "mtx"),
-    "transfer": (records.TRANSFER, TRANSFER, "transfer"),
-    "score": (records.SCORE, SCORE, "score"),
-    "transaction": (records.TRANSACTION, TRANSACTION, "transaction"),
+    "transfer": (formats.TRANSFER, TRANSFER, "transfer"),
+    "score": (formats.SCORE, SCORE, "score"),
+    "transaction": (formats.TRANSACTION, TRANSACTION, "transaction"),
     "block": (
         BLOCK,
         Block(
@@ -181,9 +183,9 @@ def all_codecs(codec: Any) -> list[Any]:
 
 
 def all_records() -> list[Record]:
-    """Every record of the module, and those inside them, once."""
+    """Every record that has a format, and those inside them, once."""
     found: list[Record] = []
-    for value in vars(records).values():
+    for value in vars(formats).values():
         if isinstance(value, Record):
             found += [each for each in all_codecs(value) if isinstance(each, Record)]
     return [each for i, each in enumerate(found) if each not in found[:i]]

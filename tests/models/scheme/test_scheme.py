@@ -25,20 +25,12 @@ from dpodl.models.scheme.checkpoints import (
     open_checkpoint,
 )
 from dpodl.models.scheme.encoding import encode
-from dpodl.models.scheme.records import (
-    CHECKPOINT,
-    PROOF,
-    REFERENCE,
-    Header,
-    Proof,
-    Reference,
-    Weight,
-)
+from dpodl.models.scheme.formats import CHECKPOINT, PROOF, REFERENCE
+from dpodl.models.scheme.records import Header, Proof, Reference, Weight
 from dpodl.models.scheme.scheme import (
     Instance,
     Solution,
     Training,
-    Verification,
     advance,
     bound_bytes,
     dataset_digest,
@@ -51,7 +43,6 @@ from dpodl.models.scheme.scheme import (
     solve,
     ticket,
     train,
-    verify,
     weight,
 )
 from dpodl.models.scheme.states import (
@@ -62,6 +53,7 @@ from dpodl.models.scheme.states import (
     parameters_of,
     tensors_digest,
 )
+from dpodl.models.scheme.verification import Verification, verify
 
 from ..mining_fixtures import (
     BUILD,
@@ -657,7 +649,7 @@ def test_an_h_1_above_t_1_is_refused():
 
 @pytest.mark.parametrize("field", ["miner", "tx_root"])
 def test_an_unbound_proof_can_be_relabelled_and_a_bound_one_cannot(field):
-    """Scheme.md §6.1: under ``none`` one proof gives any number of blocks."""
+    """Gap 1 (docs/science/attacks.md): under ``none`` one proof gives many blocks."""
     bound, unbound = solved(t_1=1 << 250), solved(t_1=1 << 250, binding="none")
     for i in range(5):
         stolen = HEADER._replace(**{field: bytes([100 + i]) * 32})
@@ -866,7 +858,7 @@ def ground(solution: Solution, t_2: int) -> tuple[Proof, tuple[Look, ...], int]:
 
 
 def test_a_tolerance_opens_post_hash_grinding(monkeypatch):
-    """Scheme.md §6.2: h_2 without a single further step of training."""
+    """Gap 2 (docs/science/attacks.md): h_2 without another step of training."""
     t_2 = TOP // 64 - 1
     honest = solved()[1]
     assert not posthash(

@@ -13,11 +13,13 @@ import jax
 import numpy as np
 import pytest
 from dpodl.models.learning.architecture import HyperParameters, Initialization
-from dpodl.models.learning.curves import Bucket, CurveSettings, train_chunk
+from dpodl.models.learning.chunk_program import Bucket
+from dpodl.models.learning.curves import CurveSettings, train_chunk
+from dpodl.models.learning.looks import pixels
 from dpodl.models.learning.networks import build_network
-from dpodl.models.learning.training import evaluation_sample, hyper_of, pixels
+from dpodl.models.learning.training import evaluation_sample, hyper_of
 from dpodl.models.scheme.encoding import encode
-from dpodl.models.scheme.records import HYPER_PARAMETERS
+from dpodl.models.scheme.formats import HYPER_PARAMETERS
 from dpodl.models.scheme.states import (
     Look,
     Model,

@@ -1,4 +1,4 @@
-"""Every attack of scheme.md §5–6: where it succeeds, and by which rule it fails.
+"""Every attack of docs/science/attacks.md: where it succeeds, by which rule it fails.
 
 Seeds are fixed, so a test gives the same verdict every time on the same machine. Where
 shares are compared, the margins are exact binomial ones: a prover whose true share is
@@ -17,7 +17,8 @@ from dpodl.models.chain.strategies.unbound import Equivocate, Relabel
 from dpodl.models.chain.world import Clock
 from dpodl.models.learning.architecture import Initialization
 from dpodl.models.scheme.checkpoints import detection_probability
-from dpodl.models.scheme.records import Block, Mtx, block_digest, mtx_digest
+from dpodl.models.scheme.formats import block_digest, mtx_digest
+from dpodl.models.scheme.records import Block, Mtx
 from dpodl.models.scheme.scheme import Training
 from dpodl.models.scheme.states import Look, model_digest
 from scipy import stats
@@ -72,7 +73,7 @@ def mean_steps(story: Story, *, adversarial: bool) -> float:
     return float(np.mean([each.steps for each in story.chain if each.miner in keys]))
 
 
-# Unbound proof, scheme.md §6.1
+# Unbound proof, gap 1 of docs/science/attacks.md
 
 
 def test_an_unbound_proof_is_relabelled():
@@ -153,7 +154,7 @@ def test_a_bound_proof_gives_one_block():
     assert chains[0] == chains[1] == chains[2]
 
 
-# Cross-time-slot attacks, scheme.md §5
+# Cross-time-slot attacks, [SLT23] §4.1
 
 
 def cross_slot(attacker: Honest, height: int = 12, **rules) -> Story:
@@ -215,7 +216,7 @@ def test_the_reference_rule_does_not_stop_the_other_attack():
     assert exceeds(share([story]), 1 / 3)
 
 
-# Withheld mtx, scheme.md §6.6
+# Withheld mtx, gap 6
 
 
 def relay(attacker: Honest, seed: int, tasks: int) -> Story:
@@ -276,7 +277,7 @@ def test_withheld_models_are_shown_by_the_block_that_needs_them():
     assert len(set(control.world.provers["p0"].view.models) & shown) > len(shown) / 2
 
 
-# Grinding, scheme.md §6.2–3
+# Grinding, gaps 2 and 3
 
 
 def grinding(attacker: Honest, **rules) -> Story:
@@ -350,7 +351,7 @@ def test_every_hash_is_another_ticket():
         assert moved < 1e-5
 
 
-# Forged checkpoints, scheme.md §3
+# Forged checkpoints, docs/science/verification.md
 
 
 class Counted(ForgedCheckpoints):
