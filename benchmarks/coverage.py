@@ -26,7 +26,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,152 +34,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from ..models.learning.curves import CurveSet
-
-EVERY, LOOKS = 25, 80
-HONEST, CORRUPTED, DELAY = 15, 5, 25.0
-POPULATION = "trained"
-TARGETS = {50: (0.90, 0.90), 192: (0.935, 0.90), 1000: (0.935, 0.90)}
-SETTINGS = (
-    *("scheme.t_acc=0.95", "scheme.t_1=2^241", "scheme.t_2=2^253"),
-    *("network.provers=20", "network.beta=0.25", f"network.delay_steps={DELAY:g}"),
+from .simulated_coverage import attack_cell, simulated_cell
+from .truths import (
+    CORRUPTED,
+    DELAY,
+    HONEST,
+    POPULATION,
+    TRUTHS,
+    Effort,
+    Seen,
+    Truth,
+    lottery_of_truths,
+    population,
+    seen_of,
+    truth_of,
 )
 
-
-class Effort(NamedTuple):
-    """Samples of each kind of cell.
-
-    Attributes:
-        mixture: Samples a truth and N.
-        law: Samples a truth and N, means and CVs.
-        depth: Of these, samples whose confirmations are found too.
-        simulated: Samples a truth, N = 192.
-        attack: Samples of the trained population, N = 192.
-        runs: N of the law figures.
-        trained: Models of the population.
-    """
-
-    mixture: int = 2000
-    law: int = 400
-    depth: int = 150
-    simulated: int = 200
-    attack: int = 40
-    runs: tuple[int, ...] = (50, 192, 1000)
-    trained: int = 1200
+TARGETS = {50: (0.90, 0.90), 192: (0.935, 0.90), 1000: (0.935, 0.90)}
 
 
 QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0)
 
 
-class Seen(NamedTuple):
-    """One interval of one sample."""
-
-    kind: str
-    figure: str
-    truth: str
-    runs: int
-    low_missed: bool
-    high_missed: bool
-    old_covered: bool
-    warned: bool
-    width: float
-
-
 # ---------------------------------------------------------------- the truths
 
 
-def _lognormal(u, median: float, sigma: float):
-    return stats.lognorm.ppf(u, sigma, scale=median)
-
-
-def _never(u):
-    passed = np.minimum(u / 0.73, 1 - 1e-12)
-    return np.where(u < 0.73, _lognormal(passed, 700, 0.6), math.inf)
-
-
-def _bimodal(u):
-    inside = np.clip(np.where(u < 0.5, 2 * u, 2 * u - 1), 1e-12, 1 - 1e-12)
-    low, high = stats.norm.ppf(inside, 400, 50), stats.norm.ppf(inside, 1400, 150)
-    return np.where(u < 0.5, low, high)
-
-
-def _minority(u):
-    others = np.clip((u - 0.015) / 0.985, 0, 1 - 1e-12)
-    return np.where(u < 0.015, 100.0, stats.gamma.ppf(others, 9, scale=1000 / 9))
-
-
-TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "log-normal, 27 % never": _never,
-    "gamma 4": lambda u: stats.gamma.ppf(u, 4, scale=200),
-    "log-normal 0.8": lambda u: _lognormal(u, 600, 0.8),
-    "bimodal": _bimodal,
-    "1.5 % fast": _minority,
-}
-"""Steps to T_acc as a function of a uniform number."""
-
-
-def curves_of(passage: np.ndarray) -> CurveSet:
-    """Runs that are at 97 % from their passage on, and at 90 % before."""
-    from ..models.learning.architecture import HyperParameters, Initialization
-
-    steps = EVERY * np.arange(1, LOOKS + 1)
-    above = steps >= np.asarray(passage)[:, None]
-    one = Initialization(
-        HyperParameters("softmax", "sgd", 0.1, 0.0, 32, 1.0), bytes(8), bytes(32)
-    )
-    return CurveSet(
-        (one,) * len(above),
-        steps,
-        np.where(above, 970, 900),
-        np.zeros(above.shape),
-        1000,
-        1000,
-    )
-
-
-def population(count: int, folder: Path) -> CurveSet:
-    """Models trained by the library, as ``quickstart``'s."""
-    from ..experiments.config.loading import load_config
-    from ..experiments.pipeline import training
-
-    config = load_config("quickstart", ["seed=7", f"training.runs={count}"])
-    return training.train(config, folder, lambda *_: None)
-
-
-class Truth(NamedTuple):
-    """Where samples come from: curves to draw, or a law of the passage."""
-
-    name: str
-    whole: CurveSet
-    passage: Callable[[np.ndarray], np.ndarray] | None
-
-    def sample(self, generator: np.random.Generator, count: int) -> CurveSet:
-        """Independent runs."""
-        if self.passage is not None:
-            return curves_of(self.passage(generator.random(count)))
-        rows = generator.integers(len(self.whole.correct), size=count)
-        return self.whole._replace(
-            initializations=tuple(self.whole.initializations[i] for i in rows),
-            correct=self.whole.correct[rows],
-            loss=self.whole.loss[rows],
-        )
-
-
-def truth_of(name: str, trained: int, folder: Path) -> Truth:
-    """A truth by its name."""
-    if name == POPULATION:
-        return Truth(name, population(trained, folder), None)
-    places = (np.arange(4000) + 0.5) / 4000
-    return Truth(name, curves_of(TRUTHS[name](places)), TRUTHS[name])
-
-
 # ---------------------------------------------------------------- law figures
-
-
-def _lottery():
-    from ..analysis.block_time.empirical import Lottery
-
-    return Lottery(0.95, 2.0**-15, 2.0**-3, 150.0, "continue", EVERY * LOOKS)
 
 
 def _depth(law) -> float:
@@ -214,7 +94,7 @@ def law_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
         "CV, fastest of 15": group(bt.cv),
         "confirmations for 1e-9": _depth,
     }
-    lottery = _lottery()
+    lottery = lottery_of_truths()
     right = empirical_law(truth.whole, lottery).law
     true = {name: figure(right) for name, figure in figures.items()}
     generator = np.random.default_rng(seed)
@@ -256,17 +136,10 @@ def law_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
             old = abs(value - true[name]) <= half
             warned = bool(few_runs(bases[name]))
             seen.append(
-                _seen(("law", name, truth.name, runs), found, true[name], old, warned)
+                seen_of(("law", name, truth.name, runs), found, true[name], old, warned)
             )
             bases = {k: v for k, v in bases.items() if k != "confirmations for 1e-9"}
     return seen
-
-
-def _seen(place, found, true: float, old: bool, warned: bool) -> Seen:
-    width = (found.high - found.low) / abs(true) if true else math.nan
-    kind, figure, truth, runs = place
-    missed = true < found.low, true > found.high
-    return Seen(kind, figure, truth, runs, *missed, old, warned, width)
 
 
 def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
@@ -275,7 +148,7 @@ def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[See
     from ..analysis.block_time.empirical import empirical_law
     from ..analysis.estimation.training_error import few_runs, law_figure
 
-    lottery = _lottery()
+    lottery = lottery_of_truths()
     whole = er.run_laws(truth.whole, lottery, empirical_law(truth.whole, lottery).law)
     true, _ = _mixtures(whole.survival.mean(axis=0), whole.times)
     generator = np.random.default_rng(seed)
@@ -296,7 +169,7 @@ def mixture_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[See
             found = law_figure(float(value), spread, "log", "", basis=basis)
             old = abs(value - right) <= 1.96 * spread.std(ddof=1)
             named = "mixture", _MIXTURES[place], truth.name, runs
-            seen.append(_seen(named, found, right, bool(old), bool(few_runs(basis))))
+            seen.append(seen_of(named, found, right, bool(old), bool(few_runs(basis))))
     return seen
 
 
@@ -328,170 +201,7 @@ def _mixtures(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndar
 # ---------------------------------------------------------- simulated figures
 
 
-def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
-    """A sweep's point for samples of one truth."""
-    from ..experiments.config.loading import load_config
-    from ..experiments.sweep import evaluation
-
-    right = load_config("quickstart", [*SETTINGS, "security.bootstraps=0"])
-    (outcome,) = evaluation.evaluate([right], truth.whole, None)
-    true = {(r["quantity"], _at(r)): r["value"] for r in outcome.rows}
-    generator = np.random.default_rng(seed)
-    joining = evaluation.with_training_error
-    older: dict[tuple, tuple[float, float]] = {}
-
-    def both(measured, resampled, **others):
-        older.update(_old_intervals(measured, resampled))
-        return joining(measured, resampled, **others)
-
-    evaluation.with_training_error = both  # pyright: ignore
-    seen = []
-    try:
-        for number in range(effort.simulated):
-            curves = truth.sample(generator, runs)
-            older.clear()
-            # With one key the simulation's error of all samples would be the same.
-            config = _point(seed + number)
-            (outcome,) = evaluation.evaluate([config], curves, None)
-            for row in outcome.rows:
-                place = row["quantity"], _at(row)
-                value = true.get(place, math.nan)
-                if not _asked(place, value):
-                    continue
-                low, high = older[place]
-                seen.append(
-                    _seen(
-                        ("simulated", _name(place), truth.name, runs),
-                        _Row(row["low"], row["high"]),
-                        value,
-                        low <= value <= high,
-                        bool(row["warning"]),
-                    )
-                )
-    finally:
-        evaluation.with_training_error = joining
-    return seen
-
-
-class _Row(NamedTuple):
-    low: float
-    high: float
-
-
-def _point(seed: int):
-    """A sweep's point: its effort is that of the sweep."""
-    from ..experiments.config.loading import load_config
-
-    effort = load_config("sweep").sweep
-    names = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
-    tries = [f"security.{name}={getattr(effort, name)}" for name in names]
-    return load_config("sweep", [*SETTINGS, *tries, f"seed={seed}"])
-
-
-def _at(row: dict[str, Any]) -> float:
-    return -1.0 if math.isnan(row["at"]) else float(row["at"])
-
-
-def _asked(place: tuple[str, float], value: float) -> bool:
-    quantity, at = place
-    known = quantity in _SIMULATED and (at in _SIMULATED[quantity])
-    return known and math.isfinite(value)
-
-
-_SIMULATED: dict[str, tuple[float, ...]] = {
-    "block_interval_mean": (-1.0,),
-    "block_interval_cv": (-1.0,),
-    "chain_growth": (-1.0,),
-    "chain_quality": (-1.0,),
-    "stale_rate": (-1.0,),
-    "persistence_violation": (1.0, 6.0, 15.0),
-    "good_period": (5.0, 10.0),
-    "liveness_quantile": (0.5, 0.9),
-}
-
-
-def _name(place: tuple[str, float]) -> str:
-    quantity, at = place
-    return quantity if at < 0 else f"{quantity} at {at:g}"
-
-
-def _old_intervals(measured, resampled) -> dict[tuple, tuple[float, float]]:
-    """1.96 standard deviations in quadrature; of the logarithm for persistence."""
-    found = {}
-    for m in measured:
-        place = m.quantity, -1.0 if m.at is None else float(m.at)
-        drawn = [
-            other.estimate.value
-            for replicate in resampled
-            for other in replicate
-            if other.place == m.place
-        ]
-        value, low, high = m.estimate[:3]
-        if m.spread == "tail" and value > 0:
-            logs = np.log([each for each in drawn if each > 0])
-            extra = 1.96 * float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
-            down = math.hypot(math.log(value / max(low, 1e-300)), extra)
-            up = math.hypot(math.log(high / value), extra)
-            found[place] = value * math.exp(-down), value * math.exp(up)
-            continue
-        extra = 1.96 * float(np.std(drawn, ddof=1)) if len(drawn) > 1 else 0.0
-        found[place] = (
-            value - math.hypot(value - low, extra),
-            value + math.hypot(high - value, extra),
-        )
-    return found
-
-
 # ---------------------------------------------------------------- attack
-
-
-def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
-    """``attack``'s rows that need no branches, for samples of one truth."""
-    import jax
-
-    from ..analysis.attacks import table
-    from ..analysis.attacks.rows import Effort as RowEffort
-    from ..analysis.attacks.situation import situation_of
-    from ..analysis.estimation.training_error import few_runs
-
-    network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}
-    names = ("private", "private, pre-mined", "grind_prehash")
-
-    def rows_of(curves: CurveSet, resamples: int, number: int):
-        at = situation_of(curves, _lottery(), **network)
-        rows = RowEffort(resamples=resamples)
-        if not resamples:
-            rows = rows._replace(replicas=20_000)
-        key = jax.random.key(seed + number)
-        return table.attack_table(
-            key, at, targets=(1e-3,), effort=rows, seed=number, only=names
-        )
-
-    def numbers(row) -> Iterator[tuple[str, Any]]:
-        if row.depths:
-            yield "depth for 1e-3", row.depths[0][1]
-        for name in ("attacker_rate", "public_rate", "quality", "good_period"):
-            if getattr(row, name) is not None:
-                yield name, getattr(row, name)
-
-    true = {
-        (row.attack, row.on, name): found.value
-        for row in rows_of(truth.whole, 0, 0)
-        for name, found in numbers(row)
-    }
-    generator = np.random.default_rng(seed)
-    seen = []
-    for number in range(effort.attack):
-        curves = truth.sample(generator, runs)
-        for row in rows_of(curves, 8, 1000 * (number + 1)):
-            for name, found in numbers(row):
-                value = true.get((row.attack, row.on, name), math.nan)
-                if not math.isfinite(value):
-                    continue
-                place = "attack", name, truth.name, runs
-                warned = bool(few_runs(row.basis))
-                seen.append(_seen(place, found, value, False, warned))
-    return seen
 
 
 # ---------------------------------------------------------------- all of it

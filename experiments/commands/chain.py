@@ -121,7 +121,7 @@ def verify(
 
             pinned = load_config(settings)
         set_up_jax()
-        from ..mining import verifying
+        from ..mining import unbound, verifying
 
         with progress_bars(quiet or as_json) as progress:
             report = verifying.verify_chain(
@@ -130,7 +130,7 @@ def verify(
                 later=later,
                 full=full,
                 depth=depth,
-                pins=verifying.Pins(genesis, tip, pinned),
+                pins=unbound.Pins(genesis, tip, pinned),
                 report=lambda done, total: progress("training again", done, total),
             )
         if as_json:

@@ -36,27 +36,13 @@ from ..config.loading import parse_config
 from ..pipeline.dataset import config_dataset
 from .closing import check_closing
 from .files import require_files
-from .reading import ChainView, read_chain
-from .setting import Seeds, prover_list, rules_that_differ
+from .reading import read_chain
+from .setting import prover_list, rules_that_differ
 from .store import ChainError, ChainFolder
+from .unbound import Pins, unbound_words
 
 _HASHES_TIMED = 20_000
 _HEADER_BYTES = 1 << 16
-
-
-class Pins(NamedTuple):
-    """What the verifier knows of the chain from elsewhere.
-
-    Attributes:
-        genesis: The genesis' digest, hexadecimal; None: unknown.
-        tip: The selected tip's digest, hexadecimal; None: unknown.
-        config: Settings that the rules, tasks, data and seed must follow from; None:
-            those in the folder.
-    """
-
-    genesis: str | None = None
-    tip: str | None = None
-    config: Config | None = None
 
 
 NOTHING_PINNED = Pins()
@@ -205,7 +191,7 @@ def verify_chain(
         certified=max(len(chain.entries) - depth - 1, 0) if q else 0,
         closed=closed,
         asked=asked_of_blocks(genesis),
-        word=_words(chain, config, closed, pins, q),
+        word=unbound_words(chain, config, closed, pins, q),
         records=_checked(planned, q, pace),
         rerun_steps=rerun_steps,
         steps=sum(each.published.steps for each in planned),
@@ -351,53 +337,3 @@ def _hash_seconds() -> float:
     for _ in range(_HASHES_TIMED):
         hashlib.sha256(word).digest()
     return (time.perf_counter() - began) / _HASHES_TIMED
-
-
-def _words(
-    chain: ChainView, config: Config, closed: bool, pins: Pins, challenges: int
-) -> list[str]:
-    """What nothing binds, in plain sentences."""
-    genesis = chain.ledger.genesis
-    words = []
-    if pins.genesis is None and pins.config is None:
-        words.append(
-            "that this is the chain you mean: its rules are its own "
-            "(--genesis, --config pin them)"
-        )
-    if not closed:
-        words.append(
-            "where the log ends, its order and times, and which forks there were: it "
-            "is not closed"
-        )
-    elif pins.tip is None:
-        words.append(
-            "that nothing came after: --tip pins the result, the publisher closed the "
-            "log"
-        )
-    coins = sum(each.amount for each in genesis.allocations)
-    words.append(
-        f"who was given the first {coins:,} coins, {len(genesis.allocations)} keys"
-    )
-    words.append("the times: a virtual clock's, as the publisher logged them")
-    derived = Seeds(config).owners()
-    owners = [each.owner for each in genesis.allocations]
-    if genesis.publisher == Seeds(config).publisher.public or any(
-        owner in derived for owner in owners
-    ):
-        words.append(
-            "who signed: keys follow from config.toml, so anybody who has it can sign "
-            'in any name, and close the log (mining.keys = "secret" draws them)'
-        )
-    best = chain.ledger.entries[chain.tip].weight
-    entries = chain.ledger.entries.values()
-    ties = sum(entry.height > 0 and entry.weight == best for entry in entries)
-    if ties > 1:
-        words.append(
-            f"which of {ties} equal chains is followed: the one its log has first"
-        )
-    if challenges == 0:
-        words.append(
-            "the training but for the last segment of each proof: no challenges are "
-            "asked for (--challenges, --full)"
-        )
-    return words

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.benchmarks import coverage
-from dpodl.benchmarks.coverage import Effort, Seen, Truth, curves_of, rows_of
+from dpodl.benchmarks import coverage, simulated_coverage, truths
+from dpodl.benchmarks.coverage import rows_of
+from dpodl.benchmarks.truths import Effort, Seen, Truth, curves_of
 from dpodl.experiments.sweep import evaluation
 
 TINY = Effort(mixture=12, law=1, depth=1, simulated=1, attack=0, trained=0)
@@ -50,7 +51,7 @@ def test_truths_are_pooled():
 
 def test_the_truths_are_what_they_are_called():
     u = (np.arange(20_000) + 0.5) / 20_000
-    found = {name: passage(u) for name, passage in coverage.TRUTHS.items()}
+    found = {name: passage(u) for name, passage in truths.TRUTHS.items()}
     never = found["log-normal, 27 % never"]
     assert np.isinf(never).mean() == pytest.approx(0.27, abs=1e-3)
     assert np.median(never[np.isfinite(never)]) == pytest.approx(700, rel=0.01)
@@ -82,7 +83,7 @@ def test_samples_of_a_population_are_its_runs():
 
 @pytest.mark.parametrize("kind", ["mixture", "law"])
 def test_a_cell_has_every_figure_of_every_sample(kind, tmp_path):
-    truth = coverage.truth_of("gamma 4", 0, tmp_path)
+    truth = truths.truth_of("gamma 4", 0, tmp_path)
     found = coverage._CELLS[kind](truth, 60, TINY, 3)
     count = {"mixture": TINY.mixture, "law": TINY.law}[kind]
     figures = [one.figure for one in found]
@@ -103,14 +104,14 @@ def test_samples_of_a_sweep_have_keys_of_their_own(monkeypatch, tmp_path):
         return [evaluation.Outcome((), "")]
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    truth = coverage.truth_of("gamma 4", 0, tmp_path)
-    coverage.simulated_cell(truth, 50, TINY._replace(simulated=3), 3)
+    truth = truths.truth_of("gamma 4", 0, tmp_path)
+    simulated_coverage.simulated_cell(truth, 50, TINY._replace(simulated=3), 3)
     assert len(seeds) == len(set(seeds)) == 4
 
 
 @pytest.mark.slow
 def test_a_sweeps_point_is_measured_as_the_sweep_does(tmp_path):
-    truth = coverage.truth_of("gamma 4", 0, tmp_path)
-    found = coverage.simulated_cell(truth, 192, TINY, 3)
+    truth = truths.truth_of("gamma 4", 0, tmp_path)
+    found = simulated_coverage.simulated_cell(truth, 192, TINY, 3)
     assert {one.kind for one in found} == {"simulated"}
     assert {"chain_growth", "persistence_violation at 6"} <= {x.figure for x in found}

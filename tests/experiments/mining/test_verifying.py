@@ -19,7 +19,8 @@ from dpodl.experiments.mining.closing import CLOSING, Closing, close
 from dpodl.experiments.mining.reading import read_chain
 from dpodl.experiments.mining.setting import Seeds
 from dpodl.experiments.mining.store import ChainError, ChainFolder
-from dpodl.experiments.mining.verifying import Pins, verify_chain
+from dpodl.experiments.mining.unbound import Pins
+from dpodl.experiments.mining.verifying import verify_chain
 from dpodl.models.chain.transactions import sign_block, tx_root
 from dpodl.models.scheme.build import ForeignBuild, this_build
 from dpodl.models.scheme.checkpoints import Rejected
