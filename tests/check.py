@@ -15,7 +15,11 @@ CHECKS = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "types": [BIN / "pyright", "--pythonpath", PYTHON],
     "imports": [BIN / "lint-imports"],
-    "tests": [PYTHON, "-m", "pytest", "-n", "2", "--durations=10"],
+    # A file's tests go to one worker: what they share is trained once.
+    "tests": [
+        PYTHON,
+        *("-m", "pytest", "-n", "2", "--dist", "loadfile", "--durations=10"),
+    ],
 }
 
 

@@ -19,8 +19,7 @@ from jaxtyping import Array, Key
 
 from ..attacks import sm1
 from ..block_time.law import exponential, geometric, on_device, time_of_hazard
-from ..bounds import backbone, delays, intervals, selfish
-from ..bounds.rounds import backbone_growth, typicality
+from ..bounds import backbone, delays, intervals, rounds, selfish
 from ..estimation.estimate import Estimate, estimate_ratio
 from ..estimation.quantities import BLOCK_INTERVAL_CV, CHAIN_GROWTH
 from ..good_periods import windows
@@ -208,33 +207,33 @@ def _typical_windows(key: Key[Array, ""]) -> list[Check]:
     def simulated(levels: int) -> simulation.Levels:
         return simulation.simulate(simulate_key, net, levels=levels, replicas=replicas)
 
-    rounds = rounds_until(end, simulated, **sizes)
-    rates = windows.round_rates(rounds, end=end)
+    played = rounds_until(end, simulated, **sizes)
+    rates = windows.round_rates(played, end=end)
     rates = rates._replace(x=p, y=p, z=0.0)
     checks = []
     for epsilon in (0.2, 0.3):
         # The limits of ε are whole numbers, which float32 may miss; half a success
         # inside them is the same event.
         shares = windows.window_shares(
-            window_key, rounds, rates, [k * p], epsilon=epsilon - 0.005
+            window_key, played, rates, [k * p], epsilon=epsilon - 0.005
         )
         (window, _) = windows.good_period_measurements(shares)
         bad = window.estimate._replace(
             value=1 - window.estimate.value,
             low=1 - 2 * window.estimate.value + window.estimate.low,
         )
-        exact = typicality(k, p, epsilon)
+        exact = rounds.typicality(k, p, epsilon)
         claim = f"Pr[window not typical], kp=100, ε={epsilon:g}"
         checks.append(
             sampled_estimate(
                 claim, "Monte Carlo", bad, replicas, exact, "binomial tails"
             )
         )
-    found = np.asarray(rounds.honest)
+    found = np.asarray(played.honest)
     begin = rates.begin
     grown = ((found >= begin) & (found < begin + k)).sum(axis=1)
     exact = backbone.binomial_tails(k, p, p, 0.0, 0.2).x_low
-    slow = int((grown <= round(k * backbone_growth(p, 0.2))).sum())
+    slow = int((grown <= round(k * rounds.backbone_growth(p, 0.2))).sum())
     checks.append(
         sampled_share(
             "Pr[growth ≤ τs over s = k rounds], ε=.2", slow, replicas, exact, "binomial"

@@ -580,9 +580,9 @@ def test_validate_lists_runs_and_judges(monkeypatch):
     unknown = invoke(main, ["validate", "dominoes"])
     assert unknown.exit_code == 2
     assert "dominoes" in unknown.output
-    from dpodl.analysis.bounds import races
+    from dpodl.analysis.bounds import intervals
 
-    monkeypatch.setattr(races, "domination", lambda *_, **__: 0.5)
+    monkeypatch.setattr(intervals, "domination", lambda *_, **__: 0.5)
     broken = invoke(main, ["validate", "domination", "--quiet"])
     assert broken.exit_code == 1
     assert "FAILED" in broken.output

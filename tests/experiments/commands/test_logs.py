@@ -63,7 +63,7 @@ def test_lines_say_when_and_from_where(capsys):
     set_up_logging(1)
     first = said(capsys).splitlines()[0]
     clock, rest = first.split(" ", 1)
-    assert rest == "runner: INFO here"
+    assert rest == "stages: INFO here"
     assert [len(part) for part in clock.split(":")] == [2, 2, 2]
 
 

@@ -236,7 +236,8 @@ def test_a_key_that_comes_twice_is_computed_once(cases, root):
 
 def test_other_code_makes_other_points(cases, root, monkeypatch):
     first = cases.run(root)
-    monkeypatch.setattr(shards, "sweep_code_at_start", lambda: "another")
+    for module in (sources, shards):
+        monkeypatch.setattr(module, "sweep_code_at_start", lambda: "another")
     again = cases.run(root)
     assert again.folder == first.folder
     assert (again.computed, again.reused) == (24, 0)

@@ -28,7 +28,7 @@ DIFFERENCES = {
 _PROGRAM = """
 from dpodl.models.scheme.build import this_build
 from dpodl.models.scheme.encoding import encode
-from dpodl.models.scheme.records import BUILD
+from dpodl.models.scheme.formats import BUILD
 print(encode(BUILD, this_build()).hex())
 """
 
