@@ -18,7 +18,8 @@ CHECKS = {
     # A file's tests go to one worker: what they share is trained once.
     "tests": [
         PYTHON,
-        *("-m", "pytest", "-n", "2", "--dist", "loadfile", "--durations=10"),
+        *("-m", "pytest", "-n", "2", "--durations=40"),
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
     ],
 }
 

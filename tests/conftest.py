@@ -24,6 +24,12 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_max_size", 2 << 30)
 
 
+def pytest_collection_modifyitems(items):
+    # Files with a long check first: two workers that end together wait for nobody.
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def programs_of_one_module():
     """Forget compiled programs after their module: the worker would only grow."""
