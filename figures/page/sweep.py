@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..parts.tables import table
+from ..parts.tables import OF_A_QUANTITY, table
 
 # name → (label, axis scale); quantities that are not named here show as they are.
 QUANTITIES = {
@@ -64,7 +64,8 @@ def sweep_data(points: pd.DataFrame) -> tuple[dict[str, Any], list[tuple]]:
     """
     tidy: Any = table({"points": points}, "points", points.columns)
     table({"points": points}, "points", ("point", "status", "error", *ROW))
-    names = [c for c in tidy.columns if c not in {"point", "status", "error", *ROW}]
+    of_rows = {"point", "status", "error", *OF_A_QUANTITY}
+    names = [name for name in tidy.columns if name not in of_rows]
     place, ids = pd.factorize(tidy["point"].astype(str))
     heads: Any = tidy.drop_duplicates("point").reset_index(drop=True)
     _same_within_points(tidy, names, place)

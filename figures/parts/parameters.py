@@ -18,13 +18,10 @@ import numpy as np
 import pandas as pd
 
 from .needs import Lacking
-from .tables import Tables, table
+from .tables import OF_A_QUANTITY, Tables, table
 
 NUMBERS = ("quantity", "at", "value", "low", "high")
-_NOT_PARAMETERS = {
-    *("point", "status", "error", "quantity", "at", "at_unit", "value"),
-    *("low", "high", "count", "method", "unit"),
-}
+_NOT_PARAMETERS = {"point", "status", "error", *OF_A_QUANTITY}
 _TWINS = {"p_1": "scheme.t_1", "p_2": "scheme.t_2"}
 # Parameter → words, symbol, unit.
 _WORDS = {

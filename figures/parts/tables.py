@@ -7,6 +7,12 @@ import pandas as pd
 
 Tables = Mapping[str, pd.DataFrame]
 
+OF_A_QUANTITY = (
+    *("quantity", "at", "at_unit", "value", "low", "high", "count", "method", "unit"),
+    *("runs_effective", "warning"),
+)
+"""What a row of a sweep's results says of one quantity, and not of its point."""
+
 _ESTIMATE = ("quantity", "at", "value", "low", "high")
 _REFERENCE = ("quantity", "at", "name", "value")
 

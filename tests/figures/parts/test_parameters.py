@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dpodl.experiments.sweep.shard_file import ROWS
 from dpodl.figures.parts.needs import Lacking
 from dpodl.figures.parts.parameters import few, parameter, read_sweep, slice_of, swept
+from dpodl.figures.parts.tables import OF_A_QUANTITY
 
 from ..sweeps import sweep
 
@@ -72,3 +74,16 @@ def test_failed_points_are_kept_with_their_parameters():
 def test_few_keeps_both_ends():
     assert few([1, 2, 3], 5) == [1, 2, 3]
     assert few(list(range(11)), 3) == [0, 5, 10]
+
+
+def test_what_a_row_says_of_its_quantity_is_no_parameter_of_the_point():
+    points = sweep(betas=(0.1, 0.2))
+    said = points.assign(
+        runs_effective=np.arange(len(points), dtype=float), warning="few runs"
+    )
+    rows = read_sweep({"points": said}, ("block_interval_mean",))
+    assert list(rows.columns) == list(
+        read_sweep({"points": points}, ("block_interval_mean",)).columns
+    )
+    assert swept(rows) == ["network.beta"]
+    assert set(ROWS) <= set(OF_A_QUANTITY)
