@@ -35,6 +35,7 @@ from .hostile import (
     EVE,
     HELPER,
     MINER,
+    RECORDS,
     Chain,
     fields_of,
     judge_bytes,
