@@ -34,8 +34,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from .simulated_coverage import attack_cell, simulated_cell
-from .truths import (
+from .evidence.simulated_coverage import attack_cell, simulated_cell
+from .evidence.truths import (
     CORRUPTED,
     DELAY,
     HONEST,

@@ -31,7 +31,14 @@ from functools import partial
 from pathlib import Path
 
 from ..models.learning.files import write_atomically
-from .fault_jobs import COMMANDS, Bench, Row, _command, finished, unexplained
+from .evidence.fault_jobs import (
+    COMMANDS,
+    Bench,
+    Row,
+    finished,
+    installed_command,
+    unexplained,
+)
 
 # 320 in all, more of what is quick.
 KILLS = {"run": 20, "sweep": 130, "mine": 130, "threshold": 20, "attack": 20}
@@ -309,7 +316,7 @@ def main() -> int:
 
 def _load() -> None:
     """Import what commands need, but start no device: a fork would not survive it."""
-    _command()
+    installed_command()
     from ..experiments.mining import miner  # noqa: F401
     from ..experiments.pipeline import stages  # noqa: F401
     from ..experiments.questions import attack, threshold  # noqa: F401

@@ -93,7 +93,7 @@ def domination(
     total = step.sum(axis=0)
     mass = -np.diff(alive.prod(axis=0))
     each = np.where(total > 0, step / np.where(total > 0, total, 1.0), 0.0) @ mass
-    # Behind everyone's table the hazards are constant and as the speeds.
+    # Beyond everyone's table the hazards are constant and as the speeds.
     left = float(alive[:, -1].prod())
     if left > 0 and not law.tail_hazard > 0:
         raise Refused(

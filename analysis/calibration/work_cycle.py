@@ -18,7 +18,7 @@ The finder of a block is Δ ahead of all others, which is exact; that a second p
 with a block of the same height (a fork) is ahead too is left out: it changes E[C] by
 about its stale rate times Δ/n_h. At Δ = 0 nothing is left out.
 
-Behind the law's table the hazard is constant, and h/S with it.
+Beyond the law's table the hazard is constant, and h/S with it.
 """
 
 import math
@@ -126,7 +126,7 @@ def _interval(law: BlockTimeLaw, honest: Real, delay: Real) -> tuple[float, floa
         raise ValueError(f"delay must be ≥ 0 and finite, got {delay}")
     g, begin = float(law.spacing), float(law.offset)
     knots = begin + g * np.arange(len(law.cumulative_hazard))
-    # Behind the later of both tables one period of g repeats, smaller each time.
+    # Beyond the later of both tables one period of g repeats, smaller each time.
     last = knots[-1] + delay
     until = last + g
     places = np.concatenate(

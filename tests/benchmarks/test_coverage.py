@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from dpodl.benchmarks import coverage, simulated_coverage, truths
+from dpodl.benchmarks import coverage
 from dpodl.benchmarks.coverage import rows_of
-from dpodl.benchmarks.truths import Effort, Seen, Truth, curves_of
+from dpodl.benchmarks.evidence import simulated_coverage, truths
+from dpodl.benchmarks.evidence.truths import Effort, Seen, Truth, curves_of
 from dpodl.experiments.sweep import evaluation
 
 TINY = Effort(mixture=12, law=1, depth=1, simulated=1, attack=0, trained=0)

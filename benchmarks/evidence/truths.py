@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ..models.learning.curves import CurveSet
+from ...models.learning.curves import CurveSet
 
 EVERY, LOOKS = 25, 80
 
@@ -57,7 +57,7 @@ TRUTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def curves_of(passage: np.ndarray) -> CurveSet:
     """Runs that are at 97 % from their passage on, and at 90 % before."""
-    from ..models.learning.architecture import HyperParameters, Initialization
+    from ...models.learning.architecture import HyperParameters, Initialization
 
     steps = EVERY * np.arange(1, LOOKS + 1)
     above = steps >= np.asarray(passage)[:, None]
@@ -76,8 +76,8 @@ def curves_of(passage: np.ndarray) -> CurveSet:
 
 def population(count: int, folder: Path) -> CurveSet:
     """Models trained by the library, as ``quickstart``'s."""
-    from ..experiments.config.loading import load_config
-    from ..experiments.pipeline import training
+    from ...experiments.config.loading import load_config
+    from ...experiments.pipeline import training
 
     config = load_config("quickstart", ["seed=7", f"training.runs={count}"])
     return training.train(config, folder, lambda *_: None)
@@ -147,7 +147,7 @@ class Seen(NamedTuple):
 
 
 def lottery_of_truths():
-    from ..analysis.block_time.empirical import Lottery
+    from ...analysis.block_time.empirical import Lottery
 
     return Lottery(0.95, 2.0**-15, 2.0**-3, 150.0, "continue", EVERY * LOOKS)
 

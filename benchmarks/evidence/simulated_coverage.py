@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..models.learning.curves import CurveSet
+from ...models.learning.curves import CurveSet
 from .truths import (
     CORRUPTED,
     DELAY,
@@ -22,8 +22,8 @@ from .truths import (
 
 def simulated_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen]:
     """A sweep's point for samples of one truth."""
-    from ..experiments.config.loading import load_config
-    from ..experiments.sweep import evaluation
+    from ...experiments.config.loading import load_config
+    from ...experiments.sweep import evaluation
 
     right = load_config("quickstart", [*SETTINGS, "security.bootstraps=0"])
     (outcome,) = evaluation.evaluate([right], truth.whole, None)
@@ -72,7 +72,7 @@ class _Row(NamedTuple):
 
 def _point(seed: int):
     """A sweep's point: its effort is that of the sweep."""
-    from ..experiments.config.loading import load_config
+    from ...experiments.config.loading import load_config
 
     effort = load_config("sweep").sweep
     names = ("replicas", "good_period_replicas", "bootstraps", "bootstrap_replicas")
@@ -138,10 +138,10 @@ def attack_cell(truth: Truth, runs: int, effort: Effort, seed: int) -> list[Seen
     """``attack``'s rows that need no branches, for samples of one truth."""
     import jax
 
-    from ..analysis.attacks import table
-    from ..analysis.attacks.rows import Effort as RowEffort
-    from ..analysis.attacks.situation import situation_of
-    from ..analysis.estimation.training_error import few_runs
+    from ...analysis.attacks import table
+    from ...analysis.attacks.rows import Effort as RowEffort
+    from ...analysis.attacks.situation import situation_of
+    from ...analysis.estimation.training_error import few_runs
 
     network = {"provers": HONEST + CORRUPTED, "beta": 0.25, "delay_steps": DELAY}
     names = ("private", "private, pre-mined", "grind_prehash")

@@ -158,7 +158,7 @@ def _be_the_command(words, home: Path, paths: Sequence[Path], prepare) -> None:
             os.fdopen(place, "w", closefd=False) for place in (1, 2)
         )
         prepare()
-        main = _command()
+        main = installed_command()
         main(words, prog_name="dpodl")
         code = 0
     except SystemExit as end:
@@ -264,7 +264,7 @@ def unexplained(ended: Ended, codes: Sequence[int]) -> int:
     return int(not (clear and len(lines) >= 1))
 
 
-def _command() -> Any:
+def installed_command() -> Any:
     """``dpodl`` as it is installed."""
     (entry,) = metadata.entry_points(group="console_scripts", name="dpodl")
     return entry.load()

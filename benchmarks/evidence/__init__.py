@@ -1,0 +1,1 @@
+"""What ``coverage`` and ``faults`` work with: truths, simulated cells, forked jobs."""
