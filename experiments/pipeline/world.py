@@ -114,11 +114,13 @@ def situation(
     """The situation of the config's attack."""
     net, rules = config.network, config.protocol
     every = rules.checkpoint_every
+    # Where nobody is corrupted one prover stands for those who choose the faster model.
+    one = net.corrupted or 1
     return situation_of(
         curves,
         lottery or lottery_of(config, config.scheme),
-        provers=net.provers,
-        beta=net.beta,
+        provers=max(net.provers, 2),
+        beta=one / max(net.provers, 2),
         delay_steps=net.delay_steps,
         step_costs=costs,
         warm=starts.warm,
