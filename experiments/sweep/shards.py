@@ -186,6 +186,3 @@ def load_curves(source: CurveSource) -> CurveSet:
         eval_samples=source.eval_samples,
         population=source.population,
     )
-
-
-# ------------------------------------------------------------------ the file
