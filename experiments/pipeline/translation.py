@@ -42,7 +42,6 @@ def law_of(
     *,
     lottery: Lottery | None = None,
     resamples: int | None = None,
-    by_run: bool = True,
 ) -> UncertainLaw:
     """The law of one prover's block time, with everything that is uncertain of it.
 
@@ -52,7 +51,6 @@ def law_of(
         costs: ``costs_of`` it.
         lottery: None: that of ``[scheme]``.
         resamples: Number of resampled laws; None: ``security.bootstraps``.
-        by_run: As ``uncertain_law``.
 
     Raises:
         Refused: As ``uncertain_law``.
@@ -63,7 +61,6 @@ def law_of(
         lottery or lottery_of(config, config.scheme),
         config.security.bootstraps if resamples is None else resamples,
         step_costs=costs,
-        by_run=by_run,
     )
 
 
