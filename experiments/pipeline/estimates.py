@@ -24,13 +24,25 @@ from ..store.files import Progress
 from .devices import on_devices
 from .laws import _look_success
 from .notes import notes_table
-from .translation import law_of, network_of, plan_of
+from .translation import network_of, plan_of
+from .world import NO_STARTS, WarmStarts, world_law
 
 
 def estimate_tables(
-    config: Config, curves: CurveSet, costs: np.ndarray | None, progress: Progress
+    config: Config,
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    progress: Progress,
+    starts: WarmStarts = NO_STARTS,
 ) -> dict[str, pd.DataFrame]:
     """Security figures with both errors, exact references, and notes.
+
+    Args:
+        config: The experiment.
+        curves: Its learning curves.
+        costs: ``costs_of`` it.
+        progress: Told how far it is.
+        starts: The warm starts that its world needs (``branching.warm_starts``).
 
     Raises:
         Refused: If the law of the block time cannot be known well enough.
@@ -45,21 +57,21 @@ def estimate_tables(
         most_replicas=security.max_replicas or MOST_REPLICAS,
     )
     key = seed_key(config.seed)
-    law = law_of(config, curves, costs)
+    law = world_law(config, curves, costs, starts)
     # The same effort for the laws beyond the horizon, and one to compare them with.
     others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
     total = 1 + len(others)
     progress("estimating security", 0, total)
 
     def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
-        return assess(key, network_of(config, one_law), one_plan)
+        return assess(key, network_of(config, one_law, law), one_plan)
 
-    adversarial = round(net.beta * net.provers)
+    adversarial = config.attackers
     groups = {"honest": net.provers - adversarial}
     if adversarial:
         groups["corrupted"] = adversarial
     brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
-    assessment = assess(key, network_of(config, law.law), plan, mapped=on_devices)
+    assessment = assess(key, network_of(config, law.law, law), plan, mapped=on_devices)
     progress("estimating security", 1, total)
 
     def replicate(number: int) -> list[Measurement] | None:
@@ -138,7 +150,7 @@ def _deep_measurements(
         try:
             found += safe_depths(
                 law,
-                lambda one: network_of(config, one),
+                lambda one: network_of(config, one, law),
                 premined=premined,
                 basis=basis,
                 progress=lambda done, total, what=what: progress(what, done, total),
@@ -151,7 +163,7 @@ def _deep_measurements(
 
 def race_basis(config: Config, law: UncertainLaw) -> Basis:
     """What the private race rests on; what the network does where it has no tilt."""
-    net = network_of(config, law.law)
+    net = network_of(config, law.law, law)
     honest, adversarial = float(net.honest), float(net.adversarial)
     plain = law.basis(honest, adversarial)
     if law.by_run is None:
@@ -187,7 +199,7 @@ def _references(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
-    adversarial = round(net.beta * net.provers)
+    adversarial = config.attackers
     found, refusals = memoryless_references(
         law,
         honest=net.provers - adversarial,

@@ -78,7 +78,7 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         "waits for one more block"
     )
     yield f"time unit: {_unit(config)}"
-    kept = config.scheme.abandon_steps
+    kept = config.protocol.abandon_steps
     rule = {
         "never": "is never given up",
         "horizon": "is given up at the last of them for a new one (abandon_steps = "

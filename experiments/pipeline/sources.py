@@ -15,7 +15,7 @@ _LAWS = (
     "experiments/store/files.py",
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("dataset", "devices", "machine", "translation")
+        for name in ("dataset", "devices", "machine", "translation", "world")
     ),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
@@ -23,6 +23,11 @@ _LAWS = (
 # the chain: they take an hour where everything after them takes a minute.
 _USED = {
     "training": ("models/learning",),
+    "branching": (
+        "models/learning",
+        "models/scheme",
+        "experiments/pipeline/branching.py",
+    ),
     "curves": (
         "models/learning",
         "experiments/pipeline/laws.py",
@@ -34,11 +39,13 @@ _USED = {
     "summary": _EVERYTHING,
     "sweep": (*_LAWS, "experiments/sweep/evaluation.py"),
 }
+# No stage of a run.
+_APART = ("branching", "sweep")
 
 
 def stage_digests() -> dict[str, str]:
     """``stage_digest`` of every stage of a run."""
-    return {stage: stage_digest(stage) for stage in _USED if stage != "sweep"}
+    return {stage: stage_digest(stage) for stage in _USED if stage not in _APART}
 
 
 def stage_digest(stage: str) -> str:
@@ -46,7 +53,8 @@ def stage_digest(stage: str) -> str:
 
     Args:
         stage: Of a run (``training``, ``curves``, ``laws``, ``estimates``, ``figures``,
-            ``summary``), or ``sweep``: a point's numbers.
+            ``summary``), or ``sweep``: a point's numbers, or ``branching``: warm
+            starts.
     """
     return source_digest([_PACKAGE / name for name in _USED[stage]], _PACKAGE)
 

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,19 @@ from ..store.locks import exclusive
 from ..store.run_folder import RunFolder
 from . import pictures, summary
 from .provenance import provenance
-from .sources import stage_digests
+from .sources import stage_digest, stage_digests
 from .training import curve_bytes, own_data, stored_curves, train
 from .versions import versions
+
+if TYPE_CHECKING:
+    from .world import WarmStarts
 
 _log = logging.getLogger(__name__)
 
 TABLES = ("curves", "law_summary", "laws", "estimates", "references", "notes")
+
+# Attacks that start from no model.
+_COLD = ("honest", "private", "private_premined")
 
 
 class RunResult(NamedTuple):
@@ -97,7 +103,7 @@ class _Job:
         self._curves: CurveSet | None = None
 
     def stage(self, name: str, make: "Stage") -> None:
-        self.key = fingerprint([name, self.key, self.code[name]])
+        self.key = fingerprint([name, self.key, self.code[name], *self._warm(name)])
         if self.folder.fresh(name, self.key):
             _log.info("stage %s is there and intact", name)
             return
@@ -106,6 +112,17 @@ class _Job:
         self.recomputed.append(name)
         self.seconds[name] = time.perf_counter() - start
         _log.info("stage %s done in %.1f s", name, self.seconds[name])
+
+    def _warm(self, name: str) -> list[str]:
+        """The code of warm starts, where a stage's numbers come from them."""
+        fresh = self.config.protocol.reference == "fresh"
+        if fresh and self.config.adversary.attack in _COLD:
+            return []  # without a second of imports
+        from .translation import conduct_of
+
+        if name != "laws" or not conduct_of(self.config).needs():
+            return []
+        return [stage_digest("branching")]
 
     def train(self) -> CurveSet:
         self._curves = train(self.config, self.root, self.progress)
@@ -120,6 +137,11 @@ class _Job:
         from .translation import costs_of
 
         return costs_of(self.config, self.curves())
+
+    def starts(self) -> "WarmStarts":
+        from .branching import warm_starts
+
+        return warm_starts(self.config, self.curves(), self.root, self.progress)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         return {name: self.folder.table(f"{name}.csv") for name in TABLES}
@@ -139,7 +161,7 @@ def _curves(job: _Job) -> dict[str, bytes]:
 def _laws(job: _Job) -> dict[str, bytes]:
     from .laws import law_tables
 
-    laws, law_summary = law_tables(job.config, job.curves(), job.costs())
+    laws, law_summary = law_tables(job.config, job.curves(), job.costs(), job.starts())
     return {
         "laws.csv": table_bytes(laws),
         "law_summary.csv": table_bytes(law_summary),
@@ -149,7 +171,9 @@ def _laws(job: _Job) -> dict[str, bytes]:
 def _estimates(job: _Job) -> dict[str, bytes]:
     from .estimates import estimate_tables
 
-    tables = estimate_tables(job.config, job.curves(), job.costs(), job.progress)
+    tables = estimate_tables(
+        job.config, job.curves(), job.costs(), job.progress, job.starts()
+    )
     return {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
 
 

@@ -64,7 +64,7 @@ def _rows(config: Config, at: Situation, asked: Asked, scan: Scan) -> list[tuple
     late = np.quantile(first[best >= own], (0.25, 0.75)) if (best >= own).any() else ()
     look, horizon = at.check_every, int(at.curves.steps[-1])
     typical = {min(look * round(x / look), horizon // 2 // look * look) for x in late}
-    s_min = scan.s_min or sorted({0, config.mining.s_min, *typical})
+    s_min = scan.s_min or sorted({0, config.protocol.s_min, *typical})
     return [
         (t_acc, t_1, t_2, least)
         for t_acc in accuracies

@@ -30,7 +30,7 @@ STALE = {
     **{
         f"experiments/pipeline/{name}.py": LAWS
         for name in (
-            *("dataset", "devices", "machine", "translation"),
+            *("dataset", "devices", "machine", "translation", "world"),
             *("estimates", "notes"),
         )
     },
