@@ -98,7 +98,9 @@ def summary_lines(found) -> list[str]:
         lines += [f"  {reason}" for reason in found.reasons]
     if front:
         lines += _setting(front[0])
-        lines += [*_figures(tables["recommended"], front[0]), ""]
+        lines += _figures(tables["recommended"], front[0])
+        few = tables["recommended"]["warning"].iloc[0]
+        lines += [f"  it {few}", ""] if few else [""]
     lines += _targets(tables["targets"])
     if len(front) > 1:
         lines += ["", *_front(front)]

@@ -45,7 +45,6 @@ def law_of(
     *,
     lottery: Lottery | None = None,
     resamples: int | None = None,
-    by_run: bool = True,
 ) -> UncertainLaw:
     """The law of a block from a fresh model, with everything that is uncertain of it.
 
@@ -55,7 +54,6 @@ def law_of(
         costs: ``costs_of`` it.
         lottery: None: that of ``[scheme]``.
         resamples: Number of resampled laws; None: ``security.bootstraps``.
-        by_run: As ``uncertain_law``.
 
     Raises:
         Refused: As ``uncertain_law``.
@@ -69,7 +67,6 @@ def law_of(
         lottery or lottery_of(config, config.scheme),
         config.security.bootstraps if resamples is None else resamples,
         step_costs=costs,
-        by_run=by_run,
     )
 
 

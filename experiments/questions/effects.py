@@ -1,6 +1,6 @@
 """``dpodl effects``: what a law that is not memoryless does, from a config's curves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,7 +138,8 @@ def effects(
             findings.append((name, "refused", str(refusal)))
             continue
         tables[name] = pd.DataFrame(rows)
-        findings.append(find(rows, **settings))
+        found = find(rows, **settings)
+        findings.append(found._replace(sentence=found.sentence + _few_runs(rows)))
     progress("measuring effects", len(jobs), len(jobs))
     return Effects(
         tables,
@@ -157,6 +158,18 @@ def write(found: Effects, folder: Path, config: Config, *, command: str) -> None
     figures = {k: figure for k, figure in _FIGURES.items() if k in found.tables}
     keep_answer(
         folder, "effects", tables, command=command, config=config, figures=figures
+    )
+
+
+def _few_runs(rows: Sequence[Row]) -> str:
+    """What to add to a sentence whose numbers rest on few training runs."""
+    few = [each.runs_effective for each in rows if each.warning]
+    if not few:
+        return ""
+    return (
+        f" Some of these numbers rest on few training runs in effect (the fewest "
+        f"{min(few):.0f}, ``runs_effective`` in the table): their intervals may cover "
+        "less than 95 %; train more models."
     )
 
 

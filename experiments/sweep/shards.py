@@ -189,6 +189,3 @@ def load_curves(source: CurveSource) -> CurveSet:
         eval_samples=source.eval_samples,
         population=source.population,
     )
-
-
-# ------------------------------------------------------------------ the file

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from dpodl.analysis.attacks.situation import plain
 from dpodl.analysis.calibration.choice import Choice, at_choice
 from dpodl.analysis.calibration.work_cycle import mean_interval
+from dpodl.analysis.estimation.training_error import FEW_RUNS
 from dpodl.experiments.commands import design as design_commands
 from dpodl.experiments.config.hash_targets import parse_target, success_probability
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline.training import train
 from dpodl.experiments.questions.design import _situation, design, state_bytes
-from dpodl.experiments.questions.design_scan import _scanned
 from dpodl.experiments.questions.design_targets import read_scan, read_targets
 
 from ..conftest import silent
@@ -231,6 +231,8 @@ def test_the_tables_are_tidy_and_whole(found):
     assert shown.loc["interval"].seconds == pytest.approx(
         shown.loc["interval"].value * CONFIG.clock.seconds_per_step
     )
+    assert shown.runs_effective.between(1, CONFIG.training.runs).all()
+    assert (shown.warning != "").all() == (shown.runs_effective < FEW_RUNS).all()
     sensitivity = found.tables["sensitivity"].set_index(["figure", "parameter"])
     assert sensitivity.loc[("interval", "T_1")].value < 0
     assert sensitivity.loc[("depth", "beta")].value > 0
@@ -279,7 +281,7 @@ def test_without_an_interval_the_first_lottery_is_the_configs_or_scanned(root):
 
     def scanned(*over):
         scan = read_scan(QUICK, [*ONE, *over], asked)
-        return _scanned(QUICK, at, terms, asked, scan, silent)
+        return scanned(QUICK, at, terms, asked, scan, silent)
 
     assert [each.t_1 for each in scanned()] == [1 << 248]
     both = scanned("scheme.t_1=2^246,2^248")
