@@ -26,6 +26,7 @@ _LAWS = (
             "world",
         )
     ),
+    *(f"experiments/pipeline/{name}.py" for name in ("translation", "world")),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
 # What each stage's numbers depend on. Trained curves must not grow stale by an edit of
