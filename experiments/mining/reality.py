@@ -69,9 +69,7 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     costs = translation.step_costs(config, curves, (height, width), dataset.n_classes)
-    known = translation.law_of(
-        config, curves, costs, resamples=_RESAMPLES, by_run=False
-    )
+    known = translation.law_of(config, curves, costs, resamples=_RESAMPLES)
     law, laws = known.law, [known.law, *known.resamples]
     levels = mined.interval.size
     delay = config.network.delay_steps

@@ -37,7 +37,6 @@ def world_law(
     *,
     lottery: Lottery | None = None,
     resamples: int | None = None,
-    by_run: bool = True,
 ) -> UncertainLaw:
     """The law of an honest prover with, beside it, that of a corrupted one.
 
@@ -48,13 +47,12 @@ def world_law(
         starts: What ``warm_starts`` measured for it.
         lottery: None: that of ``[scheme]``.
         resamples: Number of resampled laws; None: ``security.bootstraps``.
-        by_run: As ``law_of``.
 
     Raises:
         Refused: As ``law_of``, or if the adversary's law is not known.
     """
     lottery = lottery or lottery_of(config, config.scheme)
-    given = {"lottery": lottery, "resamples": resamples, "by_run": by_run}
+    given = {"lottery": lottery, "resamples": resamples}
     honest = law_of(config, curves, costs, **given)
     if not own_laws(config):
         return honest
