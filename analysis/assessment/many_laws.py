@@ -44,7 +44,15 @@ from ..simulation import kernel
 from ..simulation.kernel import Rules
 from ..simulation.levels import BURN_IN, SLOTS, Levels, Network
 from ..simulation.properties import Paths, paths_along
-from .one_law import BLOCK, Assessment, Plan, assess, keys_of, path_measurements
+from .one_law import (
+    BLOCK,
+    Assessment,
+    Plan,
+    assess,
+    keys_of,
+    level_engine,
+    path_measurements,
+)
 
 # Replicas of all laws side by side: memory does not grow with laws.
 _MOST_LANES = 4096
@@ -174,7 +182,9 @@ def assess_laws(
         if outcome.rates is None:
             continue
         try:
-            judged = counted_on(outcome.rates, each, plan.round_steps)
+            judged = counted_on(
+                outcome.rates, level_engine(each).following, plan.round_steps
+            )
             question = question_of(judged, plan.windows, epsilon=plan.epsilon)
             asked[number] = outcome, outcome.rates, question
         except Refused as refusal:

@@ -6,7 +6,7 @@ from ...analysis.assessment.one_law import Plan
 from ...analysis.attacks.situation import ticketed
 from ...analysis.attacks.world import LAWS, Conduct
 from ...analysis.block_time.empirical import Lottery
-from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
 from ...analysis.block_time.uncertain import UncertainLaw, uncertain_law
 from ...analysis.estimation.estimate import Refused
 from ...analysis.simulation.levels import Network, network
@@ -96,6 +96,9 @@ def network_of(
 ) -> Network:
     """The config's network under a law.
 
+    Provers of unequal speeds are one on each side, whose law is that of its side's next
+    block: what races, and what bounds the network where every message takes Δ.
+
     Args:
         config: The experiment.
         law: One of an honest prover's laws.
@@ -111,13 +114,30 @@ def network_of(
             f"adversary.attack = {config.adversary.attack}: the corrupted provers have "
             "a law of their own, which is not known here (dpodl run has it)"
         )
+    other = None if known is None else known.against(law)
+    if not net.equal_speeds:
+        return _sides(config, law)
     return network(
         law,
         provers=net.provers,
         beta=config.attackers / net.provers,
         delay_steps=net.delay_steps,
-        adversary=None if known is None else known.against(law),
+        adversary=other,
     )
+
+
+def _sides(config: Config, law: BlockTimeLaw) -> Network:
+    net = config.network
+    honest, corrupted = net.honest_speeds, net.corrupted_speeds
+    if not config.attackers:
+        honest, corrupted = honest + corrupted, ()
+    try:
+        laws = [
+            fastest_of_speeds(law, speeds) for speeds in (honest, corrupted or (1,))
+        ]
+    except ValueError as error:
+        raise Refused(f"network.classes: {error}") from None
+    return Network(laws[0], 1, int(bool(corrupted)), net.delay_steps, laws[1])
 
 
 def conduct_of(config: Config) -> Conduct:
@@ -139,10 +159,7 @@ def conduct_of(config: Config) -> Conduct:
 # What is simulated level by level, and raced on a grid.
 _KNOWN: dict[str, tuple[object, ...]] = {
     "adversary.attack": LAWS,
-    "protocol.chain_rule": ("longest",),
-    "protocol.tie_rule": ("first_seen",),
     "protocol.progress": ("lost",),
-    "network.delay_model": ("worst_case",),
     "security.criterion": ("equal",),
 }
 
@@ -160,8 +177,12 @@ def require_known(config: Config) -> None:
         nobody = section == "adversary" and not config.network.corrupted
         if given not in known and not nobody:
             problems.append(f"{field} = {given} (known: {', '.join(map(str, known))})")
-    if not config.network.equal_speeds:
-        problems.append("network.classes of unequal speeds (known: speed 1)")
+    own = config.attackers and conduct_of(config).changes_law()
+    if own and not config.network.equal_speeds:
+        problems.append(
+            f"adversary.attack = {config.adversary.attack} by provers of unequal "
+            "speeds, network.classes (known: speed 1)"
+        )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
 

@@ -3,7 +3,7 @@
 import jax
 import pytest
 from dpodl.analysis.assessment import many_laws
-from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.assessment.one_law import Plan, assess, level_engine
 from dpodl.analysis.block_time.law import exponential, geometric
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.good_periods.windows import counted_on
@@ -94,11 +94,13 @@ def test_the_counted_rate_is_the_renewal_rate_of_honest_provers():
     found = assess(KEY, of(LAWS[1]), PLAN._replace(replicas=2000))
     rates = found.rates
     assert rates is not None
-    counted = counted_on(rates, of(LAWS[1])._replace(adversary=LAWS[0]), 1.0)
+    net = of(LAWS[1])._replace(adversary=LAWS[0])
+    counted = counted_on(rates, level_engine(net).following, 1.0)
     # Two corrupted provers: the rate is measured to 1 % or so.
     assert counted.z == pytest.approx(rates.z, rel=0.05)
     assert counted[:2] == rates[:2]
-    assert counted_on(rates, of(LAWS[1]), 1.0) == rates
+    following = level_engine(of(LAWS[1])).following
+    assert counted_on(rates, following, 1.0) == rates
 
 
 def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():
