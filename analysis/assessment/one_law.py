@@ -31,6 +31,7 @@ from ..good_periods.rounds import horizon_rounds, join_rounds, rounds_until
 from ..good_periods.tails import decay_figures, follow_tails, tail_measurements
 from ..good_periods.windows import (
     RoundRates,
+    counted_on,
     good_period_measurements,
     rate_measurements,
     round_rates,
@@ -171,13 +172,14 @@ def assess(
         rounds = join_rounds(seen)
         rates = round_rates(rounds, end=end)
         measurements += rate_measurements(rounds, rates)
+        judged = counted_on(rates, network, plan.round_steps)
         shares = window_shares(
-            window_key, rounds, rates, plan.windows, epsilon=plan.epsilon
+            window_key, rounds, judged, plan.windows, epsilon=plan.epsilon
         )
         measurements += good_period_measurements(shares)
         windows = dict(zip(shares.blocks, map(int, shares.rounds), strict=True))
         if plan.detail:
-            found, refused = decay_figures(window_key, rounds, rates, plan.epsilon)
+            found, refused = decay_figures(window_key, rounds, judged, plan.epsilon)
             measurements += found
             refusals += refused
             measurements += independence_measurements(

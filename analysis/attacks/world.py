@@ -127,9 +127,16 @@ def builder_of(conduct: Conduct) -> Callable[[Situation], Attack]:
         ValueError: If the attack is none of ``LAWS``, or there is no such policy.
         Refused: If the attack on provers that follow the policy is not known.
     """
+    if conduct.attack not in LAWS:
+        raise ValueError(
+            f"attack must be one of {', '.join(LAWS)}, got {conduct.attack!r}"
+        )
+    build = _builder(conduct)
+    return lambda at: build(at)._replace(name=conduct.attack)
+
+
+def _builder(conduct: Conduct) -> Callable[[Situation], Attack]:
     name, on = conduct.attack, conduct.step_rule
-    if name not in LAWS:
-        raise ValueError(f"attack must be one of {', '.join(LAWS)}, got {name!r}")
     if conduct.reference != "fresh":
         return _policy(conduct)
     if conduct.stopped() or name in PLAIN:
@@ -140,9 +147,7 @@ def builder_of(conduct: Conduct) -> Callable[[Situation], Attack]:
         )
     if name in ("reference_relay", "surplus_reference") and not on:
         # Nothing is due: each block continues the last one at its next look.
-        return lambda at: warm.cross_slot_new(at, False, kind="block")._replace(
-            name=name
-        )
+        return lambda at: warm.cross_slot_new(at, False, kind="block")
     builders: dict[str, Callable[[Situation], Attack]] = {
         "withheld_mtx": lambda at: warm.withheld_mtx(at, on),
         "cross_slot_old": lambda at: warm.cross_slot_old(at, False),
@@ -177,7 +182,7 @@ def _plain(at: Situation, conduct: Conduct) -> Attack:
     if stopped := conduct.stopped():
         words = f"{conduct.attack} is stopped by {stopped}; a private chain is left"
         found = found._replace(assumptions=words)
-    return found._replace(name=conduct.attack)
+    return found
 
 
 def _policy(conduct: Conduct) -> Callable[[Situation], Attack]:
@@ -201,7 +206,6 @@ def _policy(conduct: Conduct) -> Callable[[Situation], Attack]:
         found = reference_policy(at, conduct.step_rule, policy=policy)
         known = plain(at).known_until
         return found._replace(
-            name=conduct.attack,
             known_until=known,
             premined=conduct.attack == "private_premined",
             takes_all=conduct.attack == "relabel" and not conduct.bound,

@@ -34,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from ..block_time.law import fastest_of, mean
 from ..estimation.estimate import (
     Estimate,
     Refused,
@@ -49,6 +50,7 @@ from ..estimation.quantities import (
     ROUND_SINGLE_SUCCESS,
     ROUND_SUCCESS,
 )
+from ..simulation.levels import Network
 from .rounds import RoundSums, counted_rounds, sums_of
 from .search import Question, Rounds, judge
 
@@ -102,6 +104,19 @@ def round_rates(rounds: Rounds, *, end: int) -> RoundRates:
     """
     sums, begin = jax.device_get(counted_rounds(rounds, jnp.int32(end)))
     return rates_of(sums, int(begin), end)
+
+
+def counted_on(rates: RoundRates, network: Network, round_steps: float) -> RoundRates:
+    """The means that the protocol counts on: corrupted provers mine as honest ones.
+
+    An attack that changes their law changes Z and not what windows are judged by:
+    E[Z_r] is ``round_steps`` over the mean time of the fastest of n_a honest provers,
+    the rate of that renewal process. Without such an attack the rates stay as they are.
+    """
+    if network.adversary is None or not float(network.adversarial) > 0:
+        return rates
+    each = mean(fastest_of(network.law, float(network.adversarial)))
+    return rates._replace(z=round_steps / each)
 
 
 def rates_of(sums: RoundSums, begin: int, end: int) -> RoundRates:

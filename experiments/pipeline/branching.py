@@ -71,7 +71,7 @@ def branches(
         progress: Told how far it is.
         name: ``warm`` or ``mtx``.
     """
-    stem = _stem(config, curves, folder, name)
+    stem = _stem(config, folder, name)
     found = _read(config, curves, folder, name)
     accuracy = _accuracy(config, name)
     some = curves.initializations[: config.adversary.branches]
@@ -104,14 +104,18 @@ def _accuracy(config: Config, name: str) -> float:
     return share * config.scheme.t_acc
 
 
-def _stem(config: Config, curves: CurveSet, folder: Path, name: str) -> Path:
-    facts = [
+def identity(config: Config, name: str) -> tuple[float | int | str, ...]:
+    """What the warm starts of one set of curves differ in."""
+    return (
         _accuracy(config, name),
         config.protocol.way,
-        min(config.adversary.branches, len(curves.initializations)),
+        min(config.adversary.branches, config.training.runs),
         config.training.horizon_steps,
-        stage_digest("branching"),
-    ]
+    )
+
+
+def _stem(config: Config, folder: Path, name: str) -> Path:
+    facts = [*identity(config, name), stage_digest("branching")]
     return folder / f"branches-{fingerprint(facts)[:16]}"
 
 
@@ -131,7 +135,7 @@ def _write(stem: Path, found: Branches) -> None:
 
 
 def _read(config: Config, curves: CurveSet, folder: Path, name: str) -> Branches | None:
-    stem = _stem(config, curves, folder, name)
+    stem = _stem(config, folder, name)
     for path in sorted(stem.parent.glob(f"{stem.name}*.npz")):
         try:
             with np.load(io.BytesIO(read_sealed(path)), allow_pickle=False) as file:

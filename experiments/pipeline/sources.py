@@ -10,13 +10,23 @@ _EVERYTHING = ("models", "analysis", "figures", "experiments")
 # All that the tables of a law and of its estimates import, but for the errors.
 _LAWS = (
     "models/learning",
+    # What a referenced model saves is trained by the scheme's own programs.
+    "models/scheme",
     "analysis",
     "experiments/config",
     "experiments/store/files.py",
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("dataset", "devices", "machine", "translation", "world")
+        for name in (
+            "branching",
+            "dataset",
+            "devices",
+            "machine",
+            "translation",
+            "world",
+        )
     ),
+    *(f"experiments/pipeline/{name}.py" for name in ("translation", "world")),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
 # What each stage's numbers depend on. Trained curves must not grow stale by an edit of

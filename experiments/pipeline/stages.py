@@ -21,7 +21,7 @@ from ..store.locks import exclusive
 from ..store.run_folder import RunFolder
 from . import pictures, summary
 from .provenance import provenance
-from .sources import stage_digest, stage_digests
+from .sources import stage_digests
 from .training import curve_bytes, own_data, stored_curves, train
 from .versions import versions
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TABLES = ("curves", "law_summary", "laws", "estimates", "references", "notes")
-
-# Attacks that start from no model.
-_COLD = ("honest", "private", "private_premined")
 
 
 class RunResult(NamedTuple):
@@ -103,7 +100,7 @@ class _Job:
         self._curves: CurveSet | None = None
 
     def stage(self, name: str, make: "Stage") -> None:
-        self.key = fingerprint([name, self.key, self.code[name], *self._warm(name)])
+        self.key = fingerprint([name, self.key, self.code[name]])
         if self.folder.fresh(name, self.key):
             _log.info("stage %s is there and intact", name)
             return
@@ -112,17 +109,6 @@ class _Job:
         self.recomputed.append(name)
         self.seconds[name] = time.perf_counter() - start
         _log.info("stage %s done in %.1f s", name, self.seconds[name])
-
-    def _warm(self, name: str) -> list[str]:
-        """The code of warm starts, where a stage's numbers come from them."""
-        fresh = self.config.protocol.reference == "fresh"
-        if fresh and self.config.adversary.attack in _COLD:
-            return []  # without a second of imports
-        from .translation import conduct_of
-
-        if name != "laws" or not conduct_of(self.config).needs():
-            return []
-        return [stage_digest("branching")]
 
     def train(self) -> CurveSet:
         self._curves = train(self.config, self.root, self.progress)

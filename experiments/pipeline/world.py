@@ -52,8 +52,7 @@ def world_law(
         Refused: As ``law_of``, or if the adversary's law is not known.
     """
     lottery = lottery or lottery_of(config, config.scheme)
-    given = {"lottery": lottery, "resamples": resamples}
-    honest = law_of(config, curves, costs, **given)
+    honest = law_of(config, curves, costs, lottery=lottery, resamples=resamples)
     if not own_laws(config):
         return honest
     found = laws_of_attack(
@@ -112,11 +111,13 @@ def situation(
     """The situation of the config's attack."""
     net, rules = config.network, config.protocol
     every = rules.checkpoint_every
+    # Where nobody is corrupted one prover stands for those who choose the faster model.
+    one = net.corrupted or 1
     return situation_of(
         curves,
         lottery or lottery_of(config, config.scheme),
-        provers=net.provers,
-        beta=net.beta,
+        provers=max(net.provers, 2),
+        beta=one / max(net.provers, 2),
         delay_steps=net.delay_steps,
         step_costs=costs,
         warm=starts.warm,

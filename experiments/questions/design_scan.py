@@ -9,7 +9,8 @@ import numpy as np
 from ...analysis.attacks.situation import Situation, plain
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.calibration.choice import Choice, at_choice, party_of, solve_interval
-from ...analysis.calibration.quantities import figures, known_law, simulated
+from ...analysis.calibration.on_network import simulated
+from ...analysis.calibration.quantities import figures, known_law
 from ...analysis.calibration.targets import (
     BETTER,
     Target,

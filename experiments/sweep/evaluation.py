@@ -12,6 +12,7 @@ import numpy as np
 
 from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
 from ...analysis.block_time.empirical import interval_bracket
+from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
@@ -19,11 +20,15 @@ from ...analysis.estimation.training_error import Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
-from ..pipeline.translation import law_of, lottery_of, network_of, plan_of
+from ..pipeline.translation import lottery_of, network_of, plan_of
+from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
 
 # What a point may change without training, or compiling, anything again.
 _SHARED = ("data", "menu", "training", "seed")
 _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
+
+
+_Evidence = tuple[CurveSet, np.ndarray | None, WarmStarts]
 
 
 class Outcome(NamedTuple):
@@ -48,7 +53,10 @@ def group(config: Config) -> str:
 
 
 def evaluate(
-    configs: Sequence[Config], curves: CurveSet, costs: np.ndarray | None
+    configs: Sequence[Config],
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    starts: Sequence[WarmStarts] = (),
 ) -> list[Outcome]:
     """Estimate every point's security figures.
 
@@ -56,6 +64,7 @@ def evaluate(
         configs: Points of one group.
         curves: Learning curves of that group.
         costs: ``translation.costs_of`` the points, which must share their clock.
+        starts: The warm starts that each needs; none: no point needs any.
 
     Returns:
         One outcome a point, in their order. A point whose figures are refused says
@@ -63,7 +72,11 @@ def evaluate(
     """
     # Points that differ in the network alone have the same laws.
     laws: dict[tuple, _Laws] = {}
-    return [_evaluate(config, curves, costs, laws) for config in configs]
+    given = starts or [NO_STARTS] * len(configs)
+    return [
+        _evaluate(config, (curves, costs, each), laws)
+        for config, each in zip(configs, given, strict=True)
+    ]
 
 
 class _Laws(NamedTuple):
@@ -71,7 +84,7 @@ class _Laws(NamedTuple):
 
     Attributes:
         law: With its resamples.
-        centre: That of all runs, to be assessed.
+        centre: That of all runs, to be assessed, with the corrupted provers' beside it.
         others: Laws of resampled runs, then that of all runs, the slowest
             and the fastest beyond the horizon; None: no resamples were asked for.
         bases: What the figures of so many honest and corrupted provers rest on.
@@ -79,46 +92,55 @@ class _Laws(NamedTuple):
     """
 
     law: UncertainLaw
-    centre: LawBatch
-    others: LawBatch | None
+    centre: tuple[LawBatch, LawBatch | None] | None
+    others: tuple[LawBatch, LawBatch | None] | None
     bases: dict[tuple[float, float], Basis]
     known: set[int]
 
 
-def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
+def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
     try:
-        measured = _measured(config, _laws(config, curves, costs, laws))
+        measured = _measured(config, _laws(config, evidence, laws))
     except Refused as refusal:
         return Outcome((), str(refusal))
     return Outcome(tuple(map(_row, measured)), "")
 
 
-def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) -> _Laws:
+def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _Laws:
     lottery, security = lottery_of(config, config.scheme), config.security
-    name = (lottery, config.seed, security.bootstraps)
+    name = (lottery, config.seed, security.bootstraps, config.protocol.s_min)
+    if own_laws(config):
+        # The group of the corrupted provers chooses their law.
+        more = plain(config.adversary), plain(config.protocol), plain(config.network)
+        name = (*name, fingerprint(more))
     if name not in known:
-        law = law_of(config, curves, costs, lottery=lottery)
-        known[name] = _Laws(
-            law,
-            law_batch([law.law]),
-            law_batch([*law.resamples, law.law, *law.extremes])
-            if law.resamples
-            else None,
-            {},
-            set(),
-        )
+        law = world_law(config, *evidence, lottery=lottery)
+        centre = [law.law]
+        others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
+        known[name] = _Laws(law, _batch(law, centre), _batch(law, others), {}, set())
     return known[name]
+
+
+def _batch(
+    law: UncertainLaw, laws: Sequence[BlockTimeLaw]
+) -> tuple[LawBatch, LawBatch | None] | None:
+    """Laws with the corrupted provers' beside them; none: nothing is asked of any."""
+    if not laws:
+        return None
+    against = [law.against(each) for each in laws]
+    found = [each for each in against if each is not None]
+    return law_batch(laws), law_batch(found) if found else None
 
 
 def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     key, security, net = seed_key(config.seed), config.security, config.network
     plan = plan_of(config)._replace(detail=False)
-    honest = net.provers - round(net.beta * net.provers)
+    honest = net.provers - config.attackers
     if honest not in laws.known:
         interval_bracket(laws.law, honest)
         laws.known.add(honest)
-    network = network_of(config, laws.law.law)
-    centre = assess_laws(key, network, laws.centre, plan)
+    network = network_of(config, laws.law.law, laws.law)
+    centre = _assessed(key, network, laws.centre, plan)
     (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
@@ -132,7 +154,7 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
-    under = assess_laws(key, network, laws.others, smaller, slots=centre.slots)
+    under = _assessed(key, network, laws.others, smaller, slots=centre.slots)
     replicates = [
         None if isinstance(each, Refused) else each.measurements
         for each in under.outcomes
@@ -145,6 +167,11 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         centre=middle or (),
         basis=basis,
     )
+
+
+def _assessed(key, network, both, plan, **options):
+    batch, adversaries = both
+    return assess_laws(key, network, batch, plan, adversaries=adversaries, **options)
 
 
 def _row(m: Measurement) -> dict[str, Any]:

@@ -192,13 +192,13 @@ def test_points_that_differ_in_the_network_alone_share_their_laws(curves, monkey
 
         monkeypatch.setattr(evaluation, name, call)
 
-    counting("law_of")
+    counting("world_law")
     configs = [
         point(scheme__t_2=t_2, network__beta=beta, network__delay_steps=delay)
         for t_2, beta, delay in product(("2^254", "2^255"), (0.05, 0.25), (2, 12))
     ]
     outcomes = evaluated(configs, curves)
-    assert asked == ["law_of"] * 2
+    assert asked == ["world_law"] * 2
     assert len({repr(outcome) for outcome in outcomes}) == len(configs)
 
 
