@@ -270,6 +270,8 @@ def attempts_of(
     # Given up at the look ``last``: the attempt ends there in a new nonce.
     fails[given_up, last - 1] = 1.0
     places = look_cells[:, None] * np.arange(1, looks + 1)
+    if look_cells[0] >= 1 and (look_cells == look_cells[0]).all():
+        places = places[0]
     after, later_looks = np.zeros(KNOTS), 0.0
     p, count = ending(lottery), late.alive.shape[1] - 1
     for group, cost in enumerate(late.costs):
@@ -294,14 +296,21 @@ def attempts_of(
 
 
 def _onto_grid(places: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Mass at its place in cells, shared by the two knots around it: mean kept."""
+    """Mass at its place in cells, shared by the two knots around it: mean kept.
+
+    Runs that look at the same moments, no two in a cell, may share one row of places:
+    they are added up in their order, which to the last digit is what the grid does.
+    """
     # Never at knot 0: an attempt takes time, even where it is less than a cell.
     low = np.maximum(np.floor(places + 1e-9), 1.0)
     share = np.clip(places - low, 0.0, 1.0)
+    here, next_to = mass * (1.0 - share), mass * share
+    if mass.ndim > places.ndim:
+        here, next_to = here.sum(axis=0), next_to.sum(axis=0)
     keep = low < KNOTS
-    knot, share, mass = low[keep].astype(int), share[keep], mass[keep]
-    grid = np.bincount(knot, mass * (1.0 - share), KNOTS + 1)
-    return (grid + np.bincount(knot + 1, mass * share, KNOTS + 1))[:KNOTS]
+    knot = low[keep].astype(int)
+    grid = np.bincount(knot, here[keep], KNOTS + 1)
+    return (grid + np.bincount(knot + 1, next_to[keep], KNOTS + 1))[:KNOTS]
 
 
 def _late_ends(left, per_look, look_cells, looks: int) -> np.ndarray:
