@@ -26,7 +26,9 @@ def _accuracy(seed: int, runs: int = 40, looks: int = 24) -> np.ndarray:
 
 
 def _one_by_one(samples, lottery):
-    return [law for each in samples for law in table.laws_of_runs([each], lottery, EVERY)]
+    return [
+        law for each in samples for law in table.laws_of_runs([each], lottery, EVERY)
+    ]
 
 
 def _same(some, others):
