@@ -22,6 +22,7 @@ from .ticket_rates import (
     GROWTH,
     Plateau,
     TicketRates,
+    grows,
     node_rates,
     node_shares,
     ticket_rates,
@@ -160,7 +161,12 @@ def ending(lottery: Lottery) -> float:
 
 
 def later(
-    shown: Shown, lottery: Lottery, costs: Float[np.ndarray, " runs"], plateau: Plateau
+    shown: Shown,
+    lottery: Lottery,
+    costs: Float[np.ndarray, " runs"],
+    plateau: Plateau,
+    *,
+    brief: bool = False,
 ) -> Late:
     """What becomes of the runs beyond their horizon.
 
@@ -169,6 +175,8 @@ def later(
         lottery: p_2, the policies.
         costs: c_i.
         plateau: ``central``, ``slowest`` or ``fastest``.
+        brief: Whether rates that are constant beyond the looks seen are followed look
+            by look no further: the same law, but for rounding.
     """
     runs, looks = shown.ends.shape
     passed = shown.ends.any(axis=1) | (shown.left < 1.0)
@@ -197,6 +205,8 @@ def later(
     p = ending(lottery)
     constant = plateau == "fastest" or rates is None or rates.parameters is None
     count = 0 if constant else GROWTH * looks
+    if brief and rates is not None and not grows(rates, plateau):
+        count = min(count, max(rates.seen, 1))
     if rates is None:
         rate = np.ones((1, ages[-1] + count + 2))
     else:

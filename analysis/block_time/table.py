@@ -28,7 +28,7 @@ from .attempts import (
     later,
 )
 from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, mean
-from .renewals import Prehash, convolve, prehash_of, renewals_of, side_by_side
+from .renewals import convolve, prehash_of, renewals_of, side_by_side
 from .ticket_rates import Plateau
 
 # The table reaches this many horizons where the looks are few enough, and never less
@@ -41,8 +41,8 @@ _LOST, _COARSEST = 0.005, 16
 _TOGETHER = 8
 
 
-class _OnGrid(NamedTuple):
-    """The attempts of a law, and its grid.
+class OnGrid(NamedTuple):
+    """The attempts that make a law, and its grid.
 
     Attributes:
         attempts: Everything on the grid.
@@ -70,23 +70,37 @@ def laws_of_runs(
     """
     found, waiting = [], iter(samples)
     while some := list(islice(waiting, _TOGETHER)):
-        grids = [_on_grid(*each, lottery, check_every) for each in some]
+        grids = [attempts_on_grid(*each, lottery, check_every) for each in some]
         found += _tables(grids, lottery)
     return found
 
 
-def _on_grid(
+def attempts_on_grid(
     shown: Shown,
     costs: np.ndarray,
     plateau: Plateau,
     lottery: Lottery,
     check_every: float,
-) -> _OnGrid:
+    *,
+    brief: bool = False,
+    spacing: float | None = None,
+) -> OnGrid:
+    """Attempts of a sample of runs on the grid that their law takes.
+
+    Args:
+        shown: What the runs have shown.
+        costs: c_i.
+        plateau: Which reading of what comes after.
+        lottery: T_acc, p_1, p_2, hash rate, policies.
+        check_every: Steps between two looks.
+        brief: As ``attempts.later``.
+        spacing: A grid that is given, where it reaches as far as this law's own.
+    """
     looks = shown.ends.shape[1]
     # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
     lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
-    late = later(shown, lottery, costs, plateau)
-    spacing = check_every * float(costs.max())
+    late = later(shown, lottery, costs, plateau, brief=brief)
+    given, spacing = spacing, check_every * float(costs.max())
     if not lattice:
         # Beyond the table the hazard is constant. It still rises where hashing and
         # waiting for a ticket both go on: the table must be longer than the shorter.
@@ -98,9 +112,11 @@ def _on_grid(
         spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
         if spacing < look:
             spacing = look / math.floor(look / spacing + 1e-9)
+    if given is not None:
+        spacing = max(given, spacing)
     cell = check_every / spacing
     attempts = attempts_of(shown, late, lottery, costs * cell, cell)
-    return _OnGrid(attempts, spacing, lattice)
+    return OnGrid(attempts, spacing, lattice)
 
 
 def _mixed_until(
@@ -138,7 +154,7 @@ def _mixed_until(
     return until
 
 
-def _tables(grids: Sequence[_OnGrid], lottery: Lottery) -> list[BlockTimeLaw]:
+def _tables(grids: Sequence[OnGrid], lottery: Lottery) -> list[BlockTimeLaw]:
     """X = Σ over failed attempts (P + K) + the last P + K, as tables of Λ.
 
     CDF = U ∗ success ∗ F_P with U = Σ_j (p_P ∗ retry)^{∗j}; the tail hazard is the
@@ -146,7 +162,7 @@ def _tables(grids: Sequence[_OnGrid], lottery: Lottery) -> list[BlockTimeLaw]:
     """
     hash_time = 1.0 / lottery.hashes_per_step
     hashed = [
-        prehash_of(lottery.p_1, hash_time, each.spacing, _early(each)) for each in grids
+        prehash_of(lottery.p_1, hash_time, each.spacing, early(each)) for each in grids
     ]
     success = np.stack([each.attempts.success for each in grids])
     retry = np.stack([each.attempts.retry for each in grids])
@@ -155,13 +171,14 @@ def _tables(grids: Sequence[_OnGrid], lottery: Lottery) -> list[BlockTimeLaw]:
     renewals = renewals_of(convolve(masses, retry))
     trained = convolve(renewals, success)
     cdf = convolve(trained, cdfs)
-    return [
-        _law(grid, lottery, hashed[row], trained[row], cdf[row])
-        for row, grid in enumerate(grids)
-    ]
+    found = []
+    for row, grid in enumerate(grids):
+        spared = float((trained[row] * hashed[row].spared[::-1]).sum())
+        found.append(law_on_grid(grid, lottery, cdf[row], spared))
+    return found
 
 
-def _early(grid: _OnGrid) -> float:
+def early(grid: OnGrid) -> float:
     """How much later than its place a knot holds the CDF.
 
     A table spreads an atom over the cell before its knot, half a cell too early on
@@ -170,29 +187,32 @@ def _early(grid: _OnGrid) -> float:
     return 0.0 if grid.lattice else 0.5 * grid.spacing
 
 
-def _law(
-    grid: _OnGrid,
-    lottery: Lottery,
-    prehash: Prehash,
-    trained: np.ndarray,
-    cdf: np.ndarray,
+def law_on_grid(
+    grid: OnGrid, lottery: Lottery, cdf: Float[np.ndarray, " knots"], spared: float
 ) -> BlockTimeLaw:
+    """The law of a CDF on the grid.
+
+    Args:
+        grid: Its attempts and its grid.
+        lottery: p_1, hash rate.
+        cdf: Pr[X ≤ x] at the knots, each ``early`` later; changed.
+        spared: E[(x − X)⁺] at the last knot, ``early`` and a hash later.
+    """
     attempts, spacing, lattice = grid
-    hash_time, early = 1.0 / lottery.hashes_per_step, _early(grid)
+    hash_time, later_by = 1.0 / lottery.hashes_per_step, early(grid)
     # The transform's rounding must not put a block before the first possible one.
     cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
     alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
     hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
     # Mass that never ends has no mean to make exact: half a cell is put back alone.
-    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + early, lattice)
+    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + later_by, lattice)
     if attempts.never > 0 or attempts.success_total == 0:
         return law
     law = law._replace(offset=hash_time)
     attempt = hash_time / lottery.p_1 + spacing * attempts.duration
     exact = attempt / attempts.success_total
-    # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
-    end = spacing * (KNOTS - 1) + early
-    on_table = end - float((trained * prehash.spared[::-1]).sum())
+    # ∫ S on the table without the interpolation.
+    on_table = spacing * (KNOTS - 1) + later_by - spared
     law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
     if lattice:
         return law

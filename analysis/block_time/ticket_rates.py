@@ -186,6 +186,12 @@ def node_shares(rates: TicketRates, plateau: Plateau) -> np.ndarray:
     return rates.cautious if plateau == "slowest" else rates.posterior
 
 
+def grows(rates: TicketRates, plateau: Plateau) -> bool:
+    """Whether rates change beyond the looks that ``_SUPPORT`` runs have shown."""
+    known = rates.parameters
+    return known is not None and plateau == "central" and bool(known[1] > 0)
+
+
 def node_rates(
     rates: TicketRates, since: Float[np.ndarray, " n"], plateau: Plateau, looks: int
 ) -> Float[np.ndarray, "nodes n"]:
@@ -203,8 +209,7 @@ def node_rates(
         # No failure in m looks: at 95 % fewer than 3 in m fail.
         return np.full((1, len(since)), 1 - 3 / (3 + rates.shown.sum()))
     a, b, log_sigma = rates.parameters
-    grows = plateau == "central" and b > 0
-    limit = GROWTH * looks if grows else max(rates.seen, 1)
+    limit = GROWTH * looks if grows(rates, plateau) else max(rates.seen, 1)
     x = np.log1p(np.minimum(since, limit))
     logits = a + b * x + math.exp(log_sigma) * _SHIFTS[:, None]
     if plateau == "slowest":
