@@ -13,12 +13,10 @@ steps is a ticket, for an honest prover with a fresh model; the adversary of
 ``beta_warm`` refers to its last block's model, which is above T_acc at every look, and
 owes what ``attacks.warm.step_debt`` leaves.
 
-k* is estimated by a saddle point, which costs milliseconds, and found on the grid
-(``race/fourier.py``) for the settings that are shown:
-    ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
-m = 1, or 2 with a head start (``walk.py``). Intervals join the spread over resampled
-trainings and the two defensible extrapolations beyond the horizon
-(``training_error.py``).
+k* is estimated by a saddle point (``race/saddle_point.py``), which costs milliseconds,
+and found on the grid (``race/fourier.py``) for the settings that are shown. Intervals
+join the spread over resampled trainings and the two defensible extrapolations beyond
+the horizon (``training_error.py``).
 """
 
 import math
@@ -40,8 +38,9 @@ from ..block_time.law import BlockTimeLaw, Real, cv, fastest_of, mean
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.training_error import UNKNOWN, Basis, Scale, law_figure
 from ..race.fourier import smallest_depths
+from ..race.saddle_point import depth_estimate
 from ..race.threshold import race_drift
-from ..race.walk import Race, bounded, log_start, outgrows, tilts
+from ..race.walk import Race, bounded, tilts
 from .choice import Party, Terms, party_of
 from .work_cycle import cycle
 
@@ -86,33 +85,6 @@ def threshold_share(
     if drift(low) <= 0:
         return 0.0
     return float(optimize.brentq(drift, low, high, xtol=1e-9))  # pyright: ignore
-
-
-def depth_estimate(race: Race, risk: Real) -> float:
-    """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
-
-    Raises:
-        Refused: As ``race.walk.tilts``.
-    """
-    if outgrows(race):
-        return math.inf
-    race = bounded(race)
-    tilt = tilts(race)
-    maxima = 2 if race.premined else 1
-    room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
-    start = log_start(race, tilt.theta_0) + maxima * room - math.log(risk)
-    width = tilt.theta_0 * tilt.spread * math.sqrt(2 * math.pi)
-
-    def excess(depth: float) -> float:
-        spread = math.log(max(1.0, width * math.sqrt(depth)))
-        return start + depth * tilt.log_rate - spread
-
-    if excess(1.0) <= 0:
-        return 1.0
-    high = 2.0
-    while excess(high) > 0:
-        high *= 2
-    return float(optimize.brentq(excess, 1.0, high, xtol=1e-9))  # pyright: ignore
 
 
 def figures(

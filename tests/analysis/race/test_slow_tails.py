@@ -15,7 +15,7 @@ import pytest
 from dpodl.analysis.block_time.law import KNOTS, exponential, geometric
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import races
-from dpodl.analysis.calibration.quantities import depth_estimate
+from dpodl.analysis.race.saddle_point import depth_estimate
 from dpodl.analysis.confirmations import ages, any_block, rare_ages
 from dpodl.analysis.confirmations.tables import TableTerms, depth_table
 from dpodl.analysis.estimation.estimate import Refused

@@ -47,7 +47,12 @@ SHELLS = (
 
 
 def dpodl(folder: Path, shell: dict[str, str], *words: str):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    # Compiled programs are shared: flags and settings are part of their names.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JAX_") or "CACHE" in name
+    }
     environment["DPODL_CACHE"] = str(folder / "cache")
     return subprocess.run(
         [*COMMAND, *words],
