@@ -61,8 +61,8 @@ QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0)
 
 def _depth(law) -> float:
     from ..analysis.block_time.law import fastest_of
-    from ..analysis.race.saddle_point import depth_estimate
     from ..analysis.estimation.estimate import Refused
+    from ..analysis.race.saddle_point import depth_estimate
     from ..analysis.race.walk import Race
 
     try:

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan, assess
+from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan
 from ...analysis.block_time.effective_runs import tilted
 from ...analysis.block_time.empirical import interval_bracket
-from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
@@ -22,10 +21,22 @@ from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
 from .devices import on_devices
+from .engines import assess_world, chosen_engine
 from .laws import _look_success
 from .notes import notes_table
 from .translation import network_of, plan_of
+from .weights import weight_estimates
 from .world import NO_STARTS, WarmStarts, world_law
+
+_UNBOUND = (
+    "confirmations: the grid counts blocks, and bounds how slow the public chain may "
+    "be where nobody begins anew at an equal tip; protocol.chain_rule = longest with "
+    "protocol.tie_rule = first_seen has them"
+)
+_NO_FORMS = (
+    "closed forms: they are of equal provers of one law, and stand beside none of "
+    "these figures"
+)
 
 
 def estimate_tables(
@@ -58,25 +69,84 @@ def estimate_tables(
     )
     key = seed_key(config.seed)
     law = world_law(config, curves, costs, starts)
-    # The same effort for the laws beyond the horizon, and one to compare them with.
-    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
-    total = 1 + len(others)
-    progress("estimating security", 0, total)
-
-    def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
-        return assess(key, network_of(config, one_law, law), one_plan)
-
     adversarial = config.attackers
     groups = {"honest": net.provers - adversarial}
     if adversarial:
         groups["corrupted"] = adversarial
-    brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
-    assessment = assess(key, network_of(config, law.law, law), plan, mapped=on_devices)
+    by_weight = config.protocol.chain_rule == "weight"
+    brackets: dict[str, tuple[float, float]] = {}
+    basis = law.basis(*groups.values())
+    if by_weight:
+        measurements, assessment, failed = weight_estimates(
+            config, curves, costs, (plan, smaller), basis, progress
+        )
+    else:
+        brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
+        measurements, assessment, failed = _simulated(
+            config, law, (plan, smaller), basis, progress
+        )
+    if adversarial:
+        bound = not by_weight and config.protocol.tie_rule == "first_seen"
+        deep, refusals = (
+            _deep_measurements(config, law, progress) if bound else ([], [_UNBOUND])
+        )
+        measurements += deep
+        assessment.refusals.extend(refusals)
+    success = None
+    if net.equal_speeds and not by_weight:
+        success = _look_success(
+            config,
+            measurements,
+            lambda one: assess_world(
+                config, law, law.law, key, smaller._replace(**one)
+            ),
+        )
+    oracle, refusals = [], []
+    if success is not None:
+        oracle, refusals = oracle_figures(
+            config.seed,
+            curves,
+            law.law,
+            t_acc=config.scheme.t_acc,
+            p_2=config.scheme.p_2,
+            honest=groups["honest"],
+            delay_steps=net.delay_steps,
+            p=success,
+        )
+    assessment.refusals.extend(refusals)
+    references, refusals = _references(config, law, assessment)
+    assessment.refusals.extend(refusals)
+    notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
+    engine = pd.DataFrame(
+        [("engine", chosen_engine(config).why)], columns=notes.columns
+    )
+    notes = pd.concat([notes, engine, _few_runs_note(measurements)], ignore_index=True)
+    return {
+        "estimates": measurement_table(measurements + oracle),
+        "references": references,
+        "notes": notes,
+    }
+
+
+def _simulated(
+    config: Config,
+    law: UncertainLaw,
+    plans: tuple[Plan, Plan],
+    basis: Basis,
+    progress: Progress,
+) -> tuple[list[Measurement], Assessment, int]:
+    """The world under each of its laws; measurements, assessment, failed resamples."""
+    key, (plan, smaller) = seed_key(config.seed), plans
+    # The same effort for the laws beyond the horizon, and one to compare them with.
+    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
+    total = 1 + len(others)
+    progress("estimating security", 0, total)
+    assessment = assess_world(config, law, law.law, key, plan, mapped=on_devices)
     progress("estimating security", 1, total)
 
     def replicate(number: int) -> list[Measurement] | None:
         try:
-            return at(others[number], smaller).measurements
+            return assess_world(config, law, others[number], key, smaller).measurements
         except Refused:
             return None
 
@@ -93,37 +163,9 @@ def estimate_tables(
         [each for each in drawn if each is not None],
         extremes=[each for each in extremes if each is not None],
         centre=centre or (),
-        basis=law.basis(*groups.values()),
+        basis=basis,
     )
-    if adversarial:
-        deep, refusals = _deep_measurements(config, law, progress)
-        measurements += deep
-        assessment.refusals.extend(refusals)
-    success = _look_success(
-        config, measurements, lambda one: at(law.law, smaller._replace(**one))
-    )
-    oracle, refusals = [], []
-    if success is not None:
-        oracle, refusals = oracle_figures(
-            config.seed,
-            curves,
-            law.law,
-            t_acc=config.scheme.t_acc,
-            p_2=config.scheme.p_2,
-            honest=groups["honest"],
-            delay_steps=net.delay_steps,
-            p=success,
-        )
-    assessment.refusals.extend(refusals)
-    references, refusals = _references(config, law.law, assessment)
-    assessment.refusals.extend(refusals)
-    notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
-    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
-    return {
-        "estimates": measurement_table(measurements + oracle),
-        "references": references,
-        "notes": notes,
-    }
+    return measurements, assessment, failed
 
 
 def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
@@ -164,7 +206,8 @@ def _deep_measurements(
 def race_basis(config: Config, law: UncertainLaw) -> Basis:
     """What the private race rests on; what the network does where it has no tilt."""
     net = network_of(config, law.law, law)
-    honest, adversarial = float(net.honest), float(net.adversarial)
+    adversarial = float(config.attackers)
+    honest = config.network.provers - adversarial
     plain = law.basis(honest, adversarial)
     if law.by_run is None:
         return plain
@@ -195,11 +238,14 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
 
 
 def _references(
-    config: Config, law: BlockTimeLaw, assessment: Assessment
+    config: Config, known: UncertainLaw, assessment: Assessment
 ) -> tuple[pd.DataFrame, list[str]]:
     """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
-    adversarial = config.attackers
+    adversarial, law = config.attackers, known.law
+    if known.adversaries or chosen_engine(config).name != "level":
+        table = pd.DataFrame(columns=list(Reference._fields))
+        return table.astype({"at": float, "value": float}), [_NO_FORMS]
     found, refusals = memoryless_references(
         law,
         honest=net.provers - adversarial,

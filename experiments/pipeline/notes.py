@@ -16,6 +16,7 @@ from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
+from .translation import conduct_of
 
 
 def notes_table(
@@ -51,11 +52,8 @@ def notes_table(
 
 
 def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterator[str]:
-    net, training = config.network, config.training
-    yield (
-        f"{net.provers} equal provers; the corrupted ones share what they find at "
-        f"once; honest messages take {net.delay_steps:g} steps, the adversary's none"
-    )
+    training = config.training
+    yield from _world(config)
     yield (
         "private race from the tip: the adversary starts from the parent of the "
         "transaction's block when that parent is found; a head start (pre-mining) is "
@@ -66,7 +64,7 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         "win), persistence_violation_strict only a longer one. Both are criteria; of "
         "two public blocks at one height a prover goes on with the one it saw first"
     )
-    if net.beta > 0:
+    if config.attackers:
         yield (
             "confirmations for risks down to 2^-128 (†) are those of the private chain "
             "and rest on trainings that are independent of each other: what is common "
@@ -101,6 +99,51 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
             f"a look scores {curves.eval_samples} of {curves.population} training "
             f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
             "and so in the intervals; it makes first passages slightly early"
+        )
+
+
+def _world(config: Config) -> Iterator[str]:
+    """Who takes part, how messages travel, what the corrupted provers do."""
+    net, attack = config.network, config.adversary.attack
+    if net.equal_speeds:
+        who = f"{net.provers} equal provers"
+    else:
+        kinds = ", ".join(
+            f"{each.count} of speed {each.speed:g}"
+            + (" (corrupted)" if each.corrupted else "")
+            for each in net.classes
+        )
+        who = (
+            f"provers: {kinds}; β = {net.beta:.3g} of the provers, "
+            f"{net.beta_of_speed:.3g} of their speed"
+        )
+    how = {
+        "random": f"up to {net.delay_steps:g} steps, uniform",
+        "table": f"one of {len(net.delays)} delays up to {net.delay_steps:g} steps",
+    }.get(net.delay_model, f"{net.delay_steps:g} steps")
+    yield (
+        f"{who}; the corrupted ones share what they find at once; honest messages "
+        f"take {how}, the adversary's none"
+    )
+    if not net.corrupted or attack == "private":
+        return
+    conduct = conduct_of(config)
+    if attack == "honest":
+        yield (
+            "adversary.attack = honest: the corrupted provers follow the protocol, and "
+            "their blocks count as honest ones"
+        )
+    elif stopped := conduct.stopped():
+        yield (
+            f"adversary.attack = {attack} is stopped by the protocol ({stopped}): a "
+            "private chain is left"
+        )
+    elif conduct.changes_law():
+        rule = "on" if conduct.step_rule else "off"
+        yield (
+            f"adversary.attack = {attack}: a corrupted prover's law is that of the "
+            f"attack, step rule {rule}; good periods are judged by what the protocol "
+            "counts on, corrupted provers that mine as honest ones"
         )
 
 

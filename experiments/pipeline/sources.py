@@ -26,7 +26,10 @@ _LAWS = (
             "world",
         )
     ),
-    *(f"experiments/pipeline/{name}.py" for name in ("translation", "world")),
+    *(
+        f"experiments/pipeline/{name}.py"
+        for name in ("translation", "world", "engines", "weights")
+    ),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
 # What each stage's numbers depend on. Trained curves must not grow stale by an edit of
