@@ -17,14 +17,19 @@ from ...analysis.assessment.one_law import (
 from ...analysis.block_time.empirical import empirical_law
 from ...analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
 from ...analysis.block_time.uncertain import UncertainLaw
-from ...analysis.estimation.estimate import Refused
+from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.quantities import CHAIN_QUALITY, QUALITY_GAP
 from ...analysis.estimation.sampling import Mapped, one_by_one
+from ...analysis.estimation.training_error import Basis
 from ...analysis.event_network.as_levels import event_levels
 from ...analysis.event_network.engine import EventNetwork, event_network
 from ...analysis.event_network.marked_law import Law, chain_rule, marked_law
 from ...models.learning.curves import CurveSet
+from ...models.learning.pins import seed_key
 from ...models.scheme.records import Weight
 from ..config.experiment import Config
+from ..store.files import Progress
 from .translation import conduct_of, lottery_of, network_of
 
 
@@ -106,6 +111,76 @@ def assess_world(
 
     following = fastest_of_speeds(law, corrupted) if other is not None else None
     return assess(key, network, plan, mapped=mapped, engine=Engine(simulate, following))
+
+
+def world_estimates(
+    config: Config,
+    law: UncertainLaw,
+    plans: tuple[Plan, Plan],
+    basis: Basis,
+    *,
+    progress: Progress = lambda *_: None,
+    mapped: Mapped = one_by_one,
+) -> tuple[list[Measurement], Assessment, int]:
+    """A world's figures under the longest rule, with both errors.
+
+    Args:
+        config: The experiment.
+        law: Its laws.
+        plans: Effort under the law of all runs, and under each other one.
+        basis: What the figures rest on.
+        progress: Told how far it is.
+        mapped: As ``assess``.
+
+    Returns:
+        Measurements, what was assessed, and how many resamples could not be.
+
+    Raises:
+        Refused: As ``assess_world`` under the law of all runs.
+    """
+    key, (plan, smaller) = seed_key(config.seed), plans
+    # The same effort for the laws beyond the horizon, and one to compare them with.
+    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
+    total = 1 + len(others)
+    progress("estimating security", 0, total)
+    assessment = assess_world(config, law, law.law, key, plan, mapped=mapped)
+    progress("estimating security", 1, total)
+
+    def replicate(number: int) -> list[Measurement] | None:
+        try:
+            return assess_world(config, law, others[number], key, smaller).measurements
+        except Refused:
+            return None
+
+    replicates = []
+    for done, found in enumerate(mapped(replicate, len(others))):
+        replicates.append(found)
+        progress("estimating security", 2 + done, total)
+    count = len(law.resamples)
+    drawn, beyond = replicates[:count], replicates[count:]
+    failed = drawn.count(None)
+    centre, *extremes = beyond if beyond else [None]
+    measurements = with_training_error(
+        assessment.measurements,
+        [each for each in drawn if each is not None],
+        extremes=[each for each in extremes if each is not None],
+        centre=centre or (),
+        basis=basis,
+    )
+    return measurements, assessment, failed
+
+
+def taken(config: Config, measured: list[Measurement]) -> list[Measurement]:
+    """Figures where every public block is relabelled: none is an honest prover's."""
+    every = config.adversary.attack == "relabel" and config.protocol.binding == "none"
+    if not (every and config.attackers):
+        return measured
+    none = Estimate(0.0, 0.0, 0.0, 0, "every public block is relabelled (binding none)")
+    return [
+        each._replace(estimate=none) if each.quantity == CHAIN_QUALITY else each
+        for each in measured
+        if each.quantity != QUALITY_GAP
+    ]
 
 
 def event_network_of(config: Config, law: Law) -> EventNetwork:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan
+from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment
 from ...analysis.block_time.effective_runs import tilted
 from ...analysis.block_time.empirical import interval_bracket
 from ...analysis.block_time.uncertain import UncertainLaw
@@ -11,7 +11,7 @@ from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
 from ...analysis.confirmations.depths import safe_depths
 from ...analysis.estimation.estimate import Refused
-from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.measurement import Measurement
 from ...analysis.estimation.quantities import GOOD_PERIOD
 from ...analysis.estimation.training_error import Basis
 from ...analysis.good_periods.training_oracle import oracle_figures
@@ -21,7 +21,7 @@ from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
 from .devices import on_devices
-from .engines import assess_world, chosen_engine
+from .engines import assess_world, chosen_engine, taken, world_estimates
 from .laws import _look_success
 from .notes import notes_table
 from .translation import network_of, plan_of
@@ -82,9 +82,10 @@ def estimate_tables(
         )
     else:
         brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
-        measurements, assessment, failed = _simulated(
-            config, law, (plan, smaller), basis, progress
+        measurements, assessment, failed = world_estimates(
+            config, law, (plan, smaller), basis, progress=progress, mapped=on_devices
         )
+    measurements = taken(config, measurements)
     if adversarial:
         bound = not by_weight and config.protocol.tie_rule == "first_seen"
         deep, refusals = (
@@ -126,46 +127,6 @@ def estimate_tables(
         "references": references,
         "notes": notes,
     }
-
-
-def _simulated(
-    config: Config,
-    law: UncertainLaw,
-    plans: tuple[Plan, Plan],
-    basis: Basis,
-    progress: Progress,
-) -> tuple[list[Measurement], Assessment, int]:
-    """The world under each of its laws; measurements, assessment, failed resamples."""
-    key, (plan, smaller) = seed_key(config.seed), plans
-    # The same effort for the laws beyond the horizon, and one to compare them with.
-    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
-    total = 1 + len(others)
-    progress("estimating security", 0, total)
-    assessment = assess_world(config, law, law.law, key, plan, mapped=on_devices)
-    progress("estimating security", 1, total)
-
-    def replicate(number: int) -> list[Measurement] | None:
-        try:
-            return assess_world(config, law, others[number], key, smaller).measurements
-        except Refused:
-            return None
-
-    replicates = []
-    for done, found in enumerate(on_devices(replicate, len(others))):
-        replicates.append(found)
-        progress("estimating security", 2 + done, total)
-    count = len(law.resamples)
-    drawn, beyond = replicates[:count], replicates[count:]
-    failed = drawn.count(None)
-    centre, *extremes = beyond if beyond else [None]
-    measurements = with_training_error(
-        assessment.measurements,
-        [each for each in drawn if each is not None],
-        extremes=[each for each in extremes if each is not None],
-        centre=centre or (),
-        basis=basis,
-    )
-    return measurements, assessment, failed
 
 
 def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
     yield (
         "ties: persistence counts a private chain of equal length as a violation (ties "
         "win), persistence_violation_strict only a longer one. Both are criteria; of "
-        "two public blocks at one height a prover goes on with the one it saw first"
+        f"two public blocks at one height a prover goes on with {_adopted(config)}"
     )
     if config.attackers:
         yield (
@@ -102,6 +102,14 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         )
 
 
+def _adopted(config: Config) -> str:
+    return {
+        "first_seen": "the one it saw first",
+        "random": "either, by a fair coin, and begins anew where it goes over",
+        "adversary": "the one it heard of last, and begins anew",
+    }[config.protocol.tie_rule]
+
+
 def _world(config: Config) -> Iterator[str]:
     """Who takes part, how messages travel, what the corrupted provers do."""
     net, attack = config.network, config.adversary.attack
@@ -128,7 +136,12 @@ def _world(config: Config) -> Iterator[str]:
     if not net.corrupted or attack == "private":
         return
     conduct = conduct_of(config)
-    if attack == "honest":
+    if attack == "private_premined":
+        yield (
+            "adversary.attack = private_premined: the head start is in the "
+            "confirmations that say so; simulated figures have none"
+        )
+    elif attack == "honest":
         yield (
             "adversary.attack = honest: the corrupted provers follow the protocol, and "
             "their blocks count as honest ones"

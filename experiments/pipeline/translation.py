@@ -175,13 +175,22 @@ def require_known(config: Config) -> None:
         section, name = field.split(".")
         given = getattr(getattr(config, section), name)
         nobody = section == "adversary" and not config.network.corrupted
-        if given not in known and not nobody:
-            problems.append(f"{field} = {given} (known: {', '.join(map(str, known))})")
+        if given in known or nobody:
+            continue
+        words = ", ".join(map(str, known))
+        if given in ("selfish", "balance"):
+            words += "; dpodl attack has a row of it"
+        problems.append(f"{field} = {given} (known: {words})")
     own = config.attackers and conduct_of(config).changes_law()
     if own and not config.network.equal_speeds:
         problems.append(
             f"adversary.attack = {config.adversary.attack} by provers of unequal "
             "speeds, network.classes (known: speed 1)"
+        )
+    if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
+        problems.append(
+            "adversary.attack = equivocate with protocol.binding = none, whose private "
+            "chain begins with a free block (dpodl attack has its row)"
         )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")

@@ -24,7 +24,7 @@ def weight_estimates(
     costs: np.ndarray | None,
     plans: tuple[Plan, Plan],
     basis: Basis,
-    progress: Progress,
+    progress: Progress = lambda *_: None,
 ) -> tuple[list[Measurement], Assessment, int]:
     """Figures under the weight rule with both errors.
 

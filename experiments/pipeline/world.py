@@ -11,7 +11,7 @@ from ...analysis.block_time.uncertain import UncertainLaw
 from ...models.learning.curves import CurveSet
 from ...models.scheme.branching import Branches
 from ..config.experiment import Config
-from .translation import conduct_of, law_of, lottery_of
+from .translation import conduct_of, law_of, lottery_of, require_known
 
 
 class WarmStarts(NamedTuple):
@@ -51,6 +51,7 @@ def world_law(
     Raises:
         Refused: As ``law_of``, or if the adversary's law is not known.
     """
+    require_known(config)
     lottery = lottery or lottery_of(config, config.scheme)
     honest = law_of(config, curves, costs, lottery=lottery, resamples=resamples)
     if not own_laws(config):

@@ -20,7 +20,9 @@ from ...analysis.estimation.training_error import Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
+from ..pipeline.engines import chosen_engine, taken, world_estimates
 from ..pipeline.translation import lottery_of, network_of, plan_of
+from ..pipeline.weights import weight_estimates
 from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
 
 # What a point may change without training, or compiling, anything again.
@@ -100,7 +102,12 @@ class _Laws(NamedTuple):
 
 def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
     try:
-        measured = _measured(config, _laws(config, evidence, laws))
+        known = _laws(config, evidence, laws)
+        if chosen_engine(config).name == "level":
+            measured = _measured(config, known)
+        else:
+            measured = _by_events(config, evidence, known.law)
+        measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
     return Outcome(tuple(map(_row, measured)), "")
@@ -167,6 +174,26 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         centre=middle or (),
         basis=basis,
     )
+
+
+def _by_events(
+    config: Config, evidence: _Evidence, law: UncertainLaw
+) -> list[Measurement]:
+    """The figures of a world that is not simulated level by level."""
+    security, net = config.security, config.network
+    plan = plan_of(config)._replace(detail=False)
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    corrupted = [config.attackers] if config.attackers else []
+    basis = law.basis(net.provers - config.attackers, *corrupted)
+    plans = plan, smaller
+    if config.protocol.chain_rule == "weight":
+        curves, costs, _ = evidence
+        return weight_estimates(config, curves, costs, plans, basis)[0]
+    interval_bracket(law, net.provers - config.attackers)
+    return world_estimates(config, law, plans, basis)[0]
 
 
 def _assessed(key, network, both, plan, **options):
