@@ -4,19 +4,15 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan, assess
-from ...analysis.block_time.effective_runs import tilted
 from ...analysis.block_time.empirical import interval_bracket
 from ...analysis.block_time.law import BlockTimeLaw
-from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
-from ...analysis.confirmations.depths import safe_depths
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
 from ...analysis.estimation.quantities import GOOD_PERIOD
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN
 from ...analysis.good_periods.training_oracle import oracle_figures
-from ...analysis.race.walk import race, tilts
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
@@ -24,8 +20,11 @@ from ..store.files import Progress
 from .devices import on_devices
 from .laws import _look_success
 from .notes import notes_table
+from .persistence import persistence, race_basis, with_growth
 from .translation import network_of, plan_of
 from .world import NO_STARTS, WarmStarts, world_law
+
+_NOTES = ["kind", "text"]
 
 
 def estimate_tables(
@@ -66,6 +65,9 @@ def estimate_tables(
     def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
         return assess(key, network_of(config, one_law, law), one_plan)
 
+    def grown(measured: list[Measurement], one_law: BlockTimeLaw) -> list[Measurement]:
+        return with_growth(measured, network_of(config, one_law, law))
+
     adversarial = config.attackers
     groups = {"honest": net.provers - adversarial}
     if adversarial:
@@ -76,7 +78,7 @@ def estimate_tables(
 
     def replicate(number: int) -> list[Measurement] | None:
         try:
-            return at(others[number], smaller).measurements
+            return grown(at(others[number], smaller).measurements, others[number])
         except Refused:
             return None
 
@@ -89,16 +91,23 @@ def estimate_tables(
     failed = drawn.count(None)
     centre, *extremes = beyond if beyond else [None]
     measurements = with_training_error(
-        assessment.measurements,
+        grown(assessment.measurements, law.law),
         [each for each in drawn if each is not None],
         extremes=[each for each in extremes if each is not None],
         centre=centre or (),
         basis=law.basis(*groups.values()),
     )
-    if adversarial:
-        deep, refusals = _deep_measurements(config, law, progress)
-        measurements += deep
-        assessment.refusals.extend(refusals)
+    known = persistence(
+        config,
+        law,
+        measurements,
+        assessment.measurements,
+        basis=race_basis(config, law) if adversarial else UNKNOWN,
+        progress=progress,
+        mapped=on_devices,
+    )
+    measurements += known.measurements
+    assessment.refusals.extend(known.refusals)
     success = _look_success(
         config, measurements, lambda one: at(law.law, smaller._replace(**one))
     )
@@ -115,10 +124,13 @@ def estimate_tables(
             p=success,
         )
     assessment.refusals.extend(refusals)
-    references, refusals = _references(config, law.law, assessment)
+    there = {m.quantity for m in measurements}
+    references, refusals = _references(config, law.law, assessment, there)
     assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
-    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
+    wrong = pd.DataFrame([("fault", text) for text in known.faults], columns=_NOTES)
+    few = _few_runs_note(measurements)
+    notes = pd.concat([wrong, notes, few], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
         "references": references,
@@ -130,50 +142,13 @@ def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
     """The rows with a warning, in one sentence."""
     told = {m.quantity: m.basis.runs for m in measurements if m.warning}
     if not told:
-        return pd.DataFrame(columns=["kind", "text"])
+        return pd.DataFrame(columns=_NOTES)
     text = (
         f"{', '.join(told)}: rest on few training runs in effect (the fewest "
         f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
         "intervals may cover less than 95 %: train more models"
     )
-    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
-
-
-def _deep_measurements(
-    config: Config, law: UncertainLaw, progress: Progress
-) -> tuple[list[Measurement], list[str]]:
-    """Confirmations for 1e-9 … 2^-128, with and without a head start."""
-    found, refusals = [], []
-    basis = race_basis(config, law)
-    for premined in (False, True):
-        what = "confirmations, " + ("head start" if premined else "no head start")
-        try:
-            found += safe_depths(
-                law,
-                lambda one: network_of(config, one, law),
-                premined=premined,
-                basis=basis,
-                progress=lambda done, total, what=what: progress(what, done, total),
-                mapped=on_devices,
-            )
-        except Refused as refusal:
-            refusals.append(f"{what}: {refusal}")
-    return found, refusals
-
-
-def race_basis(config: Config, law: UncertainLaw) -> Basis:
-    """What the private race rests on; what the network does where it has no tilt."""
-    net = network_of(config, law.law, law)
-    honest, adversarial = float(net.honest), float(net.adversarial)
-    plain = law.basis(honest, adversarial)
-    if law.by_run is None:
-        return plain
-    try:
-        theta = tilts(race(net, known_until=law.known_until)).theta_0
-    except Refused:
-        return plain
-    tilt = tilted(law.by_run, honest, adversarial, float(theta))
-    return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
+    return pd.DataFrame([("warning", text)], columns=_NOTES)
 
 
 def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
@@ -195,7 +170,7 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
 
 
 def _references(
-    config: Config, law: BlockTimeLaw, assessment: Assessment
+    config: Config, law: BlockTimeLaw, assessment: Assessment, there: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
@@ -207,8 +182,7 @@ def _references(
         delay_steps=net.delay_steps,
         depths=range(1, security.depths + 1),
     )
-    measured = {m.quantity for m in assessment.measurements}
-    rows = [each for each in found if each.quantity in measured]
+    rows = [each for each in found if each.quantity in there]
     if assessment.rates is not None:
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():

@@ -16,10 +16,11 @@ from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN, Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
+from ..pipeline.persistence import persistence, race_basis, with_growth
 from ..pipeline.translation import lottery_of, network_of, plan_of
 from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
 
@@ -144,29 +145,47 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
+    alone = with_growth(found.measurements, network)
     groups = float(network.honest), float(network.adversarial)
     if groups not in laws.bases:
         laws.bases[groups] = laws.law.basis(*groups)
     basis = laws.bases[groups]
     if laws.others is None:
-        return with_training_error(found.measurements, [], basis=basis)
+        return _with_persistence(
+            config, laws, with_training_error(alone, [], basis=basis), alone
+        )
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
     under = _assessed(key, network, laws.others, smaller, slots=centre.slots)
     replicates = [
-        None if isinstance(each, Refused) else each.measurements
-        for each in under.outcomes
+        None
+        if isinstance(each, Refused)
+        else with_growth(each.measurements, network_of(config, law, laws.law))
+        for each, law in zip(under.outcomes, laws.others[0].laws, strict=True)
     ]
     *drawn, middle, slowest, fastest = replicates
-    return with_training_error(
-        found.measurements,
+    measured = with_training_error(
+        alone,
         [each for each in drawn if each is not None],
         extremes=[each for each in (slowest, fastest) if each is not None],
         centre=middle or (),
         basis=basis,
     )
+    return _with_persistence(config, laws, measured, alone)
+
+
+def _with_persistence(
+    config: Config,
+    laws: _Laws,
+    measured: list[Measurement],
+    alone: list[Measurement],
+) -> list[Measurement]:
+    """The simulated figures and what the grid knows of persistence."""
+    basis = race_basis(config, laws.law) if config.attackers else UNKNOWN
+    known = persistence(config, laws.law, measured, alone, basis=basis, thorough=False)
+    return measured + known.measurements
 
 
 def _assessed(key, network, both, plan, **options):
