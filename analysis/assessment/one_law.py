@@ -23,7 +23,7 @@ from ..estimation.measurement import Measurement
 from ..estimation.quantities import (
     CHAIN_GROWTH,
     CHAIN_QUALITY,
-    PERSISTENCE_VIOLATION,
+    PERSISTENCE_SIMULATED,
     STALE_RATE,
 )
 from ..estimation.sampling import Budget, Mapped, at_coverage, one_by_one, until
@@ -303,7 +303,7 @@ def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[
         logs = np.zeros(len(depths))  # not known to be rare
     hopeless = []
     for depth, log in zip(depths, logs, strict=True):
-        name = _name_of(PERSISTENCE_VIOLATION, depth)
+        name = _name_of(PERSISTENCE_SIMULATED, depth)
         if log >= math.log(_FEWEST / most):
             names.append(name)
         else:

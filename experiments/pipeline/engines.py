@@ -30,6 +30,7 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.records import Weight
 from ..config.experiment import Config
 from ..store.files import Progress
+from .persistence import with_growth
 from .translation import conduct_of, lottery_of, network_of
 
 
@@ -146,9 +147,13 @@ def world_estimates(
     assessment = assess_world(config, law, law.law, key, plan, mapped=mapped)
     progress("estimating security", 1, total)
 
+    def grown(found: Assessment, one: BlockTimeLaw) -> list[Measurement]:
+        return with_growth(found.measurements, network_of(config, one, law))
+
     def replicate(number: int) -> list[Measurement] | None:
         try:
-            return assess_world(config, law, others[number], key, smaller).measurements
+            one = others[number]
+            return grown(assess_world(config, law, one, key, smaller), one)
         except Refused:
             return None
 
@@ -161,7 +166,7 @@ def world_estimates(
     failed = drawn.count(None)
     centre, *extremes = beyond if beyond else [None]
     measurements = with_training_error(
-        assessment.measurements,
+        grown(assessment, law.law),
         [each for each in drawn if each is not None],
         extremes=[each for each in extremes if each is not None],
         centre=centre or (),

@@ -4,18 +4,14 @@ import numpy as np
 import pandas as pd
 
 from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment
-from ...analysis.block_time.effective_runs import tilted
 from ...analysis.block_time.empirical import interval_bracket
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
-from ...analysis.confirmations.depths import safe_depths
-from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement
 from ...analysis.estimation.quantities import GOOD_PERIOD
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN
 from ...analysis.good_periods.training_oracle import oracle_figures
-from ...analysis.race.walk import race, tilts
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
@@ -24,15 +20,12 @@ from .devices import on_devices
 from .engines import assess_world, chosen_engine, taken, world_estimates
 from .laws import _look_success
 from .notes import notes_table
-from .translation import network_of, plan_of
+from .persistence import persistence, race_basis
+from .translation import plan_of
 from .weights import weight_estimates
 from .world import NO_STARTS, WarmStarts, world_law
 
-_UNBOUND = (
-    "confirmations: the grid counts blocks, and bounds how slow the public chain may "
-    "be where nobody begins anew at an equal tip; protocol.chain_rule = longest with "
-    "protocol.tie_rule = first_seen has them"
-)
+_NOTES = ["kind", "text"]
 _NO_FORMS = (
     "closed forms: they are of equal provers of one law, and stand beside none of "
     "these figures"
@@ -75,24 +68,28 @@ def estimate_tables(
         groups["corrupted"] = adversarial
     by_weight = config.protocol.chain_rule == "weight"
     brackets: dict[str, tuple[float, float]] = {}
-    basis = law.basis(*groups.values())
+    plans, basis = (plan, smaller), law.basis(*groups.values())
     if by_weight:
         measurements, assessment, failed = weight_estimates(
-            config, curves, costs, (plan, smaller), basis, progress
+            config, curves, costs, plans, basis, progress
         )
     else:
         brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
         measurements, assessment, failed = world_estimates(
-            config, law, (plan, smaller), basis, progress=progress, mapped=on_devices
+            config, law, plans, basis, progress=progress, mapped=on_devices
         )
-    measurements = taken(config, measurements)
-    if adversarial:
-        bound = not by_weight and config.protocol.tie_rule == "first_seen"
-        deep, refusals = (
-            _deep_measurements(config, law, progress) if bound else ([], [_UNBOUND])
-        )
-        measurements += deep
-        assessment.refusals.extend(refusals)
+    known = persistence(
+        config,
+        law,
+        measurements,
+        assessment.measurements,
+        basis=race_basis(config, law) if adversarial else UNKNOWN,
+        chosen=chosen_engine(config).name,
+        progress=progress,
+        mapped=on_devices,
+    )
+    measurements = taken(config, measurements + known.measurements)
+    assessment.refusals.extend(known.refusals)
     success = None
     if net.equal_speeds and not by_weight:
         success = _look_success(
@@ -115,13 +112,14 @@ def estimate_tables(
             p=success,
         )
     assessment.refusals.extend(refusals)
-    references, refusals = _references(config, law, assessment)
+    there = {m.quantity for m in measurements}
+    references, refusals = _references(config, law, assessment, there)
     assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
-    engine = pd.DataFrame(
-        [("engine", chosen_engine(config).why)], columns=notes.columns
-    )
-    notes = pd.concat([notes, engine, _few_runs_note(measurements)], ignore_index=True)
+    wrong = pd.DataFrame([("fault", text) for text in known.faults], columns=_NOTES)
+    engine = pd.DataFrame([("engine", chosen_engine(config).why)], columns=_NOTES)
+    few = _few_runs_note(measurements)
+    notes = pd.concat([wrong, notes, engine, few], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
         "references": references,
@@ -133,51 +131,13 @@ def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
     """The rows with a warning, in one sentence."""
     told = {m.quantity: m.basis.runs for m in measurements if m.warning}
     if not told:
-        return pd.DataFrame(columns=["kind", "text"])
+        return pd.DataFrame(columns=_NOTES)
     text = (
         f"{', '.join(told)}: rest on few training runs in effect (the fewest "
         f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
         "intervals may cover less than 95 %: train more models"
     )
-    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
-
-
-def _deep_measurements(
-    config: Config, law: UncertainLaw, progress: Progress
-) -> tuple[list[Measurement], list[str]]:
-    """Confirmations for 1e-9 … 2^-128, with and without a head start."""
-    found, refusals = [], []
-    basis = race_basis(config, law)
-    for premined in (False, True):
-        what = "confirmations, " + ("head start" if premined else "no head start")
-        try:
-            found += safe_depths(
-                law,
-                lambda one: network_of(config, one, law),
-                premined=premined,
-                basis=basis,
-                progress=lambda done, total, what=what: progress(what, done, total),
-                mapped=on_devices,
-            )
-        except Refused as refusal:
-            refusals.append(f"{what}: {refusal}")
-    return found, refusals
-
-
-def race_basis(config: Config, law: UncertainLaw) -> Basis:
-    """What the private race rests on; what the network does where it has no tilt."""
-    net = network_of(config, law.law, law)
-    adversarial = float(config.attackers)
-    honest = config.network.provers - adversarial
-    plain = law.basis(honest, adversarial)
-    if law.by_run is None:
-        return plain
-    try:
-        theta = tilts(race(net, known_until=law.known_until)).theta_0
-    except Refused:
-        return plain
-    tilt = tilted(law.by_run, honest, adversarial, float(theta))
-    return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
+    return pd.DataFrame([("warning", text)], columns=_NOTES)
 
 
 def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
@@ -199,7 +159,7 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
 
 
 def _references(
-    config: Config, known: UncertainLaw, assessment: Assessment
+    config: Config, known: UncertainLaw, assessment: Assessment, there: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
@@ -214,8 +174,7 @@ def _references(
         delay_steps=net.delay_steps,
         depths=range(1, security.depths + 1),
     )
-    measured = {m.quantity for m in assessment.measurements}
-    rows = [each for each in found if each.quantity in measured]
+    rows = [each for each in found if each.quantity in there]
     if assessment.rates is not None:
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():

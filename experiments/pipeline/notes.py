@@ -66,6 +66,12 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
     )
     if config.attackers:
         yield (
+            "persistence is the Fourier grid's, which bounds the private chain's risk "
+            "on this network from above and is equal to it without delay; its lower "
+            "end is that of the network itself. persistence_simulated is what the "
+            "simulated races counted, a check and no part of the verdict"
+        )
+        yield (
             "confirmations for risks down to 2^-128 (†) are those of the private chain "
             "and rest on trainings that are independent of each other: what is common "
             "to them (data, code, a shortcut for all) is in no interval"
@@ -249,7 +255,7 @@ def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[
     ]
     if undecided:
         yield (
-            f"persistence from depth {min(x for x in undecided if x):g} is "
+            f"simulated persistence from depth {min(x for x in undecided if x):g} is "
             f"{LOWER_BOUND} (raise security.levels)"
         )
 

@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
+from ...analysis.assessment.one_law import Assessment
 from ...analysis.block_time.empirical import interval_bracket
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN, Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
 from ..pipeline.engines import chosen_engine, taken, world_estimates
+from ..pipeline.persistence import persistence, race_basis, with_growth
 from ..pipeline.translation import lottery_of, network_of, plan_of
 from ..pipeline.weights import weight_estimates
 from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
@@ -106,7 +108,8 @@ def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
         if chosen_engine(config).name == "level":
             measured = _measured(config, known)
         else:
-            measured = _by_events(config, evidence, known.law)
+            figures, alone = _by_events(config, evidence, known.law)
+            measured = _with_persistence(config, known, figures, alone.measurements)
         measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
@@ -151,34 +154,60 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
+    alone = with_growth(found.measurements, network)
     groups = float(network.honest), float(network.adversarial)
     if groups not in laws.bases:
         laws.bases[groups] = laws.law.basis(*groups)
     basis = laws.bases[groups]
     if laws.others is None:
-        return with_training_error(found.measurements, [], basis=basis)
+        return _with_persistence(
+            config, laws, with_training_error(alone, [], basis=basis), alone
+        )
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
     under = _assessed(key, network, laws.others, smaller, slots=centre.slots)
     replicates = [
-        None if isinstance(each, Refused) else each.measurements
-        for each in under.outcomes
+        None
+        if isinstance(each, Refused)
+        else with_growth(each.measurements, network_of(config, law, laws.law))
+        for each, law in zip(under.outcomes, laws.others[0].laws, strict=True)
     ]
     *drawn, middle, slowest, fastest = replicates
-    return with_training_error(
-        found.measurements,
+    measured = with_training_error(
+        alone,
         [each for each in drawn if each is not None],
         extremes=[each for each in (slowest, fastest) if each is not None],
         centre=middle or (),
         basis=basis,
     )
+    return _with_persistence(config, laws, measured, alone)
+
+
+def _with_persistence(
+    config: Config,
+    laws: _Laws,
+    measured: list[Measurement],
+    alone: list[Measurement],
+) -> list[Measurement]:
+    """The simulated figures and what the grid knows of persistence."""
+    basis = race_basis(config, laws.law) if config.attackers else UNKNOWN
+    known = persistence(
+        config,
+        laws.law,
+        measured,
+        alone,
+        basis=basis,
+        thorough=False,
+        chosen=chosen_engine(config).name,
+    )
+    return measured + known.measurements
 
 
 def _by_events(
     config: Config, evidence: _Evidence, law: UncertainLaw
-) -> list[Measurement]:
+) -> tuple[list[Measurement], Assessment]:
     """The figures of a world that is not simulated level by level."""
     security, net = config.security, config.network
     plan = plan_of(config)._replace(detail=False)
@@ -191,9 +220,9 @@ def _by_events(
     plans = plan, smaller
     if config.protocol.chain_rule == "weight":
         curves, costs, _ = evidence
-        return weight_estimates(config, curves, costs, plans, basis)[0]
+        return weight_estimates(config, curves, costs, plans, basis)[:2]
     interval_bracket(law, net.provers - config.attackers)
-    return world_estimates(config, law, plans, basis)[0]
+    return world_estimates(config, law, plans, basis)[:2]
 
 
 def _assessed(key, network, both, plan, **options):

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..pipeline.verdict import VERDICT_QUANTITIES
 from ..store.possible import check_possible
 from .points import META
 from .shard_file import ROWS, table_of
@@ -159,6 +161,23 @@ def results_bytes(table: pa.Table, kind: str) -> bytes:
     if kind == "csv.gz":
         return gzip.compress(content, 6, mtime=0)
     return content
+
+
+def verdict_rows(table: pa.Table) -> pd.DataFrame:
+    """The rows that verdicts are read from, and one at least of every point.
+
+    Args:
+        table: ``results_table``.
+    """
+    quantity = table["quantity"]
+    wanted = pc.is_in(quantity, pa.array(VERDICT_QUANTITIES))
+    # A point without these has no verdict, and is counted.
+    first = np.zeros(table.num_rows, bool)
+    first[np.unique(table["point"].to_numpy(), return_index=True)[1]] = True
+    names = ["point", "status", "quantity", "at", "value", "low", "high", "method"]
+    names += [n for n in ("security.target",) if n in table.column_names]
+    kept = pc.or_kleene(pc.fill_null(wanted, False), pa.array(first))
+    return table.select(names).filter(kept).to_pandas()
 
 
 def _plain(value: Any) -> Any:
