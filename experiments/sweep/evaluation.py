@@ -27,6 +27,11 @@ _SHARED = ("data", "menu", "training", "seed")
 _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
 
 
+# Resampled laws of the race, which is solved and not simulated: more of them narrow
+# what decides a point, and cost little.
+_RACE_RESAMPLES = 12
+
+
 class Outcome(NamedTuple):
     """What a point gave.
 
@@ -98,12 +103,15 @@ def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) ->
     lottery, security = lottery_of(config, config.scheme), config.security
     name = (lottery, config.seed, security.bootstraps)
     if name not in known:
-        law = law_of(config, curves, costs, lottery=lottery)
+        count = security.bootstraps
+        # The first of them are the same, however many follow.
+        most = max(count, _RACE_RESAMPLES) if count else 0
+        law = law_of(config, curves, costs, lottery=lottery, resamples=most)
         known[name] = _Laws(
             law,
             law_batch([law.law]),
-            law_batch([*law.resamples, law.law, *law.extremes])
-            if law.resamples
+            law_batch([*law.resamples[:count], law.law, *law.extremes])
+            if count
             else None,
             {},
             set(),
