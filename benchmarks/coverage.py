@@ -56,16 +56,13 @@ TARGETS = {50: (0.90, 0.90), 192: (0.935, 0.90), 1000: (0.935, 0.90)}
 QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0)
 
 
-# ---------------------------------------------------------------- the truths
-
-
 # ---------------------------------------------------------------- law figures
 
 
 def _depth(law) -> float:
     from ..analysis.block_time.law import fastest_of
-    from ..analysis.calibration.quantities import depth_estimate
     from ..analysis.estimation.estimate import Refused
+    from ..analysis.race.saddle_point import depth_estimate
     from ..analysis.race.walk import Race
 
     try:
@@ -196,12 +193,6 @@ def _mixtures(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndar
         rate = np.log(private) + np.log(public) + _TILTS * (500 + DELAY)
     found.append(-math.log(1e-9) / -rate.min(axis=-1))
     return np.stack(found, axis=-1), _TILTS[rate.argmin(axis=-1)]
-
-
-# ---------------------------------------------------------- simulated figures
-
-
-# ---------------------------------------------------------------- attack
 
 
 # ---------------------------------------------------------------- all of it

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .measure import exponents
-from .simulation import _SHARE, network_of
+from .simulation import SHARE, network_of
 from .workloads import Claim, Job, Series, Workload
 
 _LIMIT = 1.1
@@ -26,7 +26,7 @@ def figures(part: str, levels: int, replicas: int, size: int) -> Callable[[], fl
     from ..analysis.simulation import properties
     from ..analysis.simulation.levels import simulate
 
-    net = network_of(20, _SHARE)
+    net = network_of(20, SHARE)
     found = simulate(jax.random.key(0), net, levels=levels, replicas=replicas)
     key, delay = jax.random.key(1), float(net.delay)
     end = horizon_rounds(net, levels=levels, round_steps=0.1)
@@ -71,7 +71,7 @@ def assessed(replicas: int) -> Callable[[], float]:
         epsilon=_EPSILON,
         round_steps=0.1,
     )
-    net = network_of(20, _SHARE)
+    net = network_of(20, SHARE)
 
     def once() -> float:
         assess(jax.random.key(0), net, plan)
@@ -85,7 +85,7 @@ def race_depth(depth: int) -> Callable[[], float]:
     from ..analysis.race.fourier import log_persistence
     from ..analysis.race.walk import race
 
-    one = race(network_of(100, _SHARE))
+    one = race(network_of(100, SHARE))
 
     def once() -> float:
         log_persistence(one, [depth])
@@ -105,7 +105,7 @@ def workloads(full: bool) -> list[Workload]:
         "lanes": 1,
         "threads": 1,
     }
-    net = {"provers": 100, "share": _SHARE, "levels": 200, "replicas": 512 * scale}
+    net = {"provers": 100, "share": SHARE, "levels": 200, "replicas": 512 * scale}
     walk = {"walks": 2**17 * scale}
     path = {"levels": 256, "replicas": 512 * scale, "size": 32}
     found = [

@@ -20,7 +20,7 @@ import numpy as np
 
 from .workloads import Claim, Job, Series, Workload
 
-_BETA, _SHARE = 0.25, 0.1
+_BETA, SHARE = 0.25, 0.1
 _HONEST = 75
 _LAW = {"rate": 1 / _HONEST, "dead_time": 1.0}
 _TARGET = 2.0**-128
@@ -74,7 +74,7 @@ def race_walk(levels: int, walks: int) -> Callable[[], Done]:
     from ..analysis.race.walk import race
     from ..analysis.race.walking import last_levels, walk_of
 
-    walk = walk_of(race(network_of(100, _SHARE)))
+    walk = walk_of(race(network_of(100, SHARE)))
     seeds = iter(range(2**30))
 
     def once() -> Done:
@@ -101,7 +101,7 @@ def tilted_walk(depth: int, calls: int, threads: int) -> Callable[[], float]:
     )
     from ..analysis.race.walk import race, tilts
 
-    one = race(network_of(100, _SHARE))
+    one = race(network_of(100, SHARE))
     stages = stages_of(one, tilts(one))
     levels = jnp.full(2 * DEPTHS, depth, jnp.int32).at[0].set(depth // 2)
     half, full = jnp.zeros(DEPTHS, jnp.int32), jnp.ones(DEPTHS, jnp.int32)
@@ -129,7 +129,7 @@ def deep(method: str, paths: int) -> Callable[[], Done]:
     from ..analysis.race import fourier, tilting
     from ..analysis.race.walk import race
 
-    one = race(network_of(100, _SHARE))
+    one = race(network_of(100, SHARE))
 
     def once() -> Done:
         # The next call traces again and reads its programs from the cache on disk.
@@ -161,14 +161,14 @@ def workloads(full: bool) -> list[Workload]:
 def _main(full: bool) -> dict[str, Any]:
     return {
         "provers": 100,
-        "share": _SHARE,
+        "share": SHARE,
         "levels": 1000 if full else 200,
         "replicas": 2000 if full else 1024,
     }
 
 
 def _against_loops(full: bool) -> Workload:
-    rules = {"provers": _HONEST, "delay": 2 * _SHARE, **_LAW}
+    rules = {"provers": _HONEST, "delay": 2 * SHARE, **_LAW}
     levels = 2000 if full else 300
     others = (
         Job("SimPy", "event_loops:by_simpy", {**rules, "levels": levels}, "simpy"),

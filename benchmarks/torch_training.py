@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from .training import _CLASSES, _MOMENTUM, _SIDE, Task, images_and_labels
+from .training import CLASSES, MOMENTUM, SIDE, Task, images_and_labels
 
 
 def eager(architecture: str, batch: int, steps: int, runs: int) -> Callable[[], float]:
@@ -24,7 +24,7 @@ def eager(architecture: str, batch: int, steps: int, runs: int) -> Callable[[], 
         for seed, rate in enumerate(task.rates):
             torch.manual_seed(seed)
             model = _model(architecture).to(images.device)
-            descent = torch.optim.SGD(model.parameters(), lr=rate, momentum=_MOMENTUM)
+            descent = torch.optim.SGD(model.parameters(), lr=rate, momentum=MOMENTUM)
             order = torch.randperm(len(images), device=images.device)
             for step in range(steps):
                 place = step % (len(images) // batch) * batch
@@ -70,7 +70,7 @@ def mapped(architecture: str, batch: int, steps: int, runs: int) -> Callable[[],
             chosen = orders[:, place : place + batch]
             found = gradients(parameters, images[chosen], labels[chosen])
             for name, leaf in parameters.items():
-                velocity[name].mul_(_MOMENTUM).add_(found[name])
+                velocity[name].mul_(MOMENTUM).add_(found[name])
                 rate = rates.reshape(-1, *[1] * (leaf.ndim - 1))
                 leaf.sub_(rate * velocity[name])
         _wait(images)
@@ -98,23 +98,23 @@ def _model(architecture: str) -> Any:
     nn = _torch().nn
     family, _, width = architecture.partition("-")
     if family == "softmax":
-        return nn.Sequential(nn.Flatten(), nn.Linear(_SIDE**2, _CLASSES))
+        return nn.Sequential(nn.Flatten(), nn.Linear(SIDE**2, CLASSES))
     size = int(width)
     if family == "mlp":
         return nn.Sequential(
             nn.Flatten(),
-            nn.Linear(_SIDE**2, size),
+            nn.Linear(SIDE**2, size),
             nn.ReLU(),
-            nn.Linear(size, _CLASSES),
+            nn.Linear(size, CLASSES),
         )
     return nn.Sequential(
-        nn.Unflatten(1, (1, _SIDE)),
+        nn.Unflatten(1, (1, SIDE)),
         nn.Conv2d(1, size, 5, stride=2),
         nn.ReLU(),
         nn.Conv2d(size, 2 * size, 3, stride=2),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(2 * size * 25, _CLASSES),
+        nn.Linear(2 * size * 25, CLASSES),
     )
 
 

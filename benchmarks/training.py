@@ -21,8 +21,8 @@ from .workloads import Claim, Job, Workload
 
 ARCHITECTURES = ("softmax", "mlp-32", "mlp-128", "cnn-4")
 BATCHES = (32, 128)
-_MOMENTUM = 0.9
-_CLASSES, _SIDE = 10, 28
+MOMENTUM = 0.9
+CLASSES, SIDE = 10, 28
 
 
 class Task(NamedTuple):
@@ -78,7 +78,7 @@ def ours(
     data = training_set(dataset.x_train, dataset.y_train)
     members = [
         Initialization(
-            HyperParameters(architecture, "momentum", rate, _MOMENTUM, batch, 1.0),
+            HyperParameters(architecture, "momentum", rate, MOMENTUM, batch, 1.0),
             place.to_bytes(8, "big"),
             place.to_bytes(32, "big"),
         )
@@ -128,11 +128,11 @@ def step_products(architecture: str, batch: int) -> list[tuple[np.ndarray, np.nd
 
     from ..models.learning.networks import build_network, initial_parameters
 
-    network = build_network(architecture, _CLASSES)
-    images = jax.numpy.zeros((batch, _SIDE, _SIDE))
+    network = build_network(architecture, CLASSES)
+    images = jax.numpy.zeros((batch, SIDE, SIDE))
     labels = np.zeros(batch, np.int32)
     parameters = initial_parameters(
-        network, jax.random.key(0), jax.numpy.float32(1), image_shape=(_SIDE, _SIDE)
+        network, jax.random.key(0), jax.numpy.float32(1), image_shape=(SIDE, SIDE)
     )
 
     def loss(parameters):
@@ -207,7 +207,7 @@ def workloads(full: bool) -> list[Workload]:
 def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
     from ..models.learning.networks import step_operations
 
-    operations = batch * step_operations(architecture, (_SIDE, _SIDE), _CLASSES)
+    operations = batch * step_operations(architecture, (SIDE, SIDE), CLASSES)
     steps = 2000 if full else 1000
     many = Task(architecture, batch, steps, 8)
     few = Task(architecture, batch, steps // 5, 2)

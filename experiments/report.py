@@ -262,12 +262,13 @@ def sweep_facts(folder: RunFolder, points: pd.DataFrame) -> dict[str, Any]:
 
 def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
     def walk(section: BaseModel, prefix: str) -> Iterator[tuple[str, str, str]]:
+        settings = section.model_dump(mode="json", exclude_none=True)
         for name, field in type(section).model_fields.items():
             value = getattr(section, name)
             if isinstance(value, BaseModel):
                 yield from walk(value, f"{prefix}{name}.")
-            elif value is not None:
-                dumped = section.model_dump(mode="json", include={name})[name]
+            elif name in settings:
+                dumped = settings[name]
                 text = dumped if isinstance(dumped, str) else json.dumps(dumped)
                 yield f"{prefix}{name}", text, field.description or ""
 

@@ -22,6 +22,7 @@ from .ticket_rates import (
     GROWTH,
     Plateau,
     TicketRates,
+    grows,
     node_rates,
     node_shares,
     ticket_rates,
@@ -160,7 +161,12 @@ def ending(lottery: Lottery) -> float:
 
 
 def later(
-    shown: Shown, lottery: Lottery, costs: Float[np.ndarray, " runs"], plateau: Plateau
+    shown: Shown,
+    lottery: Lottery,
+    costs: Float[np.ndarray, " runs"],
+    plateau: Plateau,
+    *,
+    brief: bool = False,
 ) -> Late:
     """What becomes of the runs beyond their horizon.
 
@@ -169,6 +175,8 @@ def later(
         lottery: p_2, the policies.
         costs: c_i.
         plateau: ``central``, ``slowest`` or ``fastest``.
+        brief: Whether rates that are constant beyond the looks seen are followed look
+            by look no further: the same law, but for rounding.
     """
     runs, looks = shown.ends.shape
     passed = shown.ends.any(axis=1) | (shown.left < 1.0)
@@ -197,6 +205,8 @@ def later(
     p = ending(lottery)
     constant = plateau == "fastest" or rates is None or rates.parameters is None
     count = 0 if constant else GROWTH * looks
+    if brief and rates is not None and not grows(rates, plateau):
+        count = min(count, max(rates.seen, 1))
     if rates is None:
         rate = np.ones((1, ages[-1] + count + 2))
     else:
@@ -270,6 +280,8 @@ def attempts_of(
     # Given up at the look ``last``: the attempt ends there in a new nonce.
     fails[given_up, last - 1] = 1.0
     places = look_cells[:, None] * np.arange(1, looks + 1)
+    if look_cells[0] >= 1 and (look_cells == look_cells[0]).all():
+        places = places[0]
     after, later_looks = np.zeros(KNOTS), 0.0
     p, count = ending(lottery), late.alive.shape[1] - 1
     for group, cost in enumerate(late.costs):
@@ -294,14 +306,21 @@ def attempts_of(
 
 
 def _onto_grid(places: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Mass at its place in cells, shared by the two knots around it: mean kept."""
+    """Mass at its place in cells, shared by the two knots around it: mean kept.
+
+    Runs that look at the same moments, no two in a cell, may share one row of places:
+    they are added up in their order, which to the last digit is what the grid does.
+    """
     # Never at knot 0: an attempt takes time, even where it is less than a cell.
     low = np.maximum(np.floor(places + 1e-9), 1.0)
     share = np.clip(places - low, 0.0, 1.0)
+    here, next_to = mass * (1.0 - share), mass * share
+    if mass.ndim > places.ndim:
+        here, next_to = here.sum(axis=0), next_to.sum(axis=0)
     keep = low < KNOTS
-    knot, share, mass = low[keep].astype(int), share[keep], mass[keep]
-    grid = np.bincount(knot, mass * (1.0 - share), KNOTS + 1)
-    return (grid + np.bincount(knot + 1, mass * share, KNOTS + 1))[:KNOTS]
+    knot = low[keep].astype(int)
+    grid = np.bincount(knot, here[keep], KNOTS + 1)
+    return (grid + np.bincount(knot + 1, next_to[keep], KNOTS + 1))[:KNOTS]
 
 
 def _late_ends(left, per_look, look_cells, looks: int) -> np.ndarray:

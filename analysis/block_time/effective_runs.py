@@ -32,6 +32,7 @@ where it was above T_acc at its last look, with a ticket at each further look.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,44 +77,92 @@ def run_laws(
         law: Of all runs: what a fresh model after a failed one takes.
         step_costs: As ``empirical.empirical_law``.
     """
+    times = times_of(law)
     costs = run_costs(curves, step_costs)
+    return RunLaws(times, *first_models(curves, [lottery], law, times, costs).survival)
+
+
+def times_of(law: BlockTimeLaw) -> Float[np.ndarray, " times"]:
+    """Where the runs' laws are kept: from 0, to where the law has all but ended."""
     levels = -np.expm1(-np.geomspace(1e-4, 14.0, _TIMES))
     times = quantile(law, levels)
-    times = np.unique(np.concatenate([[0.0], times[np.isfinite(times)]]))
-    wins, fails = _ends(curves, lottery)
-    last = wins.shape[1] - _NODES
+    return np.unique(np.concatenate([[0.0], times[np.isfinite(times)]]))
+
+
+class FirstModels(NamedTuple):
+    """S_i of runs under like lotteries, and when they make way for a fresh model.
+
+    Attributes:
+        survival: S_i(t), one array a lottery.
+        fails: Chance that a model is given up, by the time it was trained.
+        ends: That time, steps.
+        hashed: Pre-hash times that stand for all of them, equally likely.
+    """
+
+    survival: list[Float[np.ndarray, "runs times"]]
+    fails: Float[np.ndarray, " n"]
+    ends: Float[np.ndarray, " n"]
+    hashed: Float[np.ndarray, " nodes"]
+
+
+def first_models(
+    curves: CurveSet,
+    lotteries: Sequence[Lottery],
+    law: BlockTimeLaw,
+    times: Float[np.ndarray, " times"],
+    costs: Float[np.ndarray, " runs"],
+) -> FirstModels:
+    """S_i(t) of every run, for lotteries that differ in T_acc alone.
+
+    Args:
+        curves: Learning curves.
+        lotteries: T_acc, p_1, p_2, hash rate, policies.
+        law: As for ``run_laws``.
+        times: t.
+        costs: c_i.
+    """
+    every = [_ends(curves, each) for each in lotteries]
+    lottery, looks = lotteries[0], every[0][0].shape[1]
+    last = looks - _NODES
     # The last columns are what goes on beyond the horizon, a ticket at each look.
     late = np.ones(_NODES)
     if lottery.p_2 < 1:
         late = np.ceil(np.log1p(-_LEVELS) / math.log1p(-lottery.p_2))
-    looks = np.concatenate([np.arange(1, last + 1.0), last + late])
-    wins, fails, looks = _coarser(wins, fails, looks)
-    found = np.empty((len(costs), len(times)))
+    places = np.concatenate([np.arange(1, last + 1.0), last + late])
+    every = [_coarser(wins, fails, places) for wins, fails in every]
+    found = [np.empty((len(costs), len(times))) for _ in every]
+    given_up, when = [], []
     for cost in np.unique(costs):
         mine = costs == cost
-        ends = looks * float(curves.steps[0]) * cost
-        failing = fails[mine].any(axis=0)
-        found[mine] = wins[mine] @ _prehashed(lottery, times, ends, None)
+        ends = every[0][2] * float(curves.steps[0]) * cost
+        ended = _prehashed(lottery, times, ends, None)
+        failing = np.any([fails[mine].any(axis=0) for _, fails, _ in every], axis=0)
+        again = None
         if failing.any():
             again = _prehashed(lottery, times, ends[failing], law)
-            found[mine] += fails[mine][:, failing] @ again
-    return RunLaws(times, found)
+        for values, (wins, fails, _) in zip(found, every, strict=True):
+            values[mine] = wins[mine] @ ended
+            if again is not None:
+                values[mine] += fails[mine][:, failing] @ again
+        lost = sum(fails[mine][:, failing].sum(axis=0) for _, fails, _ in every)
+        given_up.append(lost / (len(costs) * len(every)))
+        when.append(ends[failing])
+    return FirstModels(
+        found, np.concatenate(given_up), np.concatenate(when), _hashed(lottery)
+    )
 
 
 def fastest(runs: RunLaws, provers: Real) -> tuple[Basis, Basis]:
     """What mean and CV of the fastest of n rest on."""
     n = float(provers)
     count = len(runs.survival)
-    weights = _wins(runs, n, 0.0)
+    weights = wins_of(runs, n, 0.0)
     alive = runs.survival.mean(axis=0)
     without = alive - _apart(runs, alive) / max(count - 1, 1)
     whole, left = (_log_moments(s**n, runs.times) for s in (alive, without))
     # A law without spread has no CV to be off: its logarithm stays where it is.
-    found = [
-        _basis(weights, all_of_them - each)
-        for all_of_them, each in zip(whole, left, strict=True)
-    ]
-    return found[0], _of_squares(found[1], count)
+    moves = [one - each for one, each in zip(whole, left, strict=True)]
+    return basis_of(weights, moves[0]), basis_of(weights, moves[1], squares=True)
 
 
 def network(runs: RunLaws, *groups: Real) -> Basis:
@@ -147,8 +196,8 @@ def tilted(runs: RunLaws, honest: Real, adversarial: Real, theta: Real) -> Basis
         inner = tilt * count * alive ** (count - 1)
         change = _integral(inner * _apart(runs, alive), runs.times)
         parts.append(sign * change / total)
-    weights = _wins(runs, float(adversarial), theta)
-    own = _basis(weights, parts[0] + parts[1])
+    weights = wins_of(runs, float(adversarial), theta)
+    own = basis_of(weights, parts[0] + parts[1])
     public = fastest(runs, honest)[0]
     return Basis(min(own.runs, public.runs), min(own.freedom, public.freedom))
 
@@ -159,18 +208,31 @@ def kish(weights: Float[np.ndarray, " runs"]) -> float:
     return float(weights.sum()) ** 2 / square if square > 0 else 0.0
 
 
-def _basis(weights, influences) -> Basis:
+def basis_of(
+    weights: Float[np.ndarray, " runs"],
+    influences: Float[np.ndarray, " runs"],
+    *,
+    squares: bool = False,
+) -> Basis:
+    """Runs, freedom and skew of a figure.
+
+    Args:
+        weights: w_i.
+        influences: U_i, up to a factor and a constant.
+        squares: Whether it moves with the squares of deviations, as a CV does.
+    """
     influences = influences - influences.mean()
     second = float((influences**2).sum())
     if not second > 1e-24:
         # Runs that are all alike: nothing to be lopsided.
         return Basis(kish(weights), math.inf)
     fourth, third = float((influences**4).sum()), float((influences**3).sum())
-    return Basis(
+    found = Basis(
         kish(weights),
         max(second**2 / fourth - 1, 1.0),
         third / (6 * second**1.5),
     )
+    return _of_squares(found, len(influences)) if squares else found
 
 
 def _of_squares(basis: Basis, count: int) -> Basis:
@@ -200,7 +262,8 @@ def _log_moments(alive: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.n
     return mean, np.asarray(0.5 * np.log(np.maximum(variance, least)) - mean)
 
 
-def _wins(runs: RunLaws, n: float, theta: Real) -> np.ndarray:
+def wins_of(runs: RunLaws, n: float, theta: Real) -> Float[np.ndarray, " runs"]:
+    """w_i of the fastest of n under the tilt e^{−θt}."""
     alive = runs.survival.mean(axis=0)
     middle = (runs.times[1:] + runs.times[:-1]) / 2
     others = ((alive[1:] + alive[:-1]) / 2) ** (n - 1) * np.exp(-theta * middle)
@@ -267,8 +330,13 @@ def _prehashed(lottery: Lottery, times, ends, law: BlockTimeLaw | None) -> np.nd
     if law is None:
         # A prehash is one in very many: exponential.
         return np.where(left < 0, 1.0, np.exp(-np.maximum(left, 0.0) / hashing))
-    nodes = -hashing * np.log1p(-_LEVELS)
-    place = left[..., None] - nodes
+    place = left[..., None] - _hashed(lottery)
     grid = np.concatenate([[0.0], times])
     alive = np.concatenate([[1.0], survival(law, times)])
     return np.interp(place, grid, alive, left=1.0).mean(axis=-1)
+
+
+def _hashed(lottery: Lottery) -> Float[np.ndarray, " nodes"]:
+    """Pre-hash times, equally likely."""
+    hashing = 1.0 / (lottery.p_1 * lottery.hashes_per_step)
+    return -hashing * np.log1p(-_LEVELS)

@@ -24,6 +24,7 @@ bracket of ``slowest`` and ``fastest`` is); what an attempt then comes to is in
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,12 +36,14 @@ from ..estimation.estimate import Refused
 from .attempts import (
     Late,
     Lottery,
+    Shown,
     ending,
     later,
     shown_by,
 )
 from .law import KNOTS, BlockTimeLaw, Real, fastest_of, mean
-from .table import law_of_runs
+from .table import laws_of_runs
+from .ticket_rates import Plateau
 
 # Of the central mean: a wider bracket is no answer.
 _WIDEST = 0.25
@@ -118,9 +121,11 @@ def empirical_law(
     reached = _require_reached(curves, lottery.t_acc, lottery.abandon_steps)
     costs = run_costs(curves, step_costs)
     shown = shown_by(curves.accuracy, lottery, float(curves.steps[0]))
-    law, slowest, fastest = (
-        law_of_runs(shown, lottery, curves, costs, plateau)
-        for plateau in ("central", "slowest", "fastest")
+    readings: tuple[Plateau, ...] = ("central", "slowest", "fastest")
+    law, slowest, fastest = laws_of_runs(
+        [(shown, costs, plateau) for plateau in readings],
+        lottery,
+        float(curves.steps[0]),
     )
     last = float(curves.steps[-1] * costs.min())
     return EmpiricalLaw(
@@ -178,14 +183,16 @@ def bootstrap_laws(
     costs = run_costs(curves, step_costs)
     check_every = float(curves.steps[0])
     start = shown_by(curves.accuracy, lottery, check_every).rates
-    laws = []
-    for _ in range(count):
-        drawn = generator.integers(runs, size=runs)
-        shift = noise * generator.standard_normal((runs, 1))
-        accuracy = curves.accuracy[drawn] + shift
-        shown = shown_by(accuracy, lottery, check_every, start=start)
-        laws.append(law_of_runs(shown, lottery, curves, costs[drawn], "central"))
-    return laws
+
+    def samples() -> Iterator[tuple[Shown, np.ndarray, Plateau]]:
+        for _ in range(count):
+            drawn = generator.integers(runs, size=runs)
+            shift = noise * generator.standard_normal((runs, 1))
+            accuracy = curves.accuracy[drawn] + shift
+            shown = shown_by(accuracy, lottery, check_every, start=start)
+            yield shown, costs[drawn], "central"
+
+    return laws_of_runs(samples(), lottery, check_every)
 
 
 def accuracy_error(curves: CurveSet, accuracy: float) -> float:

@@ -11,10 +11,13 @@ all runs that are left; the hazard beyond it makes E[X] exact.
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from ...models.learning.curves import CurveSet
 from .attempts import (
     Attempts,
     Late,
@@ -25,7 +28,7 @@ from .attempts import (
     later,
 )
 from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, mean
-from .renewals import convolve, prehash_of, renewals_of
+from .renewals import convolve, prehash_of, renewals_of, side_by_side
 from .ticket_rates import Plateau
 
 # The table reaches this many horizons where the looks are few enough, and never less
@@ -34,22 +37,70 @@ from .ticket_rates import Plateau
 # is _LOST of the mean's square, but with no fewer cells than one for _COARSEST looks.
 _TABLE_HORIZONS = 8
 _LOST, _COARSEST = 0.005, 16
+# Laws whose transforms are taken together: more would leave a core's cache.
+_TOGETHER = 8
 
 
-def law_of_runs(
-    shown: Shown,
+class OnGrid(NamedTuple):
+    """The attempts that make a law, and its grid.
+
+    Attributes:
+        attempts: Everything on the grid.
+        spacing: g, steps.
+        lattice: Whether block times are multiples of it.
+    """
+
+    attempts: Attempts
+    spacing: float
+    lattice: bool
+
+
+def laws_of_runs(
+    samples: Iterable[tuple[Shown, Float[np.ndarray, " runs"], Plateau]],
     lottery: Lottery,
-    curves: CurveSet,
+    check_every: float,
+) -> list[BlockTimeLaw]:
+    """The laws of samples of runs.
+
+    Args:
+        samples: What the runs of each have shown, their costs, and which reading of
+            their plateau.
+        lottery: T_acc, p_1, p_2, hash rate, policies.
+        check_every: Steps between two looks.
+    """
+    found, waiting = [], iter(samples)
+    while some := list(islice(waiting, _TOGETHER)):
+        grids = [attempts_on_grid(*each, lottery, check_every) for each in some]
+        found += _tables(grids, lottery)
+    return found
+
+
+def attempts_on_grid(
+    shown: Shown,
     costs: np.ndarray,
     plateau: Plateau,
-) -> BlockTimeLaw:
-    """The law of runs that have shown so much, with one reading of their plateau."""
+    lottery: Lottery,
+    check_every: float,
+    *,
+    brief: bool = False,
+    spacing: float | None = None,
+) -> OnGrid:
+    """Attempts of a sample of runs on the grid that their law takes.
+
+    Args:
+        shown: What the runs have shown.
+        costs: c_i.
+        plateau: Which reading of what comes after.
+        lottery: T_acc, p_1, p_2, hash rate, policies.
+        check_every: Steps between two looks.
+        brief: As ``attempts.later``.
+        spacing: A grid that is given, where it reaches as far as this law's own.
+    """
     looks = shown.ends.shape[1]
-    check_every = float(curves.steps[0])
     # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
     lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
-    late = later(shown, lottery, costs, plateau)
-    spacing = check_every * float(costs.max())
+    late = later(shown, lottery, costs, plateau, brief=brief)
+    given, spacing = spacing, check_every * float(costs.max())
     if not lattice:
         # Beyond the table the hazard is constant. It still rises where hashing and
         # waiting for a ticket both go on: the table must be longer than the shorter.
@@ -61,9 +112,11 @@ def law_of_runs(
         spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
         if spacing < look:
             spacing = look / math.floor(look / spacing + 1e-9)
+    if given is not None:
+        spacing = max(given, spacing)
     cell = check_every / spacing
     attempts = attempts_of(shown, late, lottery, costs * cell, cell)
-    return _table(attempts, lottery, spacing, lattice)
+    return OnGrid(attempts, spacing, lattice)
 
 
 def _mixed_until(
@@ -101,34 +154,65 @@ def _mixed_until(
     return until
 
 
-def _table(attempts: Attempts, lottery: Lottery, spacing, lattice) -> BlockTimeLaw:
-    """X = Σ over failed attempts (P + K) + the last P + K, as a table of Λ.
+def _tables(grids: Sequence[OnGrid], lottery: Lottery) -> list[BlockTimeLaw]:
+    """X = Σ over failed attempts (P + K) + the last P + K, as tables of Λ.
 
     CDF = U ∗ success ∗ F_P with U = Σ_j (p_P ∗ retry)^{∗j}; the tail hazard is the
     one that makes E[X] exact (Wald: E[X] = E[attempt] / Pr[attempt succeeds]).
     """
     hash_time = 1.0 / lottery.hashes_per_step
-    # A table spreads an atom over the cell before its knot, half a cell too early on
-    # average: a knot holds the CDF half a cell later, and dead time shifts it back.
-    early = 0.0 if lattice else 0.5 * spacing
-    prehash = prehash_of(lottery.p_1, hash_time, spacing, early)
-    renewals = renewals_of(convolve(prehash.mass, attempts.retry))
-    trained = convolve(renewals, attempts.success)
-    cdf = convolve(trained, prehash.cdf)
+    hashed = [
+        prehash_of(lottery.p_1, hash_time, each.spacing, early(each)) for each in grids
+    ]
+    success = np.stack([each.attempts.success for each in grids])
+    retry = np.stack([each.attempts.retry for each in grids])
+    masses = side_by_side([each.mass for each in hashed])
+    cdfs = side_by_side([each.cdf for each in hashed])
+    renewals = renewals_of(convolve(masses, retry))
+    trained = convolve(renewals, success)
+    cdf = convolve(trained, cdfs)
+    found = []
+    for row, grid in enumerate(grids):
+        spared = float((trained[row] * hashed[row].spared[::-1]).sum())
+        found.append(law_on_grid(grid, lottery, cdf[row], spared))
+    return found
+
+
+def early(grid: OnGrid) -> float:
+    """How much later than its place a knot holds the CDF.
+
+    A table spreads an atom over the cell before its knot, half a cell too early on
+    average: a knot holds the CDF half a cell later, and dead time shifts it back.
+    """
+    return 0.0 if grid.lattice else 0.5 * grid.spacing
+
+
+def law_on_grid(
+    grid: OnGrid, lottery: Lottery, cdf: Float[np.ndarray, " knots"], spared: float
+) -> BlockTimeLaw:
+    """The law of a CDF on the grid.
+
+    Args:
+        grid: Its attempts and its grid.
+        lottery: p_1, hash rate.
+        cdf: Pr[X ≤ x] at the knots, each ``early`` later; changed.
+        spared: E[(x − X)⁺] at the last knot, ``early`` and a hash later.
+    """
+    attempts, spacing, lattice = grid
+    hash_time, later_by = 1.0 / lottery.hashes_per_step, early(grid)
     # The transform's rounding must not put a block before the first possible one.
     cdf[: np.argmax(attempts.success > 1e-12)] = 0.0
     alive = 1.0 - np.minimum(np.maximum.accumulate(np.clip(cdf, 0.0, 1.0)), 1.0)
     hazard = np.minimum(-np.log(np.maximum(alive, np.exp(-HAZARD_CAP))), HAZARD_CAP)
     # Mass that never ends has no mean to make exact: half a cell is put back alone.
-    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + early, lattice)
+    law = BlockTimeLaw(hazard, spacing, 0.0, hash_time + later_by, lattice)
     if attempts.never > 0 or attempts.success_total == 0:
         return law
     law = law._replace(offset=hash_time)
     attempt = hash_time / lottery.p_1 + spacing * attempts.duration
     exact = attempt / attempts.success_total
-    # ∫ S on the table without the interpolation: end − Σ trained · E[(end − a − P)⁺].
-    end = spacing * (KNOTS - 1) + early
-    on_table = end - float((trained * prehash.spared[::-1]).sum())
+    # ∫ S on the table without the interpolation.
+    on_table = spacing * (KNOTS - 1) + later_by - spared
     law = law._replace(tail_hazard=_tail_hazard(law, exact - hash_time - on_table))
     if lattice:
         return law

@@ -36,6 +36,7 @@ docs/science/laws.md has the judgement by models that were trained further.
 """
 
 import math
+from collections import OrderedDict
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -54,6 +55,10 @@ _HOVER = special.logit((np.arange(8) + 0.5) / 8)
 # strong enough that a fit exists where no look fails late.
 _PRIOR_MEAN, _PRIOR_SD = np.array([0.0, 1.0, 0.0]), np.array([5.0, 1.5, 1.0])
 _BOUNDS = [(-12.0, 12.0), (-4.0, 6.0), (-4.0, 2.0)]
+# Fits that are kept, the last used last, in so many bytes of their arrays. A fit knows
+# the tickets alone, whatever p_1 and p_2 are: settings of one T_acc share it.
+_KEPT_BYTES = 2**25
+_kept: OrderedDict[tuple, "TicketRates"] = OrderedDict()
 
 
 class TicketRates(NamedTuple):
@@ -86,7 +91,35 @@ def ticket_rates(
         tickets: L_i(t) of runs with a passage.
         first: Index of the look of the passage.
         start: A fit of a like sample, to start from.
+
+    Returns:
+        The fit, whose arrays are read-only: the same tickets are fitted once.
     """
+    begun = None if start is None else start.parameters
+    name = (
+        tickets.shape,
+        np.packbits(tickets).tobytes(),
+        first.tobytes(),
+        None if begun is None else begun.tobytes(),
+    )
+    found = _kept.pop(name, None)
+    if found is None:
+        found = _fitted(tickets, first, begun)
+        for array in (found.parameters, *found[2:]):
+            if array is not None:
+                array.setflags(write=False)
+        most = max(2, _KEPT_BYTES // sum(array.nbytes for array in found[2:]))
+        while len(_kept) >= most:
+            _kept.popitem(last=False)
+    _kept[name] = found
+    return found
+
+
+def _fitted(
+    tickets: Bool[np.ndarray, "runs looks"],
+    first: Int[np.ndarray, " runs"],
+    start: np.ndarray | None,
+) -> TicketRates:
     runs, looks = tickets.shape
     since = first[:, None] + np.arange(1, looks + 1)
     shown = looks - 1 - first
@@ -125,8 +158,8 @@ def ticket_rates(
         gradient = off / _PRIOR_SD - scores.sum(axis=1)
         return value, gradient, np.diag(_PRIOR_SD**-2.0) + scores @ scores.T
 
-    if start is not None and start.parameters is not None:
-        best = _newton(objective, start.parameters)
+    if start is not None:
+        best = _newton(objective, start)
     else:
         best = optimize.minimize(
             lambda parameters: objective(parameters)[:2],
@@ -153,6 +186,12 @@ def node_shares(rates: TicketRates, plateau: Plateau) -> np.ndarray:
     return rates.cautious if plateau == "slowest" else rates.posterior
 
 
+def grows(rates: TicketRates, plateau: Plateau) -> bool:
+    """Whether rates change beyond the looks that ``_SUPPORT`` runs have shown."""
+    known = rates.parameters
+    return known is not None and plateau == "central" and bool(known[1] > 0)
+
+
 def node_rates(
     rates: TicketRates, since: Float[np.ndarray, " n"], plateau: Plateau, looks: int
 ) -> Float[np.ndarray, "nodes n"]:
@@ -170,8 +209,7 @@ def node_rates(
         # No failure in m looks: at 95 % fewer than 3 in m fail.
         return np.full((1, len(since)), 1 - 3 / (3 + rates.shown.sum()))
     a, b, log_sigma = rates.parameters
-    grows = plateau == "central" and b > 0
-    limit = GROWTH * looks if grows else max(rates.seen, 1)
+    limit = GROWTH * looks if grows(rates, plateau) else max(rates.seen, 1)
     x = np.log1p(np.minimum(since, limit))
     logits = a + b * x + math.exp(log_sigma) * _SHIFTS[:, None]
     if plateau == "slowest":

@@ -205,18 +205,3 @@ def nakamoto_approximation(q: Real, z: Count | Depths) -> float | Probabilities:
     late = (ratio * math.exp(1 - ratio)) ** blocks.astype(np.float64)
     risk = gammainc(blocks, blocks * ratio) + late * gammaincc(blocks, blocks)
     return shaped(risk, z)
-
-
-# ------------------------------------------------------------ rates under delay
-
-
-# ------------------------------------------------- typical windows, i.i.d. rounds
-
-
-# ------------------------------------------------------------------ selfish mining
-
-
-# ------------------------------------------- shifted exponential: a stylised D-PoDL
-
-
-# ------------------------------------------------------------------------- helpers

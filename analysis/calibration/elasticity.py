@@ -19,7 +19,7 @@ import numpy as np
 from ..attacks.situation import Situation, plain
 from ..estimation.estimate import Estimate, Refused
 from .choice import Party, Terms, party_of
-from .quantities import figures, joined
+from .quantities import figures, joined, known_law, rests_on
 
 
 class Elasticity(NamedTuple):
@@ -53,6 +53,7 @@ def elasticities(
     Returns:
         An elasticity for every name and parameter; NaN where it is not known.
     """
+    basis = rests_on(at, known_law(at))
     found = []
     for parameter in _moved(at, party_of(at), 0.0):
         draws = [
@@ -60,7 +61,7 @@ def elasticities(
         ]
         for name in names:
             values = np.array([draw[name] for draw in draws[1:]])
-            estimate = joined(draws[0][name], values, [], "linear")
+            estimate = joined(draws[0][name], values, [], "linear", basis=basis)
             found.append(Elasticity(name, parameter, estimate))
     return found
 

@@ -13,24 +13,21 @@ steps is a ticket, for an honest prover with a fresh model; the adversary of
 ``beta_warm`` refers to its last block's model, which is above T_acc at every look, and
 owes what ``attacks.warm.step_debt`` leaves.
 
-k* is estimated by a saddle point, which costs milliseconds, and found on the grid
-(``race/fourier.py``) for the settings that are shown:
-    ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
-m = 1, or 2 with a head start (``walk.py``). Intervals join the spread over resampled
-trainings and the two defensible extrapolations beyond the horizon
-(``training_error.py``).
+k* is estimated by a saddle point (``race/saddle_point.py``), which costs milliseconds,
+and found on the grid (``race/fourier.py``) for the settings that are shown. Intervals
+join the spread over resampled trainings and the two defensible extrapolations beyond
+the horizon (``training_error.py``).
 """
 
 import math
 from collections.abc import Callable, Sequence
 
-import jax
 import numpy as np
-from jaxtyping import Array, Key
 from scipy import optimize
 
 from ..attacks.situation import Situation, plain, ticketed
 from ..attacks.warm import cross_slot_new
+from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.empirical import (
     EmpiricalLaw,
     empirical_law,
@@ -39,17 +36,14 @@ from ..block_time.empirical import (
 )
 from ..block_time.law import BlockTimeLaw, Real, cv, fastest_of, mean
 from ..estimation.estimate import Estimate, Refused
-from ..estimation.quantities import BLOCK_INTERVAL_MEAN, CHAIN_QUALITY, STALE_RATE
-from ..estimation.training_error import Scale, law_figure
+from ..estimation.training_error import UNKNOWN, Basis, Scale, law_figure
 from ..race.fourier import smallest_depths
+from ..race.saddle_point import depth_estimate
 from ..race.threshold import race_drift
-from ..race.walk import Race, bounded, log_start, outgrows, tilts
-from ..simulation.levels import network, simulate
-from ..simulation.properties import chain_measurements, follow, liveness_measurements
+from ..race.walk import Race, bounded, tilts
 from .choice import Party, Terms, party_of
 from .work_cycle import cycle
 
-MOST_LEVELS = 4096
 _METHOD = "law"
 # Where a figure is spread evenly; the others are positive numbers.
 _SCALES: dict[str, Scale] = {
@@ -91,33 +85,6 @@ def threshold_share(
     if drift(low) <= 0:
         return 0.0
     return float(optimize.brentq(drift, low, high, xtol=1e-9))  # pyright: ignore
-
-
-def depth_estimate(race: Race, risk: Real) -> float:
-    """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
-
-    Raises:
-        Refused: As ``race.walk.tilts``.
-    """
-    if outgrows(race):
-        return math.inf
-    race = bounded(race)
-    tilt = tilts(race)
-    maxima = 2 if race.premined else 1
-    room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
-    start = log_start(race, tilt.theta_0) + maxima * room - math.log(risk)
-    width = tilt.theta_0 * tilt.spread * math.sqrt(2 * math.pi)
-
-    def excess(depth: float) -> float:
-        spread = math.log(max(1.0, width * math.sqrt(depth)))
-        return start + depth * tilt.log_rate - spread
-
-    if excess(1.0) <= 0:
-        return 1.0
-    high = 2.0
-    while excess(high) > 0:
-        high *= 2
-    return float(optimize.brentq(excess, 1.0, high, xtol=1e-9))  # pyright: ignore
 
 
 def figures(
@@ -224,6 +191,7 @@ def estimates(
         Refused: If no law is known, or what is extrapolated decides the interval.
     """
     law, party = known_law(at), party_of(at)
+    basis = rests_on(at, law)
     reasons: dict[str, str] = {}
     centre = figures(at, law.law, party, terms, reasons=reasons)
     ends = [
@@ -240,7 +208,8 @@ def estimates(
     for name, value in centre.items():
         drawn = np.array([each.get(name, math.nan) for each in spread])
         bracket = [each[name] for each in ends if name in each]
-        found[name] = joined(value, drawn, bracket, _SCALES.get(name, "log"))
+        scale = _SCALES.get(name, "log")
+        found[name] = joined(value, drawn, bracket, scale, basis=basis)
         if name in reasons:
             found[name] = found[name]._replace(method=f"refused: {reasons[name]}")
     if exact:
@@ -272,8 +241,27 @@ def known_law(at: Situation) -> EmpiricalLaw:
     return law
 
 
+def rests_on(at: Situation, law: EmpiricalLaw) -> Basis:
+    """What the figures of a situation rest on.
+
+    Args:
+        at: The situation.
+        law: ``known_law`` of it.
+    """
+    due = np.full(len(at.runs), at.s_min)
+    counted = run_laws(
+        ticketed(at.curves, due), at.lottery, law.law, step_costs=at.step_costs
+    )
+    return network_basis(counted, at.honest, at.adversarial)
+
+
 def joined(
-    value: float, drawn: np.ndarray, bracket: Sequence[float], scale: Scale
+    value: float,
+    drawn: np.ndarray,
+    bracket: Sequence[float],
+    scale: Scale,
+    *,
+    basis: Basis = UNKNOWN,
 ) -> Estimate:
     """A figure with the spread of the resamples and its bracket.
 
@@ -283,13 +271,20 @@ def joined(
             end is then open.
         bracket: Under the slowest and the fastest defensible extrapolation.
         scale: Where it is spread evenly.
+        basis: What it rests on.
     """
     if not math.isfinite(value):
         what = "not known" if math.isnan(value) else "unbounded"
         return Estimate(value, value, value, 0, what)
     ends = [each for each in bracket if not math.isnan(each)]
     return law_figure(
-        value, drawn, scale, _METHOD, extremes=ends, lacking=_MOST.get(scale, math.inf)
+        value,
+        drawn,
+        scale,
+        _METHOD,
+        basis=basis,
+        extremes=ends,
+        lacking=_MOST.get(scale, math.inf),
     )
 
 
@@ -319,58 +314,3 @@ def _on_grid(
 def _warm_share(at: Situation, law: BlockTimeLaw, party: Party, terms: Terms) -> float:
     attack = cross_slot_new(at, terms.step_rule, kind="block")
     return threshold_share(law, party, attack.adversary)
-
-
-def simulated(
-    key: Key[Array, ""],
-    at: Situation,
-    law: BlockTimeLaw,
-    *,
-    confirmations: int,
-    level: float,
-    replicas: int,
-) -> dict[str, Estimate]:
-    """What only the simulated network tells, with the simulation's error alone.
-
-    Args:
-        key: Fixes every draw.
-        at: The situation: provers and delay.
-        law: Block-time law of one prover.
-        confirmations: k of the liveness figure.
-        level: Its quantile.
-        replicas: Independent replicas.
-
-    Returns:
-        interval and liveness (steps), quality and stale (shares). Liveness is NaN
-        where k is too deep for 4096 levels.
-
-    Raises:
-        Refused: As ``simulation.levels.simulate``.
-    """
-    deep = 4 * confirmations > MOST_LEVELS
-    # Few lengths, each of which is a program of its own.
-    levels = 128
-    while 4 * confirmations > levels and not deep:
-        levels = min(4 * levels, MOST_LEVELS)
-    draw_key, moment_key = jax.random.split(key)
-    net = network(law, provers=at.provers, beta=at.beta, delay_steps=at.delay_steps)
-    drawn = simulate(draw_key, net, levels=levels, replicas=replicas)
-    paths = follow(
-        moment_key,
-        drawn,
-        delay_steps=float(at.delay_steps),
-        confirmations=levels // 4 if deep else confirmations,
-    )
-    chain = {m.quantity: m.estimate for m in chain_measurements(paths, levels=levels)}
-    liveness = Estimate(math.nan, math.nan, math.nan, 0, "refused: too deep")
-    if not deep:
-        try:
-            liveness = liveness_measurements(paths, (level,))[0].estimate
-        except Refused as refusal:
-            liveness = liveness._replace(method=f"refused: {refusal}")
-    return {
-        "interval": chain[BLOCK_INTERVAL_MEAN],
-        "stale": chain[STALE_RATE],
-        "quality": chain[CHAIN_QUALITY],
-        "liveness": liveness,
-    }

@@ -72,7 +72,7 @@ def time_rule_measurements(
     Raises:
         ValueError: If an age is negative or infinite.
     """
-    _check_times(times)
+    check_times(times)
     measured = []
     suffix = PREMINED if premined else ""
     for rule, name in enumerate((TIME_RULE_VIOLATION, TIME_RULE_VIOLATION + STRICT)):
@@ -115,7 +115,7 @@ def memoryless_time_risk(
     """
     if not 0 <= q <= 1:
         raise ValueError(f"q must lie in [0, 1], got {q}")
-    _check_times([time])
+    check_times([time])
     if q >= 0.5:
         return 1.0
     if q == 0:
@@ -195,6 +195,11 @@ def _follow(key, intervals, privates, delay, premined) -> Ages:
     return lax.map(one, (intervals, privates, moments), batch_size=batch)
 
 
-def _check_times(times: Sequence[float | int]) -> None:
+def check_times(times: Sequence[float | int]) -> None:
+    """Refuse elapsed times that are none.
+
+    Raises:
+        ValueError: If there is none, or one is negative or not finite.
+    """
     if len(times) == 0 or not all(0 <= t < math.inf for t in times):
         raise ValueError(f"times must be ≥ 0 and finite, got {list(times)}")

@@ -61,7 +61,7 @@ from ..race.walk import (
     outgrows,
     tilts,
 )
-from .ages import _check_times
+from .ages import check_times
 
 PATHS = 16_384
 _LANES = 512
@@ -107,7 +107,7 @@ def time_risk(
         Refused: As ``race.walk.tilts``; or if fewer than 200 effective paths remain.
         ValueError: If an age is negative or infinite.
     """
-    _check_times(times)
+    check_times(times)
     if outgrows(race):
         sure = Estimate(1.0, 1.0, 1.0, 0, OUTGROWS)
         return [RareEstimate(sure, 0.0, math.inf) for _ in times]

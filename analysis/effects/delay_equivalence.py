@@ -21,13 +21,16 @@ not). Which one predicts β* is what is measured.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from scipy import optimize
 
-from ..attacks.situation import Situation, plain
+from ..attacks.situation import Situation, plain, ticketed
 from ..attacks.warm import cross_slot_new
+from ..block_time.effective_runs import run_laws
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
 from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Refused
+from ..estimation.training_error import Basis, Scale
 from ..race.threshold import race_threshold
 from .memorylessness import Real, Row, Swept, finite, row
 
@@ -47,10 +50,14 @@ def warm_laws(
         others: Resamples of it.
         p_2s: Each in (0, 1].
 
+    Returns:
+        Both by p_2. ``runs`` of the second are the runs that were branched from.
+
     Raises:
         Refused: Without branches, or if too few of them get a ticket.
     """
     fresh, warm = {}, {}
+    counted = ticketed(at.curves, np.full(len(at.runs), at.s_min))
     for p_2 in map(float, p_2s):
 
         def of(one: Situation, p_2: float = p_2) -> tuple[BlockTimeLaw, BlockTimeLaw]:
@@ -59,8 +66,17 @@ def warm_laws(
 
         law, faster = of(at)
         spread = [of(each) for each in others]
-        fresh[p_2] = UncertainLaw(law, tuple(each for each, _ in spread))
-        warm[p_2] = UncertainLaw(faster, tuple(each for _, each in spread))
+        lottery = at.lottery._replace(p_2=p_2)
+        fresh[p_2] = UncertainLaw(
+            law,
+            tuple(each for each, _ in spread),
+            by_run=run_laws(counted, lottery, law, step_costs=at.step_costs),
+        )
+        warm[p_2] = UncertainLaw(
+            faster,
+            tuple(each for _, each in spread),
+            runs=0 if at.mtx is None else len(np.unique(at.mtx.origins)),
+        )
     return fresh, warm
 
 
@@ -99,6 +115,7 @@ def saving_as_delay(
     rows = []
     for p_2, mine in fresh.items():
         every = (mine, warm[p_2], *dead)
+        basis = _at_most(mine.basis(provers - adversarial, adversarial), warm[p_2].runs)
 
         def equals(law: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return predicted(law, 0.0)
@@ -106,7 +123,7 @@ def saving_as_delay(
         def measure(law: BlockTimeLaw, faster: BlockTimeLaw, *_: BlockTimeLaw) -> float:
             return with_saving(law, faster)
 
-        rows += _comparison(p_2, every, equals, measure)
+        rows += _comparison(p_2, every, basis, equals, measure)
         for reading, n in group.items():
 
             def saved(*laws: BlockTimeLaw, n: int = n) -> float:
@@ -115,7 +132,15 @@ def saving_as_delay(
             def prediction(*laws: BlockTimeLaw, saved=saved) -> float:
                 return predicted(laws[0], saved(*laws))
 
-            rows += _prediction(p_2, every, reading, saved, measure, prediction)
+            rows += _prediction(
+                p_2,
+                every,
+                basis,
+                reading,
+                saved=saved,
+                measure=measure,
+                predicted=prediction,
+            )
     return rows
 
 
@@ -143,6 +168,7 @@ def pooling(
     rows = []
     for p_2, each in laws.items():
         every = (each, dead)
+        basis = each.basis(provers - adversarial, adversarial)
 
         def equals(law: BlockTimeLaw, _: BlockTimeLaw) -> float:
             units: dict[str, Any] = {"provers": provers, "delay_steps": delay_steps}
@@ -160,10 +186,16 @@ def pooling(
             ),
         }
         rows += [
-            row(name, finite(figure, *every), p_2, adversarial)
+            row(
+                name,
+                finite(figure, *every, basis=basis),
+                p_2,
+                adversarial,
+                basis=basis,
+            )
             for name, figure in growth.items()
         ]
-        rows += _comparison(p_2, every, equals, measure)
+        rows += _comparison(p_2, every, basis, equals, measure)
         for reading, n in {"mean": 1, "fastest": adversarial}.items():
 
             def saved(_: BlockTimeLaw, first: BlockTimeLaw, n: int = n) -> float:
@@ -177,28 +209,43 @@ def pooling(
 
                 return _threshold(law, provers, private, delay_steps)
 
-            rows += _prediction(p_2, every, reading, saved, measure, prediction)
+            rows += _prediction(
+                p_2,
+                every,
+                basis,
+                reading,
+                saved=saved,
+                measure=measure,
+                predicted=prediction,
+            )
     return rows
 
 
 def _comparison(
-    p_2: float, every: Sequence[UncertainLaw], equals: Figure, measure: Figure
+    p_2: float,
+    every: Sequence[UncertainLaw],
+    basis: Basis,
+    equals: Figure,
+    measure: Figure,
 ) -> list[Row]:
     def effect(*laws: BlockTimeLaw) -> float:
         return equals(*laws) - measure(*laws)
 
     # Thresholds are shares; differences have a sign.
-    return [
-        row("threshold_equals", finite(equals, *every, scale="logit"), p_2),
-        row("threshold", finite(measure, *every, scale="logit"), p_2),
-        row("effect", finite(effect, *every, scale="linear"), p_2),
+    figures: list[tuple[str, Figure, Scale]] = [
+        ("threshold_equals", equals, "logit"),
+        ("threshold", measure, "logit"),
+        ("effect", effect, "linear"),
     ]
+    return _rows(p_2, every, basis, figures)
 
 
 def _prediction(
     p_2: float,
     every: Sequence[UncertainLaw],
+    basis: Basis,
     reading: str,
+    *,
     saved: Figure,
     measure: Figure,
     predicted: Figure,
@@ -206,12 +253,32 @@ def _prediction(
     def difference(*laws: BlockTimeLaw) -> float:
         return measure(*laws) - predicted(*laws)
 
-    threshold = finite(predicted, *every, scale="logit")
-    return [
-        row(f"extra_delay_{reading}", finite(saved, *every, scale="log"), p_2),
-        row(f"threshold_delay_{reading}", threshold, p_2),
-        row(f"difference_{reading}", finite(difference, *every, scale="linear"), p_2),
+    figures: list[tuple[str, Figure, Scale]] = [
+        (f"extra_delay_{reading}", saved, "log"),
+        (f"threshold_delay_{reading}", predicted, "logit"),
+        (f"difference_{reading}", difference, "linear"),
     ]
+    return _rows(p_2, every, basis, figures)
+
+
+def _rows(
+    p_2: float,
+    every: Sequence[UncertainLaw],
+    basis: Basis,
+    figures: Sequence[tuple[str, Figure, Scale]],
+) -> list[Row]:
+    return [
+        row(name, finite(figure, *every, scale=scale, basis=basis), p_2, basis=basis)
+        for name, figure, scale in figures
+    ]
+
+
+def _at_most(basis: Basis, runs: int) -> Basis:
+    """A basis that is no better than so many runs; 0: they are not known."""
+    if not runs:
+        return basis
+    freedom = min(basis.freedom, max(runs - 1.0, 1.0))
+    return Basis(min(basis.runs, float(runs)), freedom, basis.skew)
 
 
 def _private(law: BlockTimeLaw, provers: Real) -> float:

@@ -32,7 +32,7 @@ from ..block_time.law import BlockTimeLaw, cv, exponential, fastest_of, mean, su
 from ..block_time.uncertain import UncertainLaw, measured, uncertain_law
 from ..bounds.delays import security_threshold
 from ..estimation.estimate import Estimate, Refused, estimate_ratio, standard_error
-from ..estimation.training_error import Scale
+from ..estimation.training_error import UNKNOWN, Basis, Scale, few_runs
 from ..race.threshold import race_threshold
 from ..simulation.levels import Network, simulate
 
@@ -54,6 +54,9 @@ class Row(NamedTuple):
         se: Half the interval over 1.96.
         count: Resampled laws behind the interval.
         method: How value and interval were obtained.
+        runs_effective: Training runs that it rests on in effect (``Basis.runs``); NaN
+            where none are behind it.
+        warning: What to say where these are few.
     """
 
     quantity: str
@@ -65,6 +68,8 @@ class Row(NamedTuple):
     se: float
     count: int  # pyright: ignore[reportIncompatibleMethodOverride]
     method: str
+    runs_effective: float = math.nan
+    warning: str = ""
 
 
 def swept_laws(
@@ -100,7 +105,6 @@ def swept_laws(
                 lottery._replace(p_2=p_2),
                 resamples,
                 step_costs=step_costs,
-                by_run=False,
                 known_for=[provers],
             )
         except Refused as refusal:
@@ -109,14 +113,17 @@ def swept_laws(
 
 
 def finite(
-    figure: Callable[..., float], *laws: UncertainLaw, scale: Scale = "log"
+    figure: Callable[..., float],
+    *laws: UncertainLaw,
+    scale: Scale = "log",
+    basis: Basis = UNKNOWN,
 ) -> Estimate:
     """``uncertain.measured`` of a number that must be finite.
 
     Raises:
         Refused: If the number is not finite or is refused for the law of all runs.
     """
-    found = measured(figure, *laws, scale=scale)
+    found = measured(figure, *laws, scale=scale, basis=basis)
     if not math.isfinite(found.value):
         raise Refused(
             f"effects: the number is {found.value}, some block time has no end; set "
@@ -140,20 +147,28 @@ def memorylessness(
         return race_threshold(law, provers=provers, delay_steps=delay).beta
 
     memoryless = security_threshold(float(delay_share))
-    # Differences have a sign, and a share stays below 1.
-    figures: list[tuple[str, Scale, Callable[..., float]]] = [
-        ("cv_prover", "log", cv),
-        ("cv_network", "log", lambda law: cv(fastest_of(law, honest))),
-        ("cv_difference", "linear", lambda law: cv(law) - cv(fastest_of(law, honest))),
-        ("interval_mean", "log", lambda law: mean(fastest_of(law, honest))),
-        ("threshold", "logit", share),
-        ("margin_lost", "linear", lambda law: memoryless - share(law)),
+    one, group = (1,), (honest,)
+    # Differences have a sign, and a share stays below 1. Last, who races.
+    figures: list[tuple[str, Scale, Callable[..., float], tuple[int, ...]]] = [
+        ("cv_prover", "log", cv, one),
+        ("cv_network", "log", lambda law: cv(fastest_of(law, honest)), group),
+        (
+            "cv_difference",
+            "linear",
+            lambda law: cv(law) - cv(fastest_of(law, honest)),
+            one + group,
+        ),
+        ("interval_mean", "log", lambda law: mean(fastest_of(law, honest)), group),
+        ("threshold", "logit", share, group),
+        ("margin_lost", "linear", lambda law: memoryless - share(law), group),
     ]
-    return [
-        row(name, finite(figure, law, scale=scale), p_2)
-        for p_2, law in laws.items()
-        for name, scale, figure in figures
-    ]
+    rows = []
+    for p_2, law in laws.items():
+        for name, scale, figure, groups in figures:
+            basis = law.basis(*groups)
+            found = finite(figure, law, scale=scale, basis=basis)
+            rows.append(row(name, found, p_2, basis=basis))
+    return rows
 
 
 def machine_share(law: BlockTimeLaw, *, speed: Real, units: Real) -> float:
@@ -205,15 +220,18 @@ def fast_machine(laws: Swept, *, speeds: Sequence[Real], total: Real) -> list[Ro
     for p_2, each in laws.items():
         for speed in speeds:
             compute = speed / total
+            basis = each.basis(1, total - speed)
 
             def share(law: BlockTimeLaw, speed: Real = speed) -> float:
                 return machine_share(law, speed=speed, units=total - speed)
 
-            found = finite(share, each, scale="logit")
+            found = finite(share, each, scale="logit", basis=basis)
+            excess = _changed(found, -compute)
+            advantage = _changed(found, 0, 1 / compute)
             rows += [
-                row("block_share", found, p_2, speed),
-                row("excess", _changed(found, -compute), p_2, speed),
-                row("advantage", _changed(found, 0, 1 / compute), p_2, speed),
+                row("block_share", found, p_2, speed, basis=basis),
+                row("excess", excess, p_2, speed, basis=basis),
+                row("advantage", advantage, p_2, speed, basis=basis),
                 row("compute_share", exactly(compute, "s / total"), p_2, speed),
             ]
     return rows
@@ -265,24 +283,34 @@ def restart_forks(
         everyone = (each.law, *each.extremes, *each.resamples)
         # The same random numbers under every law: only the law makes the spread.
         known = {id(law): figures(blocks_of(law)) for law in everyone}
+        basis = each.basis(honest)
         for name, memoryless in plain.items():
             found = each.measured(
-                lambda law, known=known, name=name: known[id(law)][name], scale="log"
+                lambda law, known=known, name=name: known[id(law)][name],
+                scale="log",
+                basis=basis,
             )
             excess = _changed(found, -memoryless.value).widened(
                 standard_error(memoryless), "simulated memoryless network"
             )
             rows += [
-                row(name, found, p_2),
+                row(name, found, p_2, basis=basis),
                 row(f"{name}_memoryless", memoryless, p_2),
-                row(f"{name}_excess", excess, p_2),
+                row(f"{name}_excess", excess, p_2, basis=basis),
             ]
         rows.append(row("forks_closed_form", expected, p_2))
     return rows
 
 
-def row(quantity: str, found: Estimate, p_2: Real, speed: Real = math.nan) -> Row:
-    """An estimate as a row."""
+def row(
+    quantity: str,
+    found: Estimate,
+    p_2: Real,
+    speed: Real = math.nan,
+    *,
+    basis: Basis = UNKNOWN,
+) -> Row:
+    """An estimate as a row, with the runs that it rests on."""
     return Row(
         quantity,
         float(speed),
@@ -293,6 +321,8 @@ def row(quantity: str, found: Estimate, p_2: Real, speed: Real = math.nan) -> Ro
         standard_error(found),
         found.count,
         found.method,
+        basis.runs,
+        few_runs(basis),
     )
 
 

@@ -69,7 +69,7 @@ class Rules(NamedTuple):
     delay: Float[Array, ""]
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Replicas after a level.
 
     Attributes:
@@ -83,6 +83,22 @@ class _State(NamedTuple):
     blocks: Int[Array, " replicas"]
     used: Int[Array, ""]
     overflow: Bool[Array, " replicas"]
+
+
+class Draws(NamedTuple):
+    """How a level came about, with what was known before it.
+
+    Attributes:
+        own: When early finders, slot by slot, would have their block; inf: nobody.
+        first: Time of the level's first block; as ``own`` after the group's start.
+        hazard: Λ at the group's first block.
+        size: Provers in the group.
+    """
+
+    own: Float[Array, "slots replicas"]
+    first: Float[Array, " replicas"]
+    hazard: Float[Array, " replicas"]
+    size: Float[Array, " replicas"]
 
 
 class _Group(NamedTuple):
@@ -163,7 +179,7 @@ def run(
             network=network,
             lattice=lattice,
         )
-        state = _State(
+        state = State(
             lag=jnp.full((slots, width), jnp.inf),
             blocks=jnp.zeros(width, jnp.int32),
             used=jnp.int32(0),
@@ -171,7 +187,7 @@ def run(
         )
         state, _ = lax.scan(level, state, jnp.arange(burn_in, dtype=jnp.int32))
 
-        def usable(state: _State):
+        def usable(state: State):
             return state.overflow.sum() <= _GIVEN_UP * width
 
         def going(carry):
@@ -202,7 +218,40 @@ def run(
     return lax.fori_loop(0, count // width, batch, record)
 
 
-def _level(state: _State, number, *, words, replicas, network: Rules, lattice):
+def _level(state: State, number, *, words, replicas, network: Rules, lattice):
+    state, found, _ = drawn_level(
+        state,
+        number,
+        words=words,
+        replicas=replicas,
+        network=network,
+        lattice=lattice,
+    )
+    return state, found
+
+
+def drawn_level(
+    state: State,
+    number: Int[Array, ""],
+    *,
+    words: UInt32[Array, " two"],
+    replicas: Int[Array, " replicas"],
+    network: Rules,
+    lattice: tuple[bool, bool],
+) -> tuple[State, tuple[Array, Array, Array, Array], Draws]:
+    """A level of replicas side by side.
+
+    Args:
+        state: Replicas after the level before.
+        number: Of the level.
+        words: Key words.
+        replicas: Their numbers.
+        network: Who takes part; numbers, or an array with one for each replica.
+        lattice: Whether the honest and the private law are lattice laws.
+
+    Returns:
+        The state, what ``Record`` keeps of the level, and how it came about.
+    """
     slots, width = state.lag.shape
     law = partial(inverse_hazard.time_at, network.law, lattice=lattice[0])
     size = network.honest - state.blocks.astype(jnp.float32)
@@ -226,6 +275,7 @@ def _level(state: _State, number, *, words, replicas, network: Rules, lattice):
 
     nobody = _Group(jnp.full(width, -1), jnp.zeros(width), jnp.zeros(width))
     group = after(nobody, jnp.ones(width, bool))
+    hazard = group.hazard
     _, own, first = lax.while_loop(
         lambda carry: carry[0] < state.used,
         finish,
@@ -263,4 +313,5 @@ def _level(state: _State, number, *, words, replicas, network: Rules, lattice):
     )
     overflow = state.overflow | (group.time <= known)
     found = network.delay + first, blocks, lag, private
-    return _State(lag, blocks, used, overflow), found
+    drawn = Draws(own, first, hazard, size)
+    return State(lag, blocks, used, overflow), found, drawn

@@ -41,7 +41,7 @@ _SHOWN = {
     "--over",
     multiple=True,
     metavar="SETTING=VALUES",
-    help="Values to try of scheme.t_acc, scheme.t_2 (or p_2), mining.s_min and, "
+    help="Values to try of scheme.t_acc, scheme.t_2 (or p_2), protocol.s_min and, "
     "without interval=, scheme.t_1 (or p_1).",
 )
 def design(config, overrides, targets, over, output, as_json, quiet) -> None:
@@ -98,7 +98,9 @@ def summary_lines(found) -> list[str]:
         lines += [f"  {reason}" for reason in found.reasons]
     if front:
         lines += _setting(front[0])
-        lines += [*_figures(tables["recommended"], front[0]), ""]
+        lines += _figures(tables["recommended"], front[0])
+        few = tables["recommended"]["warning"].iloc[0]
+        lines += [f"  it {few}", ""] if few else [""]
     lines += _targets(tables["targets"])
     if len(front) > 1:
         lines += ["", *_front(front)]

@@ -41,6 +41,13 @@ _REPETITIONS = 16
 _SPLIT = 2**20
 
 
+_UNBOUND = (
+    "confirmations: the grid counts blocks, and bounds how slow the public chain may "
+    "be where nobody begins anew at an equal tip; protocol.chain_rule = longest with "
+    "protocol.tie_rule = first_seen has them"
+)
+
+
 class Persistence(NamedTuple):
     """What is known of persistence.
 
@@ -75,6 +82,7 @@ def persistence(
     *,
     basis: Basis,
     thorough: bool = True,
+    chosen: str = "level",
     progress: Progress = lambda what, done, total: None,
     mapped: Mapped = one_by_one,
 ) -> Persistence:
@@ -88,11 +96,13 @@ def persistence(
         basis: What the race rests on.
         thorough: Whether a longer chain is asked for too (strict), and the network
             where its risk crosses the target; else only what decides the last depth.
+        chosen: The engine that simulated the figures (``engines.chosen_engine``).
         progress: Told how far the laws are.
         mapped: As for ``assess``.
     """
     security, delay = config.security, float(config.network.delay_steps)
-    network = network_of(config, law.law)
+    chain_rule, tie_rule = config.protocol.chain_rule, config.protocol.tie_rule
+    network = network_of(config, law.law, law)
     asked = range(1, security.depths + 1)
     if not float(network.adversarial) > 0:
         return Persistence(_no_adversary(asked, security.target), [], [])
@@ -103,7 +113,7 @@ def persistence(
     def raced(what: str, of: UncertainLaw = law, **others) -> PrivateChain:
         return private_chain(
             of,
-            lambda one: network_of(config, one),
+            lambda one: network_of(config, one, law),
             basis=basis,
             progress=told(what),
             mapped=mapped,
@@ -111,6 +121,8 @@ def persistence(
         )
 
     targets = targets_of(config)
+    if chain_rule != "longest" or tie_rule != "first_seen":
+        return _unbounded(config, measured, basis)
     mine = raced("persistence", depths=asked, targets=targets, carried_on=True)
     # The verdict is on the race without it.
     few = law._replace(resamples=law.resamples[: security.bootstraps])
@@ -146,6 +158,8 @@ def persistence(
         last = risks[security.depths - 1].estimate
         if not thorough:
             at = [k for k in at if k == security.depths and last.low > security.target]
+        if chosen != "level":
+            at = []  # splitting knows equal provers and messages that take Δ
         risks, lacking = with_lower_ends(risks, seen, simulated, at, split)
         strict, _ = with_lower_ends(strict, seen_strict, simulated_strict)
         refusals += lacking
@@ -168,10 +182,34 @@ def persistence(
     return Persistence(rows, list(dict.fromkeys(refusals)), wrong)
 
 
+def _unbounded(
+    config: Config, measured: Sequence[Measurement], basis: Basis
+) -> Persistence:
+    """Simulated persistence where no bound is known."""
+    security = config.security
+    risks, strict = (
+        _only_simulated(_curve(measured, PERSISTENCE_SIMULATED + rule), name, basis)
+        for rule, name in (
+            ("", PERSISTENCE_VIOLATION),
+            (STRICT, PERSISTENCE_VIOLATION + STRICT),
+        )
+    )
+    unsafe = unsafe_depth(
+        security.target,
+        None,
+        risks,
+        delay=float(config.network.delay_steps),
+        asked=float(security.depths),
+        growth=None,
+    )
+    return Persistence([*risks, *strict, unsafe], [_UNBOUND], [])
+
+
 def race_basis(config: Config, law: UncertainLaw) -> Basis:
     """What the private race rests on; what the network does where it has no tilt."""
-    net = network_of(config, law.law)
-    honest, adversarial = float(net.honest), float(net.adversarial)
+    net = network_of(config, law.law, law)
+    adversarial = float(config.attackers)
+    honest = config.network.provers - adversarial
     plain = law.basis(honest, adversarial)
     if law.by_run is None:
         return plain

@@ -227,8 +227,9 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
     lines += [f"**{verdict(config, tables).line}**", ""]
     lines += [
         f"Scheme: T_acc = {scheme.t_acc:g}, p_1 = {scheme.p_1:.3g}, p_2 = "
-        f"{scheme.p_2:.3g}, retry = {scheme.retry}. Network: {net.provers} provers, "
-        f"β = {net.beta:g}, Δ = {net.delay_steps:g} steps. Data: {config.data.name}.",
+        f"{scheme.p_2:.3g}, retry = {config.protocol.retry}. Network: "
+        f"{net.provers} provers, β = {net.beta:g}, Δ = {net.delay_steps:g} steps. "
+        f"Data: {config.data.name}.",
         "",
         "## Block time of one prover",
         "",

@@ -18,7 +18,12 @@ import pandas as pd
 from ...analysis.attacks.situation import Situation, plain, resampled, situation_of
 from ...analysis.calibration.choice import Terms, at_choice
 from ...analysis.calibration.elasticity import elasticities
-from ...analysis.calibration.quantities import estimates, simulated
+from ...analysis.calibration.on_network import simulated
+from ...analysis.calibration.quantities import (
+    estimates,
+    known_law,
+    rests_on,
+)
 from ...analysis.calibration.targets import (
     Verdict,
     pareto,
@@ -36,15 +41,15 @@ from ..pipeline import training, translation
 from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
-from .design_scan import FINALISTS, Candidate, _finalists, _in_steps, _scanned
+from .design_scan import FINALISTS, Candidate, finalists_of, in_steps, scanned
 from .design_tables import (
     ASSUMPTIONS,
     Finalist,
-    _candidate_table,
-    _finalist_row,
-    _reasons,
-    _recommended,
-    _target_table,
+    candidate_table,
+    finalist_row,
+    reasons_of,
+    recommended_table,
+    target_table,
 )
 from .design_targets import Asked, read_scan, read_targets
 
@@ -94,9 +99,9 @@ def design(
         raise ConfigError("network.beta must leave a corrupted prover, got none")
     curves = training.train(config, root, progress)
     at, terms = _situation(config, curves, asked)
-    candidates = _scanned(config, at, terms, asked, scan, progress)
+    candidates = scanned(config, at, terms, asked, scan, progress)
     finalists = []
-    chosen = _finalists(candidates)
+    chosen = finalists_of(candidates)
     for done, one in enumerate(chosen):
         progress("exact figures", done, len(chosen))
         try:
@@ -137,7 +142,7 @@ def _situation(
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     shape = (height, width)
-    every = config.mining.checkpoint_every
+    every = config.protocol.checkpoint_every
     at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
@@ -146,19 +151,16 @@ def _situation(
         delay_steps=config.network.delay_steps,
         step_costs=translation.step_costs(config, curves, shape, dataset.n_classes),
         checkpoint_every=None if every == "check_every" else every,
-        challenges=config.mining.challenges,
+        challenges=config.protocol.challenges,
     )
     risk = asked.risk or asked.risk_premined or config.security.target
     terms = Terms(
         risk=risk,
         risk_premined=asked.risk_premined or risk,
-        step_rule=config.mining.step_rule,
+        step_rule=config.protocol.step_rule,
         state_bytes=state_bytes(config, shape, dataset.n_classes),
     )
     return at, terms
-
-
-# ------------------------------------------------------------------ the scan
 
 
 # ------------------------------------------------------------------ the finalists
@@ -186,10 +188,11 @@ def _judged(config, at, terms, asked: Asked, one: Candidate) -> Finalist:
     )
     found |= _with_training(found, drawn)
     verdicts, room = [], math.inf
-    for target in _in_steps(asked, found["interval"].value):
+    for target in in_steps(asked, found["interval"].value):
         verdicts.append(verdict(target, found[target.figure]))
         room = min(room, slack(target, found[target.figure]))
-    return Finalist(one, found, tuple(verdicts), confirmations, room)
+    basis = rests_on(here, known_law(here))
+    return Finalist(one, found, tuple(verdicts), confirmations, room, basis)
 
 
 def _with_training(
@@ -226,7 +229,7 @@ def _result(config, at, terms, asked, candidates, finalists, progress) -> Design
     finalists.sort(key=lambda f: (rank[f.verdict], -_bounded(f)))
     best = finalists[0] if finalists else None
     kept = _front(finalists)
-    reasons = _reasons(asked, candidates, best)
+    reasons = reasons_of(asked, candidates, best)
     sensitivity = pd.DataFrame()
     if best is not None:
         here = at_choice(at, best.candidate.choice)
@@ -240,10 +243,10 @@ def _result(config, at, terms, asked, candidates, finalists, progress) -> Design
         )
         progress("sensitivities", 1, 1)
     tables = {
-        "candidates": _candidate_table(asked, candidates),
-        "front": pd.DataFrame([_finalist_row(config, terms, each) for each in kept]),
-        "recommended": _recommended(config, best),
-        "targets": _target_table(asked, candidates, best),
+        "candidates": candidate_table(asked, candidates),
+        "front": pd.DataFrame([finalist_row(config, terms, each) for each in kept]),
+        "recommended": recommended_table(config, best),
+        "targets": target_table(asked, candidates, best),
         "sensitivity": sensitivity,
         "assumptions": pd.DataFrame({"assumption": ASSUMPTIONS}),
     }

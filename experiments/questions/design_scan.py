@@ -9,7 +9,8 @@ import numpy as np
 from ...analysis.attacks.situation import Situation, plain
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.calibration.choice import Choice, at_choice, party_of, solve_interval
-from ...analysis.calibration.quantities import figures, known_law, simulated
+from ...analysis.calibration.on_network import simulated
+from ...analysis.calibration.quantities import figures, known_law
 from ...analysis.calibration.targets import (
     BETTER,
     Target,
@@ -64,7 +65,7 @@ def _rows(config: Config, at: Situation, asked: Asked, scan: Scan) -> list[tuple
     late = np.quantile(first[best >= own], (0.25, 0.75)) if (best >= own).any() else ()
     look, horizon = at.check_every, int(at.curves.steps[-1])
     typical = {min(look * round(x / look), horizon // 2 // look * look) for x in late}
-    s_min = scan.s_min or sorted({0, config.mining.s_min, *typical})
+    s_min = scan.s_min or sorted({0, config.protocol.s_min, *typical})
     return [
         (t_acc, t_1, t_2, least)
         for t_acc in accuracies
@@ -92,7 +93,8 @@ def _rarities(config: Config, at: Situation, asked: Asked, t_acc: float) -> list
     return sorted({config.scheme.t_2, *(1 << 256 - each for each in halvings)})
 
 
-def _scanned(config, at, terms, asked: Asked, scan: Scan, progress) -> list[Candidate]:
+def scanned(config, at, terms, asked: Asked, scan: Scan, progress) -> list[Candidate]:
+    """Every setting of the scan with its figures, or why it has none."""
     rows = _rows(config, at, asked, scan)
     found = []
     for done, row in enumerate(rows):
@@ -123,7 +125,7 @@ def _candidate(at, terms, asked: Asked, t_acc, t_1, t_2, s_min) -> Candidate:
         return Candidate(choice, t_1, t_2, {}, missed, str(error))
     quick["liveness"] = _quick_liveness(quick, asked.level, at.delay_steps)
     slacks = tuple(
-        slack(each, quick[each.figure]) for each in _in_steps(asked, quick["interval"])
+        slack(each, quick[each.figure]) for each in in_steps(asked, quick["interval"])
     )
     error = "; ".join(why for name, why in reasons.items() if name in wanted)
     return Candidate(choice, t_1, t_2, quick, slacks, error)
@@ -145,7 +147,7 @@ def _quick_liveness(quick: dict[str, float], level: float, delay: float) -> floa
     return quick["interval"] * max(1.0, blocks + more) + delay
 
 
-def _in_steps(asked: Asked, interval: float) -> list[Target]:
+def in_steps(asked: Asked, interval: float) -> list[Target]:
     """The targets with the liveness bound in steps."""
     return [
         each._replace(bound=each.bound * interval)
@@ -155,7 +157,7 @@ def _in_steps(asked: Asked, interval: float) -> list[Target]:
     ]
 
 
-def _finalists(candidates: list[Candidate]) -> list[Candidate]:
+def finalists_of(candidates: list[Candidate]) -> list[Candidate]:
     """The best of those that may meet all targets, or else the nearest ones."""
     known = sorted((c for c in candidates if c.figures), key=lambda c: -c.room)
     able = [c for c in known if c.room >= -_QUICK]

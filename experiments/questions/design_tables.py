@@ -15,11 +15,12 @@ from ...analysis.calibration.targets import (
     slack,
 )
 from ...analysis.estimation.estimate import Estimate
+from ...analysis.estimation.training_error import Basis, few_runs
 from ..config.experiment import Config
 from ..config.hash_targets import (
     format_target,
 )
-from .design_scan import Candidate, _in_steps
+from .design_scan import Candidate, in_steps
 from .design_targets import Asked
 
 UNITS = {
@@ -51,7 +52,7 @@ ASSUMPTIONS = (
     "liveness: until as many confirmations as the upper end of depth, while the "
     "adversary withholds",
     "verification: steps run again over steps of a mean block, checkpoints and q of "
-    "[mining]; storage: a block's checkpoints, mean model of the menu",
+    "[protocol]; storage: a block's checkpoints, mean model of the menu",
     "S_min: no ticket before so many steps of a fresh model",
 )
 
@@ -64,6 +65,7 @@ class Finalist(NamedTuple):
     verdicts: tuple[Verdict, ...]
     confirmations: int
     room: float
+    basis: Basis
 
     @property
     def verdict(self) -> Verdict:
@@ -71,13 +73,14 @@ class Finalist(NamedTuple):
         return overall(self.verdicts)
 
 
-def _reasons(asked: Asked, candidates: list[Candidate], best: Finalist | None):
+def reasons_of(asked: Asked, candidates: list[Candidate], best: Finalist | None):
+    """Why targets are not met, or not surely: the binding one, the nearest values."""
     if best is None:
         errors = Counter(_kind(c.error) for c in candidates)
         return [f"{count} settings: {why}" for why, count in errors.most_common(3)]
     if best.verdict == "met":
         return []
-    here = _in_steps(asked, best.figures["interval"].value)
+    here = in_steps(asked, best.figures["interval"].value)
     reasons = []
     for target, each in zip(here, best.verdicts, strict=True):
         if each == "met":
@@ -113,7 +116,7 @@ def _binding(asked, candidates, best: Finalist) -> tuple[Target, int, int] | Non
     if not asked.targets:
         return None
     slacks = np.array([c.slacks for c in candidates])
-    here = _in_steps(asked, best.figures["interval"].value)
+    here = in_steps(asked, best.figures["interval"].value)
     rooms = [slack(t, best.figures[t.figure]) for t in here]
     scored = []
     for i in range(len(asked.targets)):
@@ -131,7 +134,8 @@ def _kind(error: str) -> str:
     return error.split(";")[0][:160]
 
 
-def _target_table(asked: Asked, candidates, best: Finalist | None) -> pd.DataFrame:
+def target_table(asked: Asked, candidates, best: Finalist | None) -> pd.DataFrame:
+    """One row a target: the settings that come up to it, and the best one's verdict."""
     rows = []
     for i, target in enumerate(asked.targets):
         known = [(c.slacks[i], c) for c in candidates if c.figures]
@@ -174,7 +178,8 @@ def _setting_row(one: Candidate) -> dict[str, Any]:
     }
 
 
-def _candidate_table(asked: Asked, candidates: list[Candidate]) -> pd.DataFrame:
+def candidate_table(asked: Asked, candidates: list[Candidate]) -> pd.DataFrame:
+    """Every setting that was scanned."""
     rows = []
     for one in candidates:
         slacks = {
@@ -185,7 +190,8 @@ def _candidate_table(asked: Asked, candidates: list[Candidate]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _finalist_row(config: Config, terms: Terms, one: Finalist) -> dict[str, Any]:
+def finalist_row(config: Config, terms: Terms, one: Finalist) -> dict[str, Any]:
+    """A finalist in one row, figures with the ends of their intervals."""
     row = _setting_row(one.candidate) | {
         "verdict": one.verdict,
         "risk": terms.risk,
@@ -200,8 +206,12 @@ def _finalist_row(config: Config, terms: Terms, one: Finalist) -> dict[str, Any]
     return row
 
 
-def _recommended(config: Config, best: Finalist | None) -> pd.DataFrame:
-    columns = ["quantity", "value", "low", "high", "count", "method", "unit", "seconds"]
+def recommended_table(config: Config, best: Finalist | None) -> pd.DataFrame:
+    """Every figure of the best setting; no rows where there is none."""
+    columns = [
+        *("quantity", "value", "low", "high", "count", "method", "unit", "seconds"),
+        *("runs_effective", "warning"),
+    ]
     if best is None:
         return pd.DataFrame(columns=columns)
     rows = []
@@ -210,7 +220,8 @@ def _recommended(config: Config, best: Finalist | None) -> pd.DataFrame:
         seconds = math.nan
         if unit == "steps":
             seconds = estimate.value * config.clock.seconds_per_step
-        rows.append((name, *estimate, unit, seconds))
+        rests = best.basis.runs, few_runs(best.basis)
+        rows.append((name, *estimate, unit, seconds, *rests))
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,6 +1,6 @@
 """``dpodl effects``: what a law that is not memoryless does, from a config's curves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +39,6 @@ POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
 # A 30× machine among 70 units: its share of the compute is .3.
 COMPUTE = 100
-# Accuracy of a model that is offered for reference, as a share of the way to T_acc.
-_MTX_SHARE = 0.98
 _FIGURES = {
     "memorylessness": memorylessness_figure,
     "domination": domination,
@@ -140,7 +138,8 @@ def effects(
             findings.append((name, "refused", str(refusal)))
             continue
         tables[name] = pd.DataFrame(rows)
-        findings.append(find(rows, **settings))
+        found = find(rows, **settings)
+        findings.append(found._replace(sentence=found.sentence + _few_runs(rows)))
     progress("measuring effects", len(jobs), len(jobs))
     return Effects(
         tables,
@@ -159,6 +158,18 @@ def write(found: Effects, folder: Path, config: Config, *, command: str) -> None
     figures = {k: figure for k, figure in _FIGURES.items() if k in found.tables}
     keep_answer(
         folder, "effects", tables, command=command, config=config, figures=figures
+    )
+
+
+def _few_runs(rows: Sequence[Row]) -> str:
+    """What to add to a sentence whose numbers rest on few training runs."""
+    few = [each.runs_effective for each in rows if each.warning]
+    if not few:
+        return ""
+    return (
+        f" Some of these numbers rest on few training runs in effect (the fewest "
+        f"{min(few):.0f}, ``runs_effective`` in the table): their intervals may cover "
+        "less than 95 %; train more models."
     )
 
 
@@ -199,7 +210,7 @@ def _saving(
         )
     _certain(laws)
     dataset = config_dataset(config)
-    accuracy = _MTX_SHARE * config.scheme.t_acc
+    accuracy = config.adversary.mtx_share * config.scheme.t_acc
     some = curves.initializations[:branches]
     if not (curves.accuracy[: len(some)] >= accuracy).any():
         raise Refused(
@@ -213,7 +224,7 @@ def _saving(
         training.curve_settings(config, dataset),
         seed=config.seed,
         accuracy=accuracy,
-        way=config.mining.way,
+        way=config.protocol.way,
         progress=lambda _, done, total: progress("branching from an mtx", done, total),
     )
     at = situation_of(

@@ -14,6 +14,7 @@ import pandas as pd
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.confirmations.depths import threshold_estimate
 from ...analysis.estimation.estimate import Refused
+from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -22,7 +23,7 @@ from ..store.files import Progress
 
 COLUMNS = (
     *("t_acc", "p_2", "beta", "low", "high", "count", "method"),
-    *("provers", "delay_steps"),
+    *("runs_effective", "warning", "provers", "delay_steps"),
 )
 P_2 = tuple(2.0**-power for power in (8, 6, 4, 2, 0))
 """Lotteries of a map whose own are not given."""
@@ -50,8 +51,9 @@ def threshold_map(
 
     Returns:
         t_acc, p_2, beta, low, high (95 % interval of the training runs), count
-        (resampled laws that have a threshold), method; refusals have beta NaN and the
-        reason as method. Last, provers and delay_steps, which all cells share.
+        (resampled laws that have a threshold), method, runs_effective and warning;
+        refusals have beta NaN and the reason as method. Last, provers and
+        delay_steps, which all cells share.
 
     Raises:
         ValueError: If an accuracy or a chance is out of range, or there is none.
@@ -88,7 +90,11 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
         ).beta
 
     try:
-        law = law_of(config, curves, costs, lottery=lottery, by_run=False)
+        law = law_of(config, curves, costs, lottery=lottery)
     except Refused as refusal:
-        return math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
-    return tuple(threshold_estimate(law, threshold))
+        nothing = math.nan, math.nan, math.nan, 0, f"refused: {refusal}"
+        return (*nothing, math.nan, "")
+    corrupted = net.beta * net.provers
+    basis = law.basis(net.provers - corrupted, corrupted)
+    estimate = threshold_estimate(law, threshold, basis=basis)
+    return (*estimate, basis.runs, few_runs(basis))

@@ -1,6 +1,7 @@
 """Learning curves on disk: one file a run and chunk, checked whenever it is read."""
 
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import numpy as np
 
 from ...models.learning.files import write_atomically
 from ...models.learning.looks import Curve
-from .files import _log, read_sealed, sealed_name
+from .files import read_sealed, sealed_name
+
+_log = logging.getLogger(__name__)
 
 
 class CurveStore:

@@ -47,7 +47,7 @@ class Prover:
         self.view = View(ledger, seed=seed, favoured=favoured)
         self.pool: dict[bytes, Transaction] = {}
         self.others: tuple[str, ...] = ()
-        self.job: _Job | None = None
+        self.job: Job | None = None
         prefix = digest("prover/nonce", digest("prover/seed", seed), salt)[:8]
         self.nonces = (prefix + each.to_bytes(8, "big") for each in count())
 
@@ -57,7 +57,7 @@ def prover_key(seed: bytes) -> Key:
     return Key(digest("prover/key", seed))
 
 
-class _Job:
+class Job:
     """What a prover is working on; a new one for every pre-hash."""
 
     def __init__(self, plan: Plan, instance: Instance):

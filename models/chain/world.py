@@ -38,7 +38,7 @@ from ..scheme.scheme import (
 from ..scheme.states import count_correct
 from .archive import Keeper
 from .ledger import Ledger
-from .prover import Prover, _Job
+from .prover import Job, Prover
 from .replay import Memory, advance_noted, training_name
 from .strategies.base import Drawn, Letter, Record, signed
 from .transactions import Key, score, tx_root
@@ -180,7 +180,7 @@ class World:
     def _begin(self, me: Prover) -> None:
         """Plan and sample a nonce: PreHash."""
         plan = me.strategy.plan(me)
-        job = me.job = _Job(plan, self.ledger.instance(plan.parent))
+        job = me.job = Job(plan, self.ledger.instance(plan.parent))
         self._fill(me, job)
         reference = me.strategy.reference(plan)
         bound = bound_bytes(job.instance.parameters, job.header)
@@ -199,13 +199,13 @@ class World:
         when = self.now + self._hash_time(me, job.tries)
         self._at(when, _WORK, self._hashed, me, job)
 
-    def _fill(self, me: Prover, job: _Job) -> None:
+    def _fill(self, me: Prover, job: Job) -> None:
         """Collect the transactions a block on the plan's parent would hold."""
         parent = job.plan.parent
         job.transactions = self.ledger.admissible(parent, me.pool.values())
         job.header = Header(parent, me.key.public, tx_root(job.transactions))
 
-    def _hashed(self, me: Prover, job: _Job) -> None:
+    def _hashed(self, me: Prover, job: Job) -> None:
         """The nonce is found: initM, and on to the first look."""
         if job is not me.job:
             return
@@ -218,7 +218,7 @@ class World:
         job.due = me.strategy.due(me, job.plan)
         self._train_on(me, job)
 
-    def _train_on(self, me: Prover, job: _Job) -> None:
+    def _train_on(self, me: Prover, job: Job) -> None:
         """On to the next look, or to a new nonce where this model is given up."""
         if self._given_up(me, job):
             self._begin(me)
@@ -228,7 +228,7 @@ class World:
         took = job.instance.parameters.check_every * cost / me.speed
         self._at(self.now + took, _WORK, self._looked, me, job)
 
-    def _given_up(self, me: Prover, job: _Job) -> bool:
+    def _given_up(self, me: Prover, job: Job) -> bool:
         now, instance = job.training.now, job.instance
         if now.steps >= instance.parameters.horizon_steps:
             return True
@@ -236,7 +236,7 @@ class World:
         patience = me.strategy.abandon_steps
         return patience is not None and now.steps >= patience and not job.reached
 
-    def _looked(self, me: Prover, job: _Job) -> None:
+    def _looked(self, me: Prover, job: Job) -> None:
         """Train up to the look, and draw its ticket."""
         if job is not me.job:
             return
@@ -253,12 +253,12 @@ class World:
         took = self._hash_time(me, drawn.hashes)
         self._at(self.now + took, _WORK, self._drawn, me, (job, drawn, r))
 
-    def _advanced(self, job: _Job) -> Training:
+    def _advanced(self, job: Job) -> Training:
         if self._memory is None:
             return advance(job.instance, job.training)
         return advance_noted(self._memory, job.noted, job.instance, job.training)
 
-    def _drawn(self, me: Prover, what: tuple[_Job, Drawn, bool]) -> None:
+    def _drawn(self, me: Prover, what: tuple[Job, Drawn, bool]) -> None:
         """What a ticket gave is known: publish, train on, or begin anew."""
         job, drawn, r = what
         if job is not me.job:
@@ -274,7 +274,7 @@ class World:
         else:
             self._train_on(me, job)
 
-    def _record(self, me: Prover, job: _Job, training: Training, r: bool) -> Record:
+    def _record(self, me: Prover, job: Job, training: Training, r: bool) -> Record:
         reference = me.strategy.reference(job.plan)
         if job.instance.parameters.binding == "none":
             # Nothing fixes the transactions before the block does.
@@ -287,7 +287,7 @@ class World:
         block = Block(job.header, proof, job.transactions, mtxs, UNSIGNED)
         return signed(me, block)
 
-    def _found(self, me: Prover, record: Record, job: _Job) -> None:
+    def _found(self, me: Prover, record: Record, job: Job) -> None:
         accuracy = record.proof.correct / job.instance.parameters.eval_samples
         what = "mtx" if isinstance(record, Mtx) else "block"
         name = _name(record)

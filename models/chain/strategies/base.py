@@ -133,7 +133,7 @@ class Honest:
 
     def due(self, me: Participant, plan: Plan) -> int:
         """What S_min and the step rule ask for."""
-        return _debt(me, plan)
+        return debt_of(me, plan)
 
     def ticket(self, me: Participant, instance: Instance, training: Training) -> Drawn:
         """One post-hash a look."""
@@ -170,7 +170,7 @@ def choose_reference(policy: ReferencePolicy, me: Participant) -> Published | No
     if me.strategy.abandon_steps is not None:
         most = min(most, me.strategy.abandon_steps)
     return next(
-        (each for each in models if _debt(me, Plan(me.view.tip, each)) <= most), None
+        (each for each in models if debt_of(me, Plan(me.view.tip, each)) <= most), None
     )
 
 
@@ -190,11 +190,13 @@ def _reference(plan: Plan, way: Way) -> Reference | None:
     return Reference(kind, plan.reference.name, way)
 
 
-def _debt(me: Participant, plan: Plan) -> int:
+def debt_of(me: Participant, plan: Plan) -> int:
+    """Steps that are owed before a block of this plan counts."""
     # Whichever way a model is used, its steps are the same.
     return me.ledger.step_debt(plan.parent, _reference(plan, "resume"))
 
 
-def _best(models: Iterable[Published]) -> Published | None:
+def best_of(models: Iterable[Published]) -> Published | None:
+    """The most accurate model, the first of equals; None of none."""
     # max keeps the first of equals.
     return max(models, key=lambda each: each.accuracy, default=None)

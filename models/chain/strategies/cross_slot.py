@@ -7,7 +7,7 @@ from ...scheme.formats import block_digest
 from ...scheme.records import Block, Mtx
 from ..ledger import Published
 from ..view import View
-from .base import Honest, Letter, Participant, Plan, Record, _best, _debt
+from .base import Honest, Letter, Participant, Plan, Record, best_of, debt_of
 
 
 class CrossSlotNew(Honest):
@@ -26,7 +26,7 @@ class CrossSlotNew(Honest):
         task = me.ledger.entries[tip].task
         return Plan(
             tip,
-            _best(
+            best_of(
                 each
                 for each in map(me.ledger.published.__getitem__, me.view.models)
                 if each.task == task
@@ -104,7 +104,7 @@ class CrossSlotOld(Honest):
         future = entry.height - len(self._secret) + (not self._secret)
 
         def worth(model: Published) -> tuple[float, int, float]:
-            debt = _debt(me, Plan(fork, model))
+            debt = debt_of(me, Plan(fork, model))
             looks = -(-debt // instance.parameters.check_every)
             return min(model.accuracy, instance.task.t_acc), -looks, model.accuracy
 

@@ -7,7 +7,7 @@ from ...learning.architecture import HyperParameters
 from ...scheme.records import Mtx
 from ...scheme.scheme import Instance, Training
 from ...scheme.states import Look, Model
-from .base import Honest, Letter, Participant, Record, ReferencePolicy, _best
+from .base import Honest, Letter, Participant, Record, ReferencePolicy, best_of
 
 
 class WithheldMtx(Honest):
@@ -67,7 +67,7 @@ class ForgedCheckpoints(Honest):
         # Of this task: another one's menu may not have the architecture.
         task = me.ledger.entries[me.view.tip].task
         models = map(me.ledger.published.__getitem__, me.view.models)
-        best = _best(each for each in models if each.task == task)
+        best = best_of(each for each in models if each.task == task)
         if best is None or best.model is None:
             return None
         return best.model, best.record.proof.correct

@@ -162,3 +162,26 @@ def test_float_trap_a_single_run_without_looks_since_its_passage():
     assert tr.node_rates(fitted, np.ones(1), "central", 5).tolist() == [[1.0]]
     # Nothing is known of it: at the slowest it never shows a ticket again.
     assert tr.node_rates(fitted, np.ones(1), "slowest", 5).tolist() == [[0.0]]
+
+
+def test_the_same_tickets_are_fitted_once_and_the_fits_kept_are_bounded(monkeypatch):
+    generator = np.random.default_rng(5)
+    monkeypatch.setattr(tr, "_KEPT_BYTES", 3 * 26 * 8 * 30)
+    monkeypatch.setattr(tr, "_kept", type(tr._kept)())
+    samples = [generator.random((30, 24)) < 0.8 for _ in range(6)]
+    firsts = [each.argmax(axis=1) for each in samples]
+    fits = [tr.ticket_rates(*each) for each in zip(samples, firsts, strict=True)]
+    assert len(tr._kept) == 2
+    # The last ones are there, the first ones are fitted again: to the last digit.
+    assert tr.ticket_rates(samples[-1].copy(), firsts[-1].copy()) is fits[-1]
+    again = tr.ticket_rates(samples[0], firsts[0])
+    assert again is not fits[0]
+    np.testing.assert_array_equal(again.parameters, fits[0].parameters)
+    np.testing.assert_array_equal(again.cautious, fits[0].cautious)
+    # One look more or less, or another start, is another fit.
+    other = samples[-1].copy()
+    other[0, -1] ^= True
+    assert tr.ticket_rates(other, firsts[-1]) is not fits[-1]
+    assert tr.ticket_rates(samples[-1], firsts[-1], start=again) is not fits[-1]
+    with pytest.raises(ValueError, match="read-only"):
+        again.posterior[0] = 0.0

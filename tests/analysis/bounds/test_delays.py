@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from dpodl.analysis.bounds import delays, intervals
 
-# ------------------------------------------------------------------- delay, rates
-
 
 def test_growth_without_delay_is_the_rate():
     assert delays.growth_under_delay(0.25, 0) == 0.25

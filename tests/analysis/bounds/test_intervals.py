@@ -4,8 +4,6 @@ import pytest
 from dpodl.analysis.bounds import intervals
 from scipy import integrate, stats
 
-# ------------------------------------------------------------------- dead time
-
 
 @pytest.mark.parametrize(("dead_time", "rate"), [(0, 0.5), (3, 0.5), (200, 0.02)])
 def test_dead_time_mean_cv_is_the_shifted_exponential(dead_time, rate):

@@ -8,8 +8,6 @@ from dpodl.analysis.bounds import rounds
 
 from .test_races import _error
 
-# ------------------------------------------------------------------- typical windows
-
 
 @pytest.mark.parametrize(
     ("epsilon", "failure", "half_digit"),

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from dpodl.analysis.bounds import selfish
 
-# ------------------------------------------------------------------- selfish mining
-
 
 def _selfish_by_markov_chain(alpha, gamma, leads=200):
     """SM1 as its chain of leads: stationary law, then blocks won on each transition."""

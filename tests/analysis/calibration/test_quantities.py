@@ -26,12 +26,12 @@ from dpodl.analysis.calibration.choice import (
     solve_interval,
 )
 from dpodl.analysis.calibration.elasticity import elasticities
+from dpodl.analysis.calibration.on_network import simulated
 from dpodl.analysis.calibration.quantities import (
     depth_estimate,
     estimates,
     figures,
     proof_costs,
-    simulated,
     threshold_share,
 )
 from dpodl.analysis.calibration.targets import Target, overall, pareto, slack, verdict

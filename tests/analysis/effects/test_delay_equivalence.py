@@ -1,5 +1,6 @@
 """Saved and pooled work on shifted exponentials, where it is a delay exactly."""
 
+import numpy as np
 import pytest
 from dpodl.analysis.attacks.situation import resampled
 from dpodl.analysis.block_time.law import exponential, mean
@@ -96,6 +97,12 @@ def test_real_branches_become_laws_with_their_resamples():
     assert all(r.value > 0 for r in rows if r.quantity == "effect")
     extra = value(rows, "extra_delay_mean")
     assert extra == pytest.approx(mean(fresh[1.0].law) - mean(warm[1.0].law))
+    # What is branched from few runs rests on few, however many are fresh.
+    assert warm[1.0].runs == len(np.unique(at.mtx.origins)) == 20
+    for each in rows:
+        own = fresh[each.at].basis(8, 2).runs
+        assert each.runs_effective == pytest.approx(min(own, 20))
+        assert bool(each.warning) == (min(own, 20) < 20)
 
 
 def test_without_branches_a_saving_is_refused():

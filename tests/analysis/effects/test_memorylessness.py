@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.agreement import named_race
+from dpodl.analysis.block_time.effective_runs import fastest
 from dpodl.analysis.block_time.law import (
     BlockTimeLaw,
     cv,
@@ -24,11 +25,14 @@ from dpodl.analysis.effects.memorylessness import (
     memoryless_forks,
     memorylessness,
     restart_forks,
+    swept_laws,
 )
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.estimation.training_error import law_figure
 from dpodl.analysis.race.threshold import dead_time_threshold
 from hypothesis import given, settings, strategies as st
+
+from ..attack_settings import LOTTERY, curves_of
 
 DEAD = 100.0
 
@@ -147,6 +151,25 @@ def test_errors_are_the_spread_of_the_resamples_and_the_bracket():
     wide = UncertainLaw(law, others, (exponential(0.001), exponential(0.02)))
     assert finite(mean, wide).high > 1000.0
     assert finite(mean, wide).low < 50.0
+
+
+def test_a_number_says_how_many_runs_it_rests_on_and_is_wider_for_few():
+    # One run in ten is fast: the fastest of 15 is one of these.
+    generator = np.random.default_rng(3)
+    passage = np.where(generator.random(60) < 0.1, 3, generator.integers(10, 40, 60))
+    curves = curves_of(passage)
+    laws, _ = swept_laws(
+        curves, LOTTERY._replace(p_1=0.01), [0.5], provers=15, seed=1, resamples=12
+    )
+    rows = {r.quantity: r for r in memorylessness(laws, provers=20, honest=15)}
+    (law,) = laws.values()
+    fast = fastest(law.by_run, 15)
+    assert rows["interval_mean"].runs_effective == min(x.runs for x in fast) < 20
+    assert "training runs in effect" in rows["interval_mean"].warning
+    assert rows["cv_prover"].runs_effective > rows["cv_network"].runs_effective
+    blind = finite(lambda one: mean(fastest_of(one, 15)), law)
+    told = rows["interval_mean"]
+    assert told.high - told.low > 1.05 * (blind.high - blind.low)
 
 
 def test_a_number_without_end_is_refused():

@@ -152,6 +152,8 @@ def test_thresholds_have_intervals_and_say_what_is_refused():
     assert (known["low"] <= known["beta"]).all()
     assert (known["beta"] <= known["high"]).all()
     assert (known["count"] == 3).all()
+    assert known["runs_effective"].between(1, config.training.runs).all()
+    assert (known["warning"].str.len() > 0).all()  # 10 or so runs are few
     # The rarer the lottery, the longer the interval beside the delay.
     assert known["beta"].iloc[0] > known["beta"].iloc[1]
     refused = table.loc[table["t_acc"] == 0.99]

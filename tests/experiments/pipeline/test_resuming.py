@@ -17,8 +17,6 @@ from dpodl.experiments.pipeline import (
 
 from .test_stages import FILES, SCHEMES, STAGES, Killed
 
-# ------------------------------------------------------------------ not again
-
 
 def test_a_second_run_does_nothing(copy, contents, times, compiled):
     before = contents(copy.root), times(copy.root), len(compiled)

@@ -41,7 +41,7 @@ FILES = {
 SCHEMES = (
     ("scheme.t_acc=0.7",),
     ("scheme.t_1=2^244",),
-    ("scheme.t_2=2^256", "scheme.retry=restart"),
+    ("scheme.t_2=2^256", "protocol.retry=restart"),
     ("network.beta=0",),
     ("network.beta=0.5", "scheme.t_acc=0.75", "scheme.p_1=1", "scheme.p_2=0.2"),
 )
@@ -435,7 +435,7 @@ def own_config(path: Path) -> Config:
             f"data.path={path}",
             "menu.architectures=['softmax']",
             "training.horizon_steps=60",
-            "scheme.abandon_steps=60",
+            "protocol.abandon_steps=60",
             "training.eval_samples=200",
             "training.runs=12",
             "scheme.t_acc=0.3",

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from dpodl.analysis.attacks.situation import plain
 from dpodl.analysis.calibration.choice import Choice, at_choice
 from dpodl.analysis.calibration.work_cycle import mean_interval
+from dpodl.analysis.estimation.training_error import FEW_RUNS
 from dpodl.experiments.commands import design as design_commands
 from dpodl.experiments.config.hash_targets import parse_target, success_probability
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline.training import train
 from dpodl.experiments.questions.design import _situation, design, state_bytes
-from dpodl.experiments.questions.design_scan import _scanned
 from dpodl.experiments.questions.design_targets import read_scan, read_targets
 
 from ..conftest import silent
@@ -25,8 +25,8 @@ from ..conftest import silent
 CONFIG = load_config("smoke", ["security.bootstraps=2"])
 # No resamples: what is asked of these is not an interval.
 QUICK = load_config("smoke", ["security.bootstraps=0"])
-ONE = ("scheme.t_acc=0.8", "scheme.t_2=2^256", "mining.s_min=0")
-OVER = ("scheme.t_acc=0.8", "scheme.t_2=2^254", "mining.s_min=0,96")
+ONE = ("scheme.t_acc=0.8", "scheme.t_2=2^256", "protocol.s_min=0")
+OVER = ("scheme.t_acc=0.8", "scheme.t_2=2^254", "protocol.s_min=0,96")
 INTERVAL = 300.0
 
 
@@ -153,7 +153,7 @@ def test_values_to_try_are_read_and_refused_together():
     free = read_targets(CONFIG, ["beta>=0.3"])
     scan = read_scan(
         CONFIG,
-        ["scheme.t_acc=0.7:0.8:0.05", "scheme.p_2=0.5", "mining.s_min=0,12"],
+        ["scheme.t_acc=0.7:0.8:0.05", "scheme.p_2=0.5", "protocol.s_min=0,12"],
         free,
     )
     assert scan.t_acc == (0.7, 0.75, 0.8)
@@ -168,8 +168,8 @@ def test_values_to_try_are_read_and_refused_together():
                 "scheme.t_1=2^240",
                 "network.beta=0.1",
                 "scheme.t_acc=2",
-                "mining.s_min=-1",
-                "mining.s_min=1.5",
+                "protocol.s_min=-1",
+                "protocol.s_min=1.5",
                 "scheme.t_2=0",
                 "scheme.t_acc",
             ],
@@ -180,8 +180,8 @@ def test_values_to_try_are_read_and_refused_together():
         "solved for by --target interval",
         "a design chooses scheme.t_acc",
         "less than or equal to 1",
-        "mining.s_min=-1",
-        "mining.s_min=1.5",
+        "protocol.s_min=-1",
+        "protocol.s_min=1.5",
         "a chance of",
         "write it as",
     ):
@@ -231,6 +231,8 @@ def test_the_tables_are_tidy_and_whole(found):
     assert shown.loc["interval"].seconds == pytest.approx(
         shown.loc["interval"].value * CONFIG.clock.seconds_per_step
     )
+    assert shown.runs_effective.between(1, CONFIG.training.runs).all()
+    assert (shown.warning != "").all() == (shown.runs_effective < FEW_RUNS).all()
     sensitivity = found.tables["sensitivity"].set_index(["figure", "parameter"])
     assert sensitivity.loc[("interval", "T_1")].value < 0
     assert sensitivity.loc[("depth", "beta")].value > 0
@@ -279,7 +281,7 @@ def test_without_an_interval_the_first_lottery_is_the_configs_or_scanned(root):
 
     def scanned(*over):
         scan = read_scan(QUICK, [*ONE, *over], asked)
-        return _scanned(QUICK, at, terms, asked, scan, silent)
+        return scanned(QUICK, at, terms, asked, scan, silent)
 
     assert [each.t_1 for each in scanned()] == [1 << 248]
     both = scanned("scheme.t_1=2^246,2^248")

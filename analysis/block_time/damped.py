@@ -1,0 +1,115 @@
+r"""A law and its bracket in three transforms, for a design of thousands of points.
+
+Notation (that of ``table.py``)
+    r           damping a knot: sequences a_k are transformed as r^k a_k
+    N           length of the transforms, 3 tables
+    ε           r^N
+
+``table.py`` sums Σ_j (p_P ∗ retry)^{∗j} by doubling, on the table. Here the sum is
+taken where it is a geometric series, in the transform,
+
+    r^k F_X(k) = IDFT[ ŝ · F̂_P / (1 − p̂_P · r̂etry) ],
+
+which knows no end of the table: what lies beyond N wraps around and arrives multiplied
+by ε, and taking the damping off multiplies rounding by ε^{−1/3}. At ε = 1e-12 both are
+1e-12 of a CDF (Abate & Whitt, Queueing Systems 10 (1992), §1 for the trade).
+
+The three laws share the table's grid where the slowest needs no longer one.
+"""
+
+from functools import cache, lru_cache
+
+import numpy as np
+from jaxtyping import Complex, Float
+from scipy import fft
+
+from .attempts import Lottery, Shown
+from .law import KNOTS, BlockTimeLaw
+from .renewals import prehash_excess, prehash_masses
+from .table import attempts_on_grid, early, law_on_grid
+
+_LENGTH = 3 * KNOTS
+_WRAPPED = 1e-12
+_DAMPED = _WRAPPED ** (np.arange(KNOTS) / _LENGTH)
+
+
+def bracketed_laws(
+    shown: Shown,
+    costs: Float[np.ndarray, " runs"],
+    lottery: Lottery,
+    check_every: float,
+) -> tuple[BlockTimeLaw, BlockTimeLaw, BlockTimeLaw]:
+    """The central, the slowest and the fastest law of runs.
+
+    Args:
+        shown: What the runs have shown.
+        costs: c_i.
+        lottery: T_acc, p_1, p_2, hash rate, policies.
+        check_every: Steps between two looks.
+
+    Returns:
+        What ``table.laws_of_runs`` gives: the central survival to 1e-11, the extremes'
+        on the central law's grid or a coarser one.
+    """
+    central = attempts_on_grid(
+        shown, costs, "central", lottery, check_every, brief=True
+    )
+    own = None if central.lattice else central.spacing
+    slowest, fastest = (
+        attempts_on_grid(
+            shown, costs, plateau, lottery, check_every, brief=True, spacing=own
+        )
+        for plateau in ("slowest", "fastest")
+    )
+    grids = (central, slowest, fastest)
+    success = _spectra(np.stack([each.attempts.success for each in grids]))
+    retry = _spectra(np.stack([each.attempts.retry for each in grids]))
+    found = []
+    for row, grid in enumerate(grids):
+        mass, cdf, spared = _prehash(
+            lottery.p_1, 1.0 / lottery.hashes_per_step, grid.spacing, early(grid)
+        )
+        trained = success[row] / (1.0 - mass * retry[row])
+        values = fft.irfft(trained * cdf, _LENGTH)[:KNOTS] / _DAMPED
+        found.append(law_on_grid(grid, lottery, values, _at_end(trained, spared)))
+    return found[0], found[1], found[2]
+
+
+@lru_cache(maxsize=8)
+def _prehash(
+    p_1: float, hash_time: float, spacing: float, later_by: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spectra of the pre-hash time's mass, CDF and E[(x − P)⁺], as ``prehash_of``."""
+    grid = spacing * np.arange(KNOTS) + later_by
+    cdf = np.ones(KNOTS)
+    if p_1 < 1:
+        misses = np.floor(grid / hash_time + 1e-9) + 1
+        cdf = -np.expm1(misses * np.log1p(-p_1))
+    excess = prehash_excess(p_1, hash_time, grid + hash_time)
+    spared = grid - hash_time * (1.0 / p_1 - 1.0) + excess
+    mass = prehash_masses(p_1, hash_time, spacing)
+    found = _spectra(np.stack([mass, cdf, spared / grid[-1]]))
+    return found[0], found[1], found[2] * grid[-1]
+
+
+def _spectra(
+    masses: Float[np.ndarray, "laws knots"],
+) -> Complex[np.ndarray, "laws frequencies"]:
+    return np.asarray(fft.rfft(masses * _DAMPED, _LENGTH, axis=-1))
+
+
+@cache
+def _last() -> Complex[np.ndarray, " frequencies"]:
+    """Weights by which a spectrum gives its sequence's value at the last knot."""
+    turns = np.arange(_LENGTH // 2 + 1) * (KNOTS - 1) % _LENGTH / _LENGTH
+    weights = 2.0 * np.exp(2j * np.pi * turns)
+    # A real sequence: all frequencies but 0 and N/2 stand for two.
+    weights[[0, -1]] /= 2.0
+    return weights / (_LENGTH * _DAMPED[-1])
+
+
+def _at_end(
+    a: Complex[np.ndarray, " frequencies"], b: Complex[np.ndarray, " frequencies"]
+) -> float:
+    """(a ∗ b) at the last knot."""
+    return float(np.real((a * b) @ _last()))

@@ -1,0 +1,167 @@
+r"""Confirmations of a race on grids that are as coarse as they may be.
+
+Notation (that of ``fourier.py``, ``walk.py`` and ``saddle_point.py``)
+    η           grid step, time
+    φ̃           transform of the law of X = H − A under the tilt θ_0
+    k*(ε)       confirmations for risk ε, not rounded
+
+``fourier.py`` solves a race to a tenth of a permille and says how well it did, for a
+hundred depths, in tens of milliseconds. A point of a design needs a few depths, to a
+small part of a block: laws of 512 atoms (``saddle_point.condensed``) on two grids of
+σ/``_FINE`` and half as many steps, with one Richardson step between their ln risks.
+Between whole depths ln risk is a line, so that k* is smooth in all parameters and the
+next whole number is the depth. The tests hold it against ``fourier.smallest_depths``.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+from scipy import fft
+
+from ..block_time.law import Real
+from .grid import Grid, shift, transform
+from .saddle_point import Atoms, Saddles, Walks, depths_of, tail_share
+
+# Steps of a spread on the finer grid; e^-32 and 7 standard deviations of the tilted walk
+# must not come round the circle.
+_FINE, _NEGLIGIBLE, _DEVIATIONS = 8, 32.0, 7.0
+# Share of the tilted public chain that may lie behind its atoms, where nothing is put
+# on the grid; and most points, beyond which the saddle point has to do.
+_BEHIND, _MOST_POINTS = 1e-4, 2**17
+_TRIES = 12
+
+
+class _Grids(NamedTuple):
+    """What a depth's risk is read from, on one grid."""
+
+    size: Float[np.ndarray, " frequencies"]
+    angle: Float[np.ndarray, " frequencies"]
+    rest: Complex[np.ndarray, " frequencies"]
+    log_scale: float
+    log_rate: float
+
+
+def coarse_depths(
+    walks: Walks, found: Saddles, risks: Sequence[Real], *, premined: bool = False
+) -> list[float] | None:
+    """k*(ε) of one race for several risks.
+
+    Args:
+        walks: The race, one row.
+        found: Its tilts.
+        risks: ε.
+        premined: Whether the adversary starts with its stationary lead.
+
+    Returns:
+        The depths, not rounded; None where these grids do not serve: a tail behind the
+        atoms that matters, or a race so near its threshold that the grids are large.
+    """
+    theta = float(found.theta_0[0])
+    if not math.isfinite(theta + float(found.theta_star[0])):
+        return None
+    if tail_share(walks.public, theta) > _BEHIND:
+        return None
+    guesses = [float(depths_of(found, risk, premined=premined)[0]) for risk in risks]
+    spread = float(found.spread[0])
+    sides = 1 / theta + (2 if premined else 1) / (float(found.theta_star[0]) - theta)
+    length = 2 * _DEVIATIONS * spread * math.sqrt(max(guesses) + 4)
+    length += 2 * _NEGLIGIBLE * sides
+    step = spread / _FINE
+    points = int(fft.next_fast_len(math.ceil(length / step / 2), real=True))  # pyright: ignore
+    if 2 * points > _MOST_POINTS:
+        return None
+    grids = [Grid(2 * step, points, False), Grid(step, 2 * points, False)]
+    solved = [_solved(walks, found, grid, premined) for grid in grids]
+
+    def log_risk(depth: int) -> float:
+        coarse, fine = (_log_risk(each, depth) for each in solved)
+        return fine + (fine - coarse) / 3
+
+    return [
+        _crossing(log_risk, risk, guess)
+        for risk, guess in zip(risks, guesses, strict=True)
+    ]
+
+
+def _crossing(log_risk, risk: float, guess: float) -> float:
+    """Where the line through the whole depths reaches the risk."""
+    target, depth = math.log(risk), max(1, math.ceil(guess) - 1)
+    known: dict[int, float] = {}
+
+    def at(k: int) -> float:
+        if k not in known:
+            known[k] = min(log_risk(k), 0.0)
+        return known[k]
+
+    for _ in range(_TRIES):
+        slope = min(at(depth + 1) - at(depth), -1e-12)
+        # Within (depth, depth + 1], or how far from there.
+        over = (target - at(depth)) / slope
+        if 0 < over <= 1:
+            return depth + over
+        further = max(1, depth + math.ceil(over) - 1)
+        if further == depth:
+            return 1.0 if depth == 1 else depth + over
+        depth = further
+    return depth + over
+
+
+def _solved(walks: Walks, found: Saddles, grid: Grid, premined: bool) -> _Grids:
+    """As ``fourier.py``: Spitzer's identity for the maximum, and all that is summed."""
+    theta, step, n = float(found.theta_0[0]), grid.step, grid.points
+    place, mass = _tilted(walks.public, theta)
+    interval = transform(_on_circle(place, mass, grid))
+    draw = np.conj(transform(_on_circle(*_tilted(walks.private, -theta), grid)))
+    walk = interval * draw * shift(walks.delay, grid)
+    rate = float(found.log_rate[0])
+    logarithm = np.asarray(fft.irfft(np.log(1 - math.exp(rate) * walk), n))  # pyright: ignore
+    d = np.zeros(n)
+    ahead = np.arange(1, (n + 1) // 2)
+    d[ahead] = -logarithm[ahead]
+    maximum = np.exp(transform(d) - float(d[ahead] @ np.exp(-theta * step * ahead)))
+    log_scale = float(found.start[0])
+    start = interval
+    if premined:
+        start = transform(_on_circle(place, mass * (place + walks.delay), grid))
+        log_scale += float(found.longer[0])
+        maximum = maximum**2
+    weights = np.zeros(n)
+    weights[: n // 2] = np.exp(-theta * step * np.arange(n // 2))
+    weights[0] = 0.5
+    # V = 2Δ + H_0 − Δ: the last level's grace is one delay, the interval has the other.
+    total = start * shift(2 * walks.delay, grid) * maximum
+    rest = total * np.conj(transform(weights)) / n
+    rest[1 : (n + 1) // 2] *= 2
+    size = np.log(np.maximum(np.abs(walk), 1e-300))
+    return _Grids(size, np.angle(walk), rest, log_scale, rate)
+
+
+def _tilted(atoms: Atoms, theta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places and masses under the tilt, without a tail."""
+    logs = atoms.log_mass[0] + theta * atoms.place[0]
+    mass = np.exp(logs - logs.max()) * (1 + 0.5 * theta**2 * atoms.variance[0])
+    return atoms.place[0] + theta * atoms.variance[0], mass / mass.sum()
+
+
+def _on_circle(
+    place: Float[np.ndarray, " atoms"], mass: Float[np.ndarray, " atoms"], grid: Grid
+) -> Float[np.ndarray, " points"]:
+    """Masses at their places, shared by the two points around each: mean kept."""
+    where = place / grid.step
+    low = np.floor(where)
+    share, index = where - low, low.astype(np.int64) % grid.points
+    circle = np.bincount(index, mass * (1 - share), grid.points)
+    circle += np.bincount((index + 1) % grid.points, mass * share, grid.points)
+    return circle / circle.sum()
+
+
+def _log_risk(solved: _Grids, depth: int) -> float:
+    counts = np.flatnonzero(solved.size > -45.0 / depth)
+    rest, angle = solved.rest[counts], depth * solved.angle[counts]
+    power = np.exp(depth * solved.size[counts])
+    turned = np.real(rest) * np.cos(angle) - np.imag(rest) * np.sin(angle)
+    value = max(float(power @ turned), 1e-300)
+    return math.log(value) + solved.log_scale + depth * solved.log_rate

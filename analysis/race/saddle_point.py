@@ -1,0 +1,313 @@
+r"""Confirmations to a risk by a saddle point, for one race or for very many.
+
+Notation (that of ``walk.py``)
+    K(θ), θ_0, θ*   cumulant of the adversary's gain a level, and its two tilts
+    V, σ            what precedes the walk, √K''(θ_0)
+    m               maxima that a race has: 1, or 2 with a head start
+    k*(ε)           confirmations for risk ε
+
+The risk of depth k is, to the order that the exponential tail of the maximum gives,
+
+    ln risk(k) ≈ ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*) + k K(θ_0) − ln(θ_0 σ √(2πk)),
+
+the last term where it is above 0. k* is its root, not rounded: k* is smooth in every
+parameter, and a depth is the next whole number.
+
+A law is condensed to ``Atoms``: mass, mean and variance of groups of its cells, of
+which e^{θx} has, with y the distance to the mean, E[e^{θ(x+y)}] = e^{θx}(1 + θ²v/2) but
+for O(θ³E[y³]). Many laws are rows of a matrix, and each step of Newton's method serves
+them all; they begin where a like race ended.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import optimize
+
+from ..block_time.law import BlockTimeLaw, Real
+from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
+
+# Cells of a table that become an atom; of 8192 knots, 512 atoms.
+_GROUP = 16
+# Up to this share of its limit a tilt is looked for, as ``walk.py``.
+_ROOT = 1 - 2.0**-12
+_STEPS, _CLOSE = 60, 1e-11
+
+
+class Atoms(NamedTuple):
+    """Laws as masses, one law a row, and an exponential tail.
+
+    Attributes:
+        log_mass: Of each atom; −inf for none.
+        place: Its mean, steps.
+        variance: About it.
+        tail: Log mass, begin and rate of what is left behind the atoms; None: nothing.
+    """
+
+    log_mass: Float[np.ndarray, "laws atoms"]
+    place: Float[np.ndarray, "#laws atoms"]
+    variance: Float[np.ndarray, "#laws atoms"]
+    tail: tuple[float, float, float] | None = None
+
+    @property
+    def limit(self) -> float:
+        """Tilts must be below it."""
+        return math.inf if self.tail is None else self.tail[2]
+
+
+class Walks(NamedTuple):
+    """Races alike but for their laws.
+
+    Attributes:
+        public: Laws of the fastest of all honest provers, without the delay.
+        private: Laws of the adversary's next block.
+        delay: Δ, steps.
+    """
+
+    public: Atoms
+    private: Atoms
+    delay: float
+
+
+class Saddles(NamedTuple):
+    """The tilts of races, one an entry, and what confirmations need of them.
+
+    Attributes:
+        theta_0: θ_0, per step; NaN where there is none.
+        theta_star: θ*; NaN where there is none.
+        log_rate: K(θ_0).
+        spread: σ.
+        start: ln E[e^{θ_0 V}], equal length sufficing.
+        longer: What drawing the first interval by length adds, with a head start.
+    """
+
+    theta_0: Float[np.ndarray, " laws"]
+    theta_star: Float[np.ndarray, " laws"]
+    log_rate: Float[np.ndarray, " laws"]
+    spread: Float[np.ndarray, " laws"]
+    start: Float[np.ndarray, " laws"]
+    longer: Float[np.ndarray, " laws"]
+
+
+def depth_estimate(race: Race, risk: Real) -> float:
+    """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
+
+    Raises:
+        Refused: As ``race.walk.tilts``.
+    """
+    if outgrows(race):
+        return math.inf
+    race = bounded(race)
+    tilt = tilts(race)
+    maxima = 2 if race.premined else 1
+    room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
+    start = log_start(race, tilt.theta_0) + maxima * room - math.log(risk)
+    width = tilt.theta_0 * tilt.spread * math.sqrt(2 * math.pi)
+
+    def excess(depth: float) -> float:
+        spread = math.log(max(1.0, width * math.sqrt(depth)))
+        return start + depth * tilt.log_rate - spread
+
+    if excess(1.0) <= 0:
+        return 1.0
+    high = 2.0
+    while excess(high) > 0:
+        high *= 2
+    return float(optimize.brentq(excess, 1.0, high, xtol=1e-9))  # pyright: ignore
+
+
+def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
+    """The fastest of n provers as atoms: its table's cells in groups, and its tail.
+
+    Args:
+        law: Of one prover.
+        provers: n.
+    """
+    g, n = float(law.spacing), float(provers)
+    knots = n * np.asarray(law.cumulative_hazard, float)
+    # What lies beyond is left out as ``walk.bounded`` does.
+    last = min(int(np.searchsorted(knots, LEFT_OUT)), len(knots) - 1)
+    knots = knots[: last + 1] - knots[0]
+    step = np.diff(knots)
+    mass = np.exp(-knots[:-1]) * -np.expm1(-step)
+    if law.lattice:
+        place = g * np.arange(1, last + 1)
+    else:
+        # The mean of a falling density within its cell.
+        small = np.minimum(step, 4.0)
+        place = g * (np.arange(last) + 0.5 - small / 12 + small**3 / 720)
+    groups = np.arange(0, last, _GROUP)
+    total = np.add.reduceat(mass, groups)
+    kept = total > 0
+    safe = np.where(kept, total, 1.0)
+    mean = np.add.reduceat(mass * place, groups) / safe
+    apart = place - np.repeat(mean, _GROUP)[:last]
+    variance = np.add.reduceat(mass * apart**2, groups) / safe
+    if not law.lattice:
+        variance = variance + g**2 / 12
+    tail, rate = None, n * float(law.tail_hazard)
+    if knots[-1] < LEFT_OUT and rate > 0:
+        tail = -float(knots[-1]), float(law.offset) + g * last, rate
+    return Atoms(
+        np.log(total[kept])[None],
+        float(law.offset) + mean[kept][None],
+        variance[kept][None],
+        tail,
+    )
+
+
+def atoms_of(
+    alive: Float[np.ndarray, "laws times"],
+    times: Float[np.ndarray, " times"],
+    provers: Real,
+) -> Atoms:
+    """The fastest of n of laws that are known at some times, uniform in between."""
+    mass = -np.diff(alive ** float(provers), axis=-1)
+    with np.errstate(divide="ignore"):
+        log_mass = np.log(np.maximum(mass, 0.0))
+    middle = (times[1:] + times[:-1]) / 2
+    return Atoms(log_mass, middle[None], (np.diff(times) ** 2 / 12)[None])
+
+
+def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
+    """θ_0 and θ* of every race, and what confirmations need.
+
+    Args:
+        walks: The races.
+        near: Of a like race, to begin from.
+    """
+    laws = max(len(walks.public.log_mass), len(walks.private.log_mass))
+    limit = walks.public.limit * _ROOT
+    _, gain, _ = _cumulant(walks, np.zeros(laws))
+    usable = gain < 0
+    if near is None:
+        # As of two exponential laws: K' = 0 half way between their rates.
+        mean = _moments(walks.public, np.zeros(laws))[1] + walks.delay
+        draw = _moments(walks.private, np.zeros(laws))[1]
+        begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
+    else:
+        begin = np.broadcast_to(near.theta_0, laws)
+    theta_0, found = _newton(walks, np.minimum(begin, limit / 2), limit, "even")
+    usable &= found
+    log_rate, _, square = _cumulant(walks, theta_0)
+    begin = 2 * theta_0
+    if near is not None:
+        begin = np.maximum(np.broadcast_to(near.theta_star, laws), 1.01 * theta_0)
+    theta_star, found = _newton(
+        walks, np.minimum(begin, (theta_0 + limit) / 2), limit, "root", theta_0
+    )
+    public, interval, _ = _moments(walks.public, theta_0)
+    mean = _moments(walks.public, np.zeros(laws))[1]
+    none = np.full(laws, math.nan)
+    return Saddles(
+        np.where(usable, theta_0, none),
+        np.where(usable & found, theta_star, none),
+        np.where(usable, log_rate, none),
+        np.where(usable, np.sqrt(np.maximum(square, 0.0)), none),
+        public + 2 * theta_0 * walks.delay,
+        np.log((interval + walks.delay) / (mean + walks.delay)),
+    )
+
+
+def depths_of(
+    found: Saddles, risk: Real, *, premined: bool = False
+) -> Float[np.ndarray, " laws"]:
+    """k*(ε) of every race, not rounded; NaN where a tilt is not known.
+
+    Args:
+        found: Their tilts.
+        risk: ε.
+        premined: Whether the adversary starts with its stationary lead.
+    """
+    room = -np.log1p(-found.theta_0 / found.theta_star)
+    start = found.start + (2 if premined else 1) * room - math.log(risk)
+    if premined:
+        start = start + found.longer
+    width = found.theta_0 * found.spread * math.sqrt(2 * math.pi)
+    rate = -found.log_rate
+    depth = np.maximum(start / rate, 1e-3)
+    # Without the term of √k where it is not above 0 yet.
+    spread = width * np.sqrt(depth) > 1
+    at = depth
+    for _ in range(40):
+        excess = start - at * rate - np.log(width * np.sqrt(at))
+        at = np.maximum(at + excess / (rate + 0.5 / at), at / 4)
+    return np.maximum(np.where(spread, np.maximum(at, width**-2.0), depth), 1.0)
+
+
+def tail_share(public: Atoms, theta: Real) -> float:
+    """Share of the public chain's time under θ that lies in its tail, not its atoms."""
+    if public.tail is None:
+        return 0.0
+    tilt = np.array([float(theta)])
+    log_mass, mean, _ = _moments(public, tilt)
+    inner, place, _ = _moments(public._replace(tail=None), tilt)
+    return 1.0 - float(np.exp(inner[0] - log_mass[0]) * place[0] / mean[0])
+
+
+def _newton(
+    walks: Walks,
+    theta: np.ndarray,
+    limit: float,
+    what: str,
+    least: np.ndarray | None = None,
+) -> tuple[np.ndarray, Bool[np.ndarray, " laws"]]:
+    """Where K' = 0 ("even"), or K = 0 beyond there ("root"); and where it is known."""
+    low = np.zeros_like(theta) if least is None else least.copy()
+    high = np.full_like(theta, limit)
+    done = np.zeros(len(theta), bool)
+    for _ in range(_STEPS):
+        value, slope, bend = _cumulant(walks, theta)
+        at, by = (slope, bend) if what == "even" else (value, slope)
+        # K and K' rise beyond θ_0 and 0: what is above a root bounds it from there.
+        high = np.where(at > 0, np.minimum(high, theta), high)
+        low = np.where(at <= 0, np.maximum(low, theta), low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = theta - at / by
+        inside = (step > low) & (step < high)
+        # Where nothing bounds a root from above, no further than twice the tilt.
+        middle = np.where(np.isfinite(high), (low + high) / 2, 2 * theta)
+        step = np.where(inside, np.minimum(step, np.maximum(4 * theta, low)), middle)
+        done = np.abs(step - theta) <= _CLOSE * np.abs(theta)
+        theta = step
+        if done.all():
+            break
+    return theta, done & (theta < 0.999 * limit)
+
+
+def _cumulant(
+    walks: Walks, theta: Float[np.ndarray, " laws"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """K, K' and K'' at a tilt of every race's own."""
+    public, interval, more = _moments(walks.public, theta)
+    private, draw, other = _moments(walks.private, -theta)
+    gain = interval + walks.delay - draw
+    return public + private + theta * walks.delay, gain, more + other
+
+
+def _moments(
+    atoms: Atoms, theta: Float[np.ndarray, " laws"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ln E[e^{θx}], and mean and variance under the tilt."""
+    tilt = theta[:, None]
+    logs = atoms.log_mass + tilt * atoms.place
+    top = logs.max(axis=1)
+    weight = np.exp(logs - top[:, None]) * (1 + 0.5 * tilt**2 * atoms.variance)
+    total = weight.sum(axis=1)
+    mean = (weight * (atoms.place + tilt * atoms.variance)).sum(axis=1) / total
+    apart = atoms.place - mean[:, None]
+    square = (weight * (apart**2 + atoms.variance)).sum(axis=1) / total
+    value = top + np.log(total)
+    if atoms.tail is None:
+        return value, mean, square
+    log_mass, begin, rate = atoms.tail
+    left = np.maximum(rate - theta, 1e-12 * rate)
+    behind = log_mass + theta * begin + np.log(rate / left)
+    both = np.logaddexp(value, behind)
+    share, place = np.exp(behind - both), begin + 1 / left
+    whole = mean + share * (place - mean)
+    square = (1 - share) * (square + (mean - whole) ** 2)
+    square = square + share * (left**-2.0 + (place - whole) ** 2)
+    return both, whole, square
