@@ -399,7 +399,7 @@ def _log_risks(solved: _Solved, depths: Sequence[int]) -> Float[np.ndarray, " de
     power = solved.rest[counts] * step**first
     logs = []
     for depth in depths:
-        value = max(float(power.real.sum()), 1e-300)
+        value = max(float(np.real(power).sum()), 1e-300)
         scale = solved.log_scale + depth * solved.log_rate
         logs.append(min(0.0, math.log(value) + scale))
         power *= step
