@@ -84,7 +84,11 @@ def test_a_table_of_delays_lies_between_none_and_the_longest():
     forks = {}
     for name, options in {
         "none": {"delay_steps": 0.0},
-        "table": {"delay_steps": 20.0, "delay_model": "table", "delays": [0.0, 0.0, 20.0]},
+        "table": {
+            "delay_steps": 20.0,
+            "delay_model": "table",
+            "delays": [0.0, 0.0, 20.0],
+        },
         "same": {"delay_steps": 20.0, "delay_model": "table", "delays": [20.0, 20.0]},
         "worst": {"delay_steps": 20.0},
     }.items():
