@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy import fft
 
-from .attempts import Lottery, Shown
+from .attempts import Late, Lottery, Shown
 from .law import KNOTS, BlockTimeLaw
 from .renewals import prehash_excess, prehash_masses
 from .table import attempts_on_grid, early, law_on_grid
@@ -38,6 +38,8 @@ def bracketed_laws(
     costs: Float[np.ndarray, " runs"],
     lottery: Lottery,
     check_every: float,
+    *,
+    late: Late | None = None,
 ) -> tuple[BlockTimeLaw, BlockTimeLaw, BlockTimeLaw]:
     """The central, the slowest and the fastest law of runs.
 
@@ -46,13 +48,15 @@ def bracketed_laws(
         costs: c_i.
         lottery: T_acc, p_1, p_2, hash rate, policies.
         check_every: Steps between two looks.
+        late: What becomes of them beyond their horizon by the central reading, where it
+            is known already.
 
     Returns:
         What ``table.laws_of_runs`` gives: the central survival to 1e-11, the extremes'
         on the central law's grid or a coarser one.
     """
     central = attempts_on_grid(
-        shown, costs, "central", lottery, check_every, brief=True
+        shown, costs, "central", lottery, check_every, brief=True, late=late
     )
     own = None if central.lattice else central.spacing
     slowest, fastest = (

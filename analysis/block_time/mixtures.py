@@ -22,8 +22,9 @@ moved up by σ or down by σ, by the sign of the very same draw: two rows a run,
 mean and the variance of that error. What is not there is the error of what lies beyond
 the horizon: a resample does not fit the ticket rates anew (``extremes`` bracket them).
 
-Figures of a mixture are never given as such. They enter as ratios to the same figure of
-S on the same grid (``moved``), so that an interval lies around the library's own value.
+Figures of a mixture are never given as such. They enter as ratios to the same figure
+of S on the same grid (``assessment/quick.py``): an interval lies around the library's
+own value.
 """
 
 from functools import lru_cache
@@ -178,21 +179,6 @@ def mean_and_cv(
     # What is left beyond the grid, under the hazard that it ends with, is in neither.
     variance = np.maximum(second - first**2, (1e-9 * first) ** 2)
     return np.asarray(first), np.asarray(np.sqrt(variance) / first)
-
-
-def moved(
-    value: float,
-    drawn: Float[np.ndarray, " n"],
-    whole: Float[np.ndarray, ""] | float,
-) -> Float[np.ndarray, " n"]:
-    """A figure under each resample: the library's own, times T(S_b)/T(S).
-
-    Args:
-        value: The figure under the law of all runs.
-        drawn: T(S_b), > 0.
-        whole: T(S) on the same grid.
-    """
-    return value * drawn / whole
 
 
 def bases(mixed: Mixtures, provers: Real) -> tuple[Basis, Basis]:

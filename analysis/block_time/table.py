@@ -84,6 +84,7 @@ def attempts_on_grid(
     *,
     brief: bool = False,
     spacing: float | None = None,
+    late: Late | None = None,
 ) -> OnGrid:
     """Attempts of a sample of runs on the grid that their law takes.
 
@@ -95,11 +96,13 @@ def attempts_on_grid(
         check_every: Steps between two looks.
         brief: As ``attempts.later``.
         spacing: A grid that is given, where it reaches as far as this law's own.
+        late: What becomes of them beyond their horizon, where it is known already.
     """
     looks = shown.ends.shape[1]
     # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
     lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
-    late = later(shown, lottery, costs, plateau, brief=brief)
+    if late is None:
+        late = later(shown, lottery, costs, plateau, brief=brief)
     given, spacing = spacing, check_every * float(costs.max())
     if not lattice:
         # Beyond the table the hazard is constant. It still rises where hashing and

@@ -9,8 +9,8 @@ Notation (that of ``levels.py`` and ``kernel.py``)
 
 A level's interval is nearly the delay and the fastest of n_h, whose mean a law knows.
 So E[I] = mean of I − c (C − E[C]) with c by regression over all levels (control
-variate), and E[B] likewise. And where t is a level's first block, the provers that did not find it find
-theirs by t + Δ independently of each other, so that
+variate), and E[B] likewise. And where t is a level's first block, the provers that did
+not find it find theirs by t + Δ independently of each other, so that
 
     E[B − 1] = E[ Σ_{others i} 1 − exp(Λ(t − s_i) − Λ(t + Δ − s_i)) ],
 
@@ -80,11 +80,13 @@ class Case(NamedTuple):
         law: Of one honest prover.
         honest: n_h.
         delay: Δ, steps.
+        mean_time: Mean of the fastest of n_h; None: not known yet.
     """
 
     law: BlockTimeLaw
     honest: float
     delay: float
+    mean_time: float | None = None
 
 
 class _Sums(NamedTuple):
@@ -291,7 +293,10 @@ def _read(sums: _Sums, case: Case) -> ChainRates | Refused:
             "the block-time law may never end, and with it the chain; set "
             "abandon_steps or lengthen the horizon"
         )
-    off = control - mean(fastest_of(case.law, case.honest))
+    exact = case.mean_time
+    if exact is None:
+        exact = mean(fastest_of(case.law, case.honest))
+    off = control - exact
     spread = square.mean() - control.mean() ** 2
     shares = [0.0, 0.0]
     if spread > 0:
