@@ -29,7 +29,6 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ...models.learning.curves import CurveSet
-from ..block_time.effective_runs import tilted
 from ..block_time.empirical import (
     EmpiricalLaw,
     Lottery,
@@ -48,6 +47,7 @@ from ..block_time.mixtures import (
     bases,
     mean_and_cv as mixed_mean_and_cv,
     mixtures,
+    race_basis,
 )
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
@@ -59,7 +59,7 @@ from ..estimation.quantities import (
     SAFE_DEPTH_PREMINED,
     STALE_RATE,
 )
-from ..estimation.training_error import Basis, training_interval
+from ..estimation.training_error import Basis, Scale, training_interval
 from ..race.coarse import coarse_depths
 from ..race.saddle_point import (
     Saddles,
@@ -182,8 +182,8 @@ def _known(seed, curves, point: Point, resamples: int, step_costs) -> _Known:
     )
     rows = [survival(one, mixed.times) for one in three]
     others = np.concatenate([np.stack([*rows, mixed.whole]), mixed.drawn])
-    groups = {1, point.honest} | ({point.adversarial} - {0})
-    found = {n: bases(mixed, n) for n in groups}
+    groups = sorted({1, point.honest, point.adversarial} - {0})
+    found = dict(zip(groups, bases(mixed, groups), strict=True))
     return _Known(point, law, times, mixed, others, found)
 
 
@@ -233,7 +233,7 @@ def _chain_figures(known: _Known, chain: ChainRates) -> list[Measurement]:
     point, times = known.point, known.mixed.times
     alive, n = known.others, float(point.honest)
     before = _at(alive, times, times - point.delay)
-    interval = np.trapezoid(alive * before ** (n - 1), times)
+    interval = np.asarray(np.trapezoid(alive * before ** (n - 1), times))
     others = -np.diff(alive ** (n - 1), axis=-1)
     lost = alive - _at(alive, times, times + point.delay)
     forks = n * (others * (lost[:, 1:] + lost[:, :-1]) / 2).sum(axis=-1)
@@ -242,19 +242,15 @@ def _chain_figures(known: _Known, chain: ChainRates) -> list[Measurement]:
     share = np.zeros(len(forks) - 2)
     if forks[0] > 0:
         share = _moved(chain.forks.value, forks)
-    found = []
-    for quantity, estimate, values, scale, unit in (
-        (
-            CHAIN_GROWTH,
-            chain.growth,
-            _moved(chain.growth.value, 1 / interval),
-            "log",
-            "blocks per step",
-        ),
+    growth = _moved(chain.growth.value, 1 / interval)
+    kinds: tuple[tuple[str, Estimate, np.ndarray, Scale, str], ...] = (
+        (CHAIN_GROWTH, chain.growth, growth, "log", "blocks per step"),
         (STALE_RATE, chain.stale, share / (1 + share), "angle", "share"),
-    ):
+    )
+    found = []
+    for quantity, own, values, scale, unit in kinds:
         estimate = training_interval(
-            estimate, values[2:], scale, basis=basis, extremes=list(values[:2])
+            own, values[2:], scale, basis=basis, extremes=list(values[:2])
         )
         found.append(Measurement(quantity, None, "", estimate, unit, basis=basis))
     return found
@@ -271,12 +267,12 @@ def _confirmations(known: _Known) -> list[Measurement]:
     )
     theta = float(centre.theta_0[0])
     each = saddles(rows, centre if math.isfinite(theta) else None)
-    basis = tilted(
-        known.mixed.runs,
+    basis = race_basis(
+        known.mixed,
         point.honest,
         point.adversarial,
         theta if math.isfinite(theta) else float(np.nan_to_num(each.theta_0[0])),
-        public=known.bases[point.honest][0],
+        known.bases[point.honest][0],
     )
     by_grid = coarse_depths(walks, centre, point.targets)
     found = []

@@ -58,10 +58,9 @@ def bracketed_laws(
     central = attempts_on_grid(
         shown, costs, "central", lottery, check_every, brief=True, late=late
     )
-    own = None if central.lattice else central.spacing
     slowest, fastest = (
         attempts_on_grid(
-            shown, costs, plateau, lottery, check_every, brief=True, spacing=own
+            shown, costs, plateau, lottery, check_every, brief=True, like=central
         )
         for plateau in ("slowest", "fastest")
     )
@@ -74,7 +73,7 @@ def bracketed_laws(
             lottery.p_1, 1.0 / lottery.hashes_per_step, grid.spacing, early(grid)
         )
         trained = success[row] / (1.0 - mass * retry[row])
-        values = fft.irfft(trained * cdf, _LENGTH)[:KNOTS] / _DAMPED
+        values = np.asarray(fft.irfft(trained * cdf, _LENGTH))[:KNOTS] / _DAMPED
         found.append(law_on_grid(grid, lottery, values, _at_end(trained, spared)))
     return found[0], found[1], found[2]
 

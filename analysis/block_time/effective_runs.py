@@ -178,14 +178,7 @@ def network(runs: RunLaws, *groups: Real) -> Basis:
     return Basis(min(each.runs for each in found), min(each.freedom for each in found))
 
 
-def tilted(
-    runs: RunLaws,
-    honest: Real,
-    adversarial: Real,
-    theta: Real,
-    *,
-    public: Basis | None = None,
-) -> Basis:
+def tilted(runs: RunLaws, honest: Real, adversarial: Real, theta: Real) -> Basis:
     """What the private race rests on, as it is played out under the tilt θ.
 
     Args:
@@ -193,7 +186,6 @@ def tilted(
         honest: n_h > 0.
         adversarial: n_a > 0.
         theta: θ ≥ 0 per unit of time (``race.walk.tilts``).
-        public: What the mean of the fastest of n_h rests on, where it is known.
     """
     parts = []
     for count, sign in ((float(adversarial), -1.0), (float(honest), 1.0)):
@@ -206,8 +198,7 @@ def tilted(
         parts.append(sign * change / total)
     weights = wins_of(runs, float(adversarial), theta)
     own = basis_of(weights, parts[0] + parts[1])
-    if public is None:
-        public = fastest(runs, honest)[0]
+    public = fastest(runs, honest)[0]
     return Basis(min(own.runs, public.runs), min(own.freedom, public.freedom))
 
 

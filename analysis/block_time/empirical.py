@@ -136,8 +136,9 @@ def empirical_law(
         )
     else:
         readings: tuple[Plateau, ...] = ("central", "slowest", "fastest")
-        samples = [(shown, costs, plateau) for plateau in readings]
-        law, slowest, fastest = laws_of_runs(samples, lottery, check_every)
+        law, slowest, fastest = laws_of_runs(
+            ((shown, costs, plateau) for plateau in readings), lottery, check_every
+        )
     last = float(curves.steps[-1] * costs.min())
     return EmpiricalLaw(
         law=law,

@@ -25,9 +25,9 @@ from ..block_time.law import Real
 from .grid import Grid, shift, transform
 from .saddle_point import Atoms, Saddles, Walks, depths_of, tail_share
 
-# Steps of a spread on the finer grid; e^-32 and 7 standard deviations of the tilted
+# Steps of a spread on the finer grid; e^-28 and 6.5 standard deviations of the tilted
 # walk must not come round the circle.
-_FINE, _NEGLIGIBLE, _DEVIATIONS = 8, 32.0, 7.0
+_FINE, _NEGLIGIBLE, _DEVIATIONS = 6, 28.0, 6.5
 # Share of the tilted public chain that may lie behind its atoms, where nothing is put
 # on the grid; and most points, beyond which the saddle point has to do.
 _BEHIND, _MOST_POINTS = 1e-4, 2**17

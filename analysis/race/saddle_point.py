@@ -33,8 +33,8 @@ from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
 _GROUP = 16
 # Up to this share of its limit a tilt is looked for, as ``walk.py``.
 _ROOT = 1 - 2.0**-12
-# Newton's steps double the digits: the one after 1e-7 has them all.
-_STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-7, 8
+# Newton's steps double the digits: one of 1e-5 leaves 1e-10.
+_STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-5, 8
 
 
 class Atoms(NamedTuple):
@@ -266,7 +266,7 @@ def _newton(
 ) -> tuple[np.ndarray, Bool[np.ndarray, " laws"]]:
     """Where K' = 0 ("even"), or K = 0 beyond there ("root"); and where it is known."""
     low = np.zeros_like(theta) if least is None else least.copy()
-    high = np.full_like(theta, limit)
+    high, done = np.full_like(theta, limit), np.zeros(len(theta), bool)
     for _ in range(_STEPS):
         value, slope, bend = _cumulant(walks, theta)
         at, by = (slope, bend) if what == "even" else (value, slope)
