@@ -224,7 +224,7 @@ def _law_figures(known: _Known) -> list[Measurement]:
             )
             unit = "steps" if quantity == BLOCK_TIME_MEAN else ""
             found.append(
-                Measurement(quantity, n, "provers", estimate, unit, basis=basis)
+                Measurement(quantity, float(n), "provers", estimate, unit, basis=basis)
             )
     return found
 

@@ -50,6 +50,7 @@ from .law import BlockTimeLaw, Real
 
 # Times of making way that are kept apart; of the runs' times every second one does.
 _WAYS, _EVERY = 16, 2
+_FAR = 3.0
 
 
 class Mixtures(NamedTuple):
@@ -125,8 +126,12 @@ def mixtures(
     direct = weights @ np.concatenate(found.survival)
     change = direct - whole
     later = _with_later_models(found, times, change) - change
-    drawn = direct * np.exp(np.clip(later / np.maximum(direct, 1e-300), -50.0, 50.0))
-    return Mixtures(RunLaws(times, runs), whole, np.minimum(drawn, 1.0))
+    # Far out S_b/S grows like e^{jc} with the models j that were given up; what is
+    # linear in c would be negative there.
+    base = np.maximum(direct, whole)
+    share = np.clip(later / np.maximum(base, 1e-300), -_FAR, _FAR)
+    drawn = np.clip(direct + base * np.expm1(share), 0.0, 1.0)
+    return Mixtures(RunLaws(times, runs), whole, drawn)
 
 
 def _with_later_models(

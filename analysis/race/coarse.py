@@ -28,9 +28,11 @@ from .saddle_point import Atoms, Saddles, Walks, depths_of, tail_share
 # Steps of a spread on the finer grid; e^-28 and 6.5 standard deviations of the tilted
 # walk must not come round the circle.
 _FINE, _NEGLIGIBLE, _DEVIATIONS = 6, 28.0, 6.5
-# Share of the tilted public chain that may lie behind its atoms, where nothing is put
-# on the grid; and most points, beyond which the saddle point has to do.
-_BEHIND, _MOST_POINTS = 1e-4, 2**17
+# Share of the tilted public chain's time that may lie in its tail: where more than half
+# does, ``walk.tilts`` may refuse. Most points, beyond which the saddle point has to do.
+_BEHIND, _MOST_POINTS = 0.25, 2**17
+# Of a tail, in its means under the tilt.
+_TAIL_CELL, _TAIL_CELLS = 0.125, 240
 _TRIES = 12
 
 
@@ -55,8 +57,8 @@ def coarse_depths(
         risks: ε.
 
     Returns:
-        The depths, not rounded; None where these grids do not serve: a tail behind the
-        atoms that matters, or a race so near its threshold that the grids are large.
+        The depths, not rounded; None where these grids do not serve: most of a race is
+        in a tail, or it is so near its threshold that the grids are large.
     """
     theta, star = float(found.theta_0[0]), float(found.theta_star[0])
     if not math.isfinite(theta + star):
@@ -141,10 +143,21 @@ def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[_Sum, _Sum]:
 
 
 def _tilted(atoms: Atoms, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places and masses under the tilt, without a tail."""
+    """Places and masses under the tilt; a tail in eighths of its tilted mean."""
     logs = atoms.log_mass[0] + theta * atoms.place[0]
-    mass = np.exp(logs - logs.max()) * (1 + 0.5 * theta**2 * atoms.variance[0])
-    return atoms.place[0] + theta * atoms.variance[0], mass / mass.sum()
+    logs = logs + np.log1p(0.5 * theta**2 * atoms.variance[0])
+    place = atoms.place[0] + theta * atoms.variance[0]
+    if atoms.tail is not None:
+        log_mass, begin, rate = atoms.tail
+        left = rate - theta
+        cells = _TAIL_CELL * np.arange(_TAIL_CELLS)
+        behind = log_mass + theta * begin + math.log(rate / left)
+        behind += math.log(-math.expm1(-_TAIL_CELL)) - cells
+        within = 1 - _TAIL_CELL / math.expm1(_TAIL_CELL)
+        place = np.append(place, begin + (cells + within) / left)
+        logs = np.append(logs, behind)
+    mass = np.exp(logs - logs.max())
+    return place, mass / mass.sum()
 
 
 def _on_circle(

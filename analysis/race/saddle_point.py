@@ -29,8 +29,8 @@ from scipy import optimize
 from ..block_time.law import BlockTimeLaw, Real
 from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
 
-# Cells of a table that become an atom; of 8192 knots, 512 atoms.
-_GROUP = 16
+# Most cells of a table that become an atom: of 8192 knots, 512 atoms.
+_GROUP, _FINE = 16, 64
 # Up to this share of its limit a tilt is looked for, as ``walk.py``.
 _ROOT = 1 - 2.0**-12
 # Newton's steps double the digits: one of 1e-5 leaves 1e-10.
@@ -139,12 +139,15 @@ def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
         # The mean of a falling density within its cell.
         small = np.minimum(step, 4.0)
         place = g * (np.arange(last) + 0.5 - small / 12 + small**3 / 720)
-    groups = np.arange(0, last, _GROUP)
+    # As many cells an atom as leave ``_FINE`` atoms where most of the law lies.
+    body = int(np.searchsorted(knots, 1.0) - np.searchsorted(knots, 1e-3))
+    size = min(max(body // _FINE, 1), _GROUP)
+    groups = np.arange(0, last, size)
     total = np.add.reduceat(mass, groups)
     kept = total > 0
     safe = np.where(kept, total, 1.0)
     mean = np.add.reduceat(mass * place, groups) / safe
-    apart = place - np.repeat(mean, _GROUP)[:last]
+    apart = place - np.repeat(mean, size)[:last]
     variance = np.add.reduceat(mass * apart**2, groups) / safe
     if not law.lattice:
         variance = variance + g**2 / 12

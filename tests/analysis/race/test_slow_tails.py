@@ -15,12 +15,12 @@ import pytest
 from dpodl.analysis.block_time.law import KNOTS, exponential, geometric
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds import races
-from dpodl.analysis.race.saddle_point import depth_estimate
 from dpodl.analysis.confirmations import ages, any_block, rare_ages
 from dpodl.analysis.confirmations.tables import TableTerms, depth_table
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.race import fourier, tilting, walking
 from dpodl.analysis.race.fourier import log_persistence, smallest_depths
+from dpodl.analysis.race.saddle_point import depth_estimate
 from dpodl.analysis.race.walk import Race, bounded, cumulant, log_left_out, tilts
 
 KEY = jax.random.key(11)
