@@ -13,6 +13,7 @@ the truth's own figure is inside or not.
                 point, as ``design``
     simulated   the figures of a sweep's point, with a sweep's effort
     attack      depth, rates, quality and good periods of ``attack``'s private rows
+    points      the figures of a design's points as ``assessment.quick`` finds them
 
 ``before`` is what was printed until version 0.1: 1.96 standard deviations, linear, or
 the smallest and largest resample (attack), without a warning. A cell is judged by its
@@ -34,6 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from .evidence.points_coverage import points_cell
 from .evidence.simulated_coverage import attack_cell, simulated_cell
 from .evidence.truths import (
     CORRUPTED,
@@ -53,7 +55,7 @@ from .evidence.truths import (
 TARGETS = {50: (0.90, 0.90), 192: (0.935, 0.90), 1000: (0.935, 0.90)}
 
 
-QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0)
+QUICK = Effort(300, 20, 5, 5, 0, (50, 192), 0, 20)
 
 
 # ---------------------------------------------------------------- law figures
@@ -203,6 +205,7 @@ _CELLS = {
     "law": law_cell,
     "simulated": simulated_cell,
     "attack": attack_cell,
+    "points": points_cell,
 }
 
 
@@ -228,7 +231,7 @@ def jobs_of(effort: Effort, folder: Path, kinds: Sequence[str]) -> list[Job]:
         found.insert(0, Job("attack", POPULATION, 192, effort, str(folder)))
     found += [
         Job(kind, name, runs, effort, str(folder))
-        for kind in ("mixture", "law")
+        for kind in ("mixture", "law", "points")
         for runs in sorted(effort.runs, reverse=True)
         for name in names
     ]
@@ -292,7 +295,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        before = "—" if row["kind"] == "attack" else f"{row['before']:.3f}"
+        before = "—" if row["kind"] in ("attack", "points") else f"{row['before']:.3f}"
         share = f"{row['coverage']:.3f}"
         lines.append(
             f"| {row['kind']} | {row['figure']} | {row['runs']} | {row['truth']} | "
@@ -309,13 +312,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/coverage"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", choices=list(_CELLS), action="append")
-    for name in ("mixture", "law", "depth", "simulated", "attack"):
+    for name in ("mixture", "law", "depth", "simulated", "attack", "points"):
         parser.add_argument(f"--{name}", type=int, help=f"samples: {name}")
     parser.add_argument("--runs", type=int, action="append", choices=list(TARGETS))
     parser.add_argument("--trained", type=int, help="models of the population; 0: none")
     given = parser.parse_args(words)
     effort = QUICK if given.quick else Effort()
-    names = ("mixture", "law", "depth", "simulated", "attack", "trained")
+    names = (
+        *("mixture", "law", "depth", "simulated"),
+        *("attack", "trained", "points"),
+    )
     changed = {n: getattr(given, n) for n in names if getattr(given, n) is not None}
     if given.runs:
         changed["runs"] = tuple(given.runs)

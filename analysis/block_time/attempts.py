@@ -257,12 +257,48 @@ def _binned(age: Int[np.ndarray, " runs"], looks: int) -> Int[np.ndarray, " runs
     return np.where(age < _AGES, age, np.rint(even)).astype(int)
 
 
+class Within(NamedTuple):
+    """Attempts that end within the horizon, whatever comes after it.
+
+    Attributes:
+        ends: Mass of ``Shown.ends``, by grid cell.
+        fails: Mass of ends in a new nonce.
+        looks: Cells that all looks take.
+    """
+
+    ends: Float[np.ndarray, " knots"]
+    fails: Float[np.ndarray, " knots"]
+    looks: float
+
+
+def within_horizon(
+    shown: Shown, lottery: Lottery, look_cells: Float[np.ndarray, " runs"]
+) -> Within:
+    """The part of ``attempts_of`` that all readings of the plateau share."""
+    looks = shown.ends.shape[1]
+    winning = lottery.p_2 if lottery.retry == "restart" else 1.0
+    fails = (1.0 - winning) * shown.ends
+    given_up, last = shown.given_up
+    # Given up at the look ``last``: the attempt ends there in a new nonce.
+    fails[given_up, last - 1] = 1.0
+    places = look_cells[:, None] * np.arange(1, looks + 1)
+    if look_cells[0] >= 1 and (look_cells == look_cells[0]).all():
+        places = places[0]
+    return Within(
+        _onto_grid(places, shown.ends),
+        _onto_grid(places, fails),
+        float((look_cells * shown.alive.sum(axis=1)).sum()),
+    )
+
+
 def attempts_of(
     shown: Shown,
     late: Late,
     lottery: Lottery,
     look_cells: Float[np.ndarray, " runs"],
     cell: float,
+    *,
+    within: Within | None = None,
 ) -> Attempts:
     """Everything on the grid.
 
@@ -272,16 +308,12 @@ def attempts_of(
         lottery: p_2, the policies.
         look_cells: Cells of a look of run i.
         cell: Cells of a look at cost 1.
+        within: ``within_horizon`` of the same, where it is known already.
     """
     runs, looks = shown.ends.shape
+    if within is None:
+        within = within_horizon(shown, lottery, look_cells)
     winning = lottery.p_2 if lottery.retry == "restart" else 1.0
-    fails = (1.0 - winning) * shown.ends
-    given_up, last = shown.given_up
-    # Given up at the look ``last``: the attempt ends there in a new nonce.
-    fails[given_up, last - 1] = 1.0
-    places = look_cells[:, None] * np.arange(1, looks + 1)
-    if look_cells[0] >= 1 and (look_cells == look_cells[0]).all():
-        places = places[0]
     after, later_looks = np.zeros(KNOTS), 0.0
     p, count = ending(lottery), late.alive.shape[1] - 1
     for group, cost in enumerate(late.costs):
@@ -296,12 +328,11 @@ def attempts_of(
         later_looks += float((cells * late.left[going] / hit).sum())
     ended = float(shown.ends.sum() + late.alive[:, 0].sum() - late.left[~going].sum())
     return Attempts(
-        success=winning * (_onto_grid(places, shown.ends) + after) / runs,
-        retry=(_onto_grid(places, fails) + (1.0 - winning) * after) / runs,
+        success=winning * (within.ends + after) / runs,
+        retry=(within.fails + (1.0 - winning) * after) / runs,
         never=float((late.never + late.left[~going].sum()) / runs),
         success_total=winning * ended / runs,
-        duration=float((look_cells * shown.alive.sum(axis=1)).sum() + later_looks)
-        / runs,
+        duration=(within.looks + later_looks) / runs,
     )
 
 

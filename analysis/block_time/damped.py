@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy import fft
 
-from .attempts import Lottery, Shown
+from .attempts import Late, Lottery, Shown
 from .law import KNOTS, BlockTimeLaw
 from .renewals import prehash_excess, prehash_masses
 from .table import attempts_on_grid, early, law_on_grid
@@ -38,6 +38,8 @@ def bracketed_laws(
     costs: Float[np.ndarray, " runs"],
     lottery: Lottery,
     check_every: float,
+    *,
+    late: Late | None = None,
 ) -> tuple[BlockTimeLaw, BlockTimeLaw, BlockTimeLaw]:
     """The central, the slowest and the fastest law of runs.
 
@@ -46,18 +48,19 @@ def bracketed_laws(
         costs: c_i.
         lottery: T_acc, p_1, p_2, hash rate, policies.
         check_every: Steps between two looks.
+        late: What becomes of them beyond their horizon by the central reading, where it
+            is known already.
 
     Returns:
         What ``table.laws_of_runs`` gives: the central survival to 1e-11, the extremes'
         on the central law's grid or a coarser one.
     """
     central = attempts_on_grid(
-        shown, costs, "central", lottery, check_every, brief=True
+        shown, costs, "central", lottery, check_every, brief=True, late=late
     )
-    own = None if central.lattice else central.spacing
     slowest, fastest = (
         attempts_on_grid(
-            shown, costs, plateau, lottery, check_every, brief=True, spacing=own
+            shown, costs, plateau, lottery, check_every, brief=True, like=central
         )
         for plateau in ("slowest", "fastest")
     )
@@ -70,7 +73,7 @@ def bracketed_laws(
             lottery.p_1, 1.0 / lottery.hashes_per_step, grid.spacing, early(grid)
         )
         trained = success[row] / (1.0 - mass * retry[row])
-        values = fft.irfft(trained * cdf, _LENGTH)[:KNOTS] / _DAMPED
+        values = np.asarray(fft.irfft(trained * cdf, _LENGTH))[:KNOTS] / _DAMPED
         found.append(law_on_grid(grid, lottery, values, _at_end(trained, spared)))
     return found[0], found[1], found[2]
 

@@ -24,7 +24,7 @@ bracket of ``slowest`` and ``fastest`` is); what an attempt then comes to is in
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -41,6 +41,7 @@ from .attempts import (
     later,
     shown_by,
 )
+from .damped import bracketed_laws
 from .law import KNOTS, BlockTimeLaw, Real, fastest_of, mean
 from .table import laws_of_runs
 from .ticket_rates import Plateau
@@ -97,7 +98,11 @@ class Bracketed(Protocol):
 
 
 def empirical_law(
-    curves: CurveSet, lottery: Lottery, *, step_costs: np.ndarray | None = None
+    curves: CurveSet,
+    lottery: Lottery,
+    *,
+    step_costs: np.ndarray | None = None,
+    damped: bool = False,
 ) -> EmpiricalLaw:
     """The block-time law of one prover, from learning curves.
 
@@ -106,6 +111,8 @@ def empirical_law(
         lottery: T_acc, p_1, p_2, hash rate, retry policy.
         step_costs: c_i, time of a step of run i; None: all 1, time in steps. One grid
             serves all runs: times are good to 8 horizons of the costliest over 8192.
+        damped: Whether its tables are those of ``damped.bracketed_laws``, which take a
+            third of the time: the same law to 1e-11.
 
     Returns:
         The law with its bracket and counts.
@@ -121,12 +128,17 @@ def empirical_law(
     reached = _require_reached(curves, lottery.t_acc, lottery.abandon_steps)
     costs = run_costs(curves, step_costs)
     shown = shown_by(curves.accuracy, lottery, float(curves.steps[0]))
-    readings: tuple[Plateau, ...] = ("central", "slowest", "fastest")
-    law, slowest, fastest = laws_of_runs(
-        [(shown, costs, plateau) for plateau in readings],
-        lottery,
-        float(curves.steps[0]),
-    )
+    check_every = float(curves.steps[0])
+    late = later(shown, lottery, costs, "central")
+    if damped:
+        law, slowest, fastest = bracketed_laws(
+            shown, costs, lottery, check_every, late=late
+        )
+    else:
+        readings: tuple[Plateau, ...] = ("central", "slowest", "fastest")
+        law, slowest, fastest = laws_of_runs(
+            ((shown, costs, plateau) for plateau in readings), lottery, check_every
+        )
     last = float(curves.steps[-1] * costs.min())
     return EmpiricalLaw(
         law=law,
@@ -135,8 +147,7 @@ def empirical_law(
         runs=len(reached),
         reached=int(reached.sum()),
         known_until=last if (shown.left > 0).any() else math.inf,
-        late_hazard=_late_hazard(later(shown, lottery, costs, "central"), lottery)
-        / float(curves.steps[0]),
+        late_hazard=_late_hazard(late, lottery) / check_every,
     )
 
 
@@ -220,18 +231,28 @@ def first_passage(curves: CurveSet, t_acc: float):
     return stats.ecdf(stats.CensoredData(steps[reached], right=horizon))
 
 
-def interval_bracket(law: Bracketed, provers: int) -> tuple[float, float]:
+def interval_bracket(
+    law: Bracketed, provers: int, *, means: Sequence[float] | None = None
+) -> tuple[float, float]:
     """Mean time of the fastest of n under the two defensible extrapolations.
+
+    Args:
+        law: With its extremes.
+        provers: n.
+        means: Of the fastest of n under the law and under each of its extremes, where
+            they are known already.
 
     Raises:
         Refused: If they differ by more than a quarter of the central mean: the runs
             are too short for this T_acc, T_2 and n; or as ``require_shape``.
     """
-    all_three = [mean(fastest_of(one, provers)) for one in (law.law, *law.extremes)]
-    low, high = min(all_three), max(all_three)
-    require_shape(law.law, provers)
+    if means is None:
+        laws = (law.law, *law.extremes)
+        means = [mean(fastest_of(one, provers)) for one in laws]
+    low, high = min(means), max(means)
+    require_shape(law.law, provers, mean_time=means[0])
     # Where a run may never end, high is infinite, and so may the centre be.
-    if not (math.isfinite(high) and high - low <= _WIDEST * all_three[0]):
+    if not (math.isfinite(high) and high - low <= _WIDEST * means[0]):
         raise Refused(
             f"mean block time of the fastest of {provers}: between {low:.4g} and "
             f"{high:.4g}, depending on what training does beyond the horizon; "
@@ -241,12 +262,15 @@ def interval_bracket(law: Bracketed, provers: int) -> tuple[float, float]:
     return low, high
 
 
-def require_shape(law: BlockTimeLaw, provers: Real) -> None:
+def require_shape(
+    law: BlockTimeLaw, provers: Real, *, mean_time: float | None = None
+) -> None:
     """Refuse a law whose tail decides, where the tail is not what the table ends with.
 
     Args:
         law: Block-time law of one prover.
         provers: n > 0, of the smaller group that races.
+        mean_time: Of the fastest of n, where it is known already.
 
     Raises:
         Refused: If more than 1 % of the mean lies beyond the table, and the hazards
@@ -259,7 +283,9 @@ def require_shape(law: BlockTimeLaw, provers: Real) -> None:
     part = len(knots) // 8
     ends_with = float(knots[-1] - knots[-1 - part]) / (part * float(law.spacing))
     differ = abs(ends_with / hazard - 1)
-    if beyond > _BEYOND * mean(fastest_of(law, provers)) and differ > _DIFFER:
+    if mean_time is None:
+        mean_time = mean(fastest_of(law, provers))
+    if beyond > _BEYOND * mean_time and differ > _DIFFER:
         length = float(law.spacing) * (len(knots) - 1)
         raise Refused(
             f"the law: beyond {length:.4g} steps, where many blocks come, its hazard "

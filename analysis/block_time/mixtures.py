@@ -22,10 +22,12 @@ moved up by σ or down by σ, by the sign of the very same draw: two rows a run,
 mean and the variance of that error. What is not there is the error of what lies beyond
 the horizon: a resample does not fit the ticket rates anew (``extremes`` bracket them).
 
-Figures of a mixture are never given as such. They enter as ratios to the same figure of
-S on the same grid (``moved``), so that an interval lies around the library's own value.
+Figures of a mixture are never given as such. They enter as ratios to the same figure
+of S on the same grid (``assessment/quick.py``): an interval lies around the library's
+own value.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -46,8 +48,9 @@ from .effective_runs import (
 from .empirical import Lottery, accuracy_error, run_costs
 from .law import BlockTimeLaw, Real
 
-# Times of making way that are kept apart.
-_WAYS = 16
+# Times of making way that are kept apart; of the runs' times every second one does.
+_WAYS, _EVERY = 16, 2
+_FAR = 3.0
 
 
 class Mixtures(NamedTuple):
@@ -111,20 +114,24 @@ def mixtures(
         resamples: B.
         step_costs: As ``empirical_law``.
     """
-    times, costs = times_of(law), run_costs(curves, step_costs)
+    times, costs = times_of(law)[::_EVERY], run_costs(curves, step_costs)
     noise = accuracy_error(curves, lottery.t_acc)
     # A curve that is raised passes a T_acc that is lowered.
     moved_by = (-noise, noise) if noise > 0 else (0.0,)
     settings = [lottery._replace(t_acc=lottery.t_acc + by) for by in moved_by]
     found = first_models(curves, settings, law, times, costs)
-    runs = sum(found.survival) / len(found.survival)
+    runs = np.mean(found.survival, axis=0)
     whole = runs.mean(axis=0)
     weights = shares(seed, len(costs), resamples, noise > 0)
     direct = weights @ np.concatenate(found.survival)
     change = direct - whole
     later = _with_later_models(found, times, change) - change
-    drawn = direct * np.exp(np.clip(later / np.maximum(direct, 1e-300), -50.0, 50.0))
-    return Mixtures(RunLaws(times, runs), whole, np.minimum(drawn, 1.0))
+    # Far out S_b/S grows like e^{jc} with the models j that were given up; what is
+    # linear in c would be negative there.
+    base = np.maximum(direct, whole)
+    share = np.clip(later / np.maximum(base, 1e-300), -_FAR, _FAR)
+    drawn = np.clip(direct + base * np.expm1(share), 0.0, 1.0)
+    return Mixtures(RunLaws(times, runs), whole, drawn)
 
 
 def _with_later_models(
@@ -180,44 +187,69 @@ def mean_and_cv(
     return np.asarray(first), np.asarray(np.sqrt(variance) / first)
 
 
-def moved(
-    value: float,
-    drawn: Float[np.ndarray, " n"],
-    whole: Float[np.ndarray, ""] | float,
-) -> Float[np.ndarray, " n"]:
-    """A figure under each resample: the library's own, times T(S_b)/T(S).
-
-    Args:
-        value: The figure under the law of all runs.
-        drawn: T(S_b), > 0.
-        whole: T(S) on the same grid.
-    """
-    return value * drawn / whole
-
-
-def bases(mixed: Mixtures, provers: Real) -> tuple[Basis, Basis]:
+def bases(mixed: Mixtures, groups: Sequence[Real]) -> list[tuple[Basis, Basis]]:
     """What mean and CV of the fastest of n rest on, by the figures' derivatives.
 
     ``effective_runs.fastest`` leaves every run out instead, which is the same to 1/N:
 
         ∂ ln E[T] ∝ ∫ n S^{n−1} (S_i − S) dt / E[T],
         ∂ ln CV[T] = (∂E[T²] − 2 E[T] ∂E[T]) / (2 Var[T]) − ∂ ln E[T].
+
+    Args:
+        mixed: Laws of the runs.
+        groups: Each n.
     """
-    n, times, alive = float(provers), mixed.times, mixed.whole
-    apart = mixed.runs.survival - alive
-    inner = n * alive ** (n - 1) * _widths(times)
-    power = alive**n
-    first = float(np.trapezoid(power, times))
-    second = float(np.trapezoid(2 * times * power, times))
-    by_first, by_second = (apart @ np.stack([inner, 2 * times * inner], axis=1)).T
-    variance = max(second - first**2, (1e-9 * first) ** 2)
-    of_mean = by_first / first
-    of_cv = (by_second - 2 * first * by_first) / (2 * variance) - of_mean
-    weights = wins_of(mixed.runs, n, 0.0)
-    return (
-        basis_of(weights, of_mean),
-        basis_of(weights, of_cv, squares=True),
-    )
+    times, alive = mixed.times, mixed.whole
+    columns = []
+    for n in map(float, groups):
+        inner = n * alive ** (n - 1) * _widths(times)
+        columns += [inner, 2 * times * inner, _losing(alive, n)]
+    moves = (mixed.runs.survival - alive) @ np.stack(columns, axis=1)
+    found = []
+    for place, n in enumerate(map(float, groups)):
+        by_first, by_second, wins = moves[:, 3 * place : 3 * place + 3].T
+        power = alive**n
+        first = float(np.trapezoid(power, times))
+        second = float(np.trapezoid(2 * times * power, times))
+        variance = max(second - first**2, (1e-9 * first) ** 2)
+        of_mean = by_first / first
+        of_cv = (by_second - 2 * first * by_first) / (2 * variance) - of_mean
+        # Σ w_i of n provers is N/n: what S itself wins is 1/n.
+        weights = np.maximum(wins + 1.0 / n, 0.0)
+        found.append(
+            (basis_of(weights, of_mean), basis_of(weights, of_cv, squares=True))
+        )
+    return found
+
+
+def race_basis(
+    mixed: Mixtures, honest: Real, adversarial: Real, theta: Real, public: Basis
+) -> Basis:
+    """What the private race rests on, as ``effective_runs.tilted`` has it.
+
+    Args:
+        mixed: Laws of the runs.
+        honest: n_h > 0.
+        adversarial: n_a > 0.
+        theta: θ ≥ 0 per step.
+        public: What the mean of the fastest of n_h rests on.
+    """
+    times, alive = mixed.times, mixed.whole
+    columns = []
+    for count, sign in ((float(adversarial), -1.0), (float(honest), 1.0)):
+        tilt = np.exp(np.clip(sign * theta * times, -700, 700)) * _widths(times)
+        total = 1 + sign * theta * float(tilt @ alive**count)
+        columns.append(sign * tilt * count * alive ** (count - 1) / total)
+    moves = (mixed.runs.survival - alive) @ np.sum(columns, axis=0)
+    own = basis_of(wins_of(mixed.runs, float(adversarial), theta), moves)
+    return Basis(min(own.runs, public.runs), min(own.freedom, public.freedom))
+
+
+def _losing(alive: Float[np.ndarray, " times"], n: float) -> np.ndarray:
+    """Weights by which −∫ S^{n−1} dS_i is a sum over S_i, the rest ending last."""
+    others = ((alive[1:] + alive[:-1]) / 2) ** (n - 1)
+    ends = np.append(others, alive[-1] ** (n - 1))
+    return np.diff(ends, prepend=0.0)
 
 
 def _widths(times: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:

@@ -23,9 +23,11 @@ from .attempts import (
     Late,
     Lottery,
     Shown,
+    Within,
     attempts_of,
     ending,
     later,
+    within_horizon,
 )
 from .law import HAZARD_CAP, KNOTS, BlockTimeLaw, mean
 from .renewals import convolve, prehash_of, renewals_of, side_by_side
@@ -48,11 +50,13 @@ class OnGrid(NamedTuple):
         attempts: Everything on the grid.
         spacing: g, steps.
         lattice: Whether block times are multiples of it.
+        within: What all readings of the plateau share.
     """
 
     attempts: Attempts
     spacing: float
     lattice: bool
+    within: Within
 
 
 def laws_of_runs(
@@ -83,7 +87,8 @@ def attempts_on_grid(
     check_every: float,
     *,
     brief: bool = False,
-    spacing: float | None = None,
+    late: Late | None = None,
+    like: OnGrid | None = None,
 ) -> OnGrid:
     """Attempts of a sample of runs on the grid that their law takes.
 
@@ -94,13 +99,16 @@ def attempts_on_grid(
         lottery: T_acc, p_1, p_2, hash rate, policies.
         check_every: Steps between two looks.
         brief: As ``attempts.later``.
-        spacing: A grid that is given, where it reaches as far as this law's own.
+        late: What becomes of them beyond their horizon, where it is known already.
+        like: The same sample by another reading, whose grid is taken where it reaches
+            as far as this law's own.
     """
     looks = shown.ends.shape[1]
     # A lattice law keeps ties; it needs one look spacing and no pre-hash lottery.
     lattice = bool(np.all(costs == costs[0])) and lottery.p_1 == 1.0
-    late = later(shown, lottery, costs, plateau, brief=brief)
-    given, spacing = spacing, check_every * float(costs.max())
+    if late is None:
+        late = later(shown, lottery, costs, plateau, brief=brief)
+    spacing = check_every * float(costs.max())
     if not lattice:
         # Beyond the table the hazard is constant. It still rises where hashing and
         # waiting for a ticket both go on: the table must be longer than the shorter.
@@ -112,11 +120,14 @@ def attempts_on_grid(
         spacing = max(look / cells, _TABLE_HORIZONS * both / KNOTS, longest / KNOTS)
         if spacing < look:
             spacing = look / math.floor(look / spacing + 1e-9)
-    if given is not None:
-        spacing = max(given, spacing)
+    within = None
+    if like is not None and spacing <= like.spacing:
+        spacing, within = like.spacing, like.within
     cell = check_every / spacing
-    attempts = attempts_of(shown, late, lottery, costs * cell, cell)
-    return OnGrid(attempts, spacing, lattice)
+    if within is None:
+        within = within_horizon(shown, lottery, costs * cell)
+    attempts = attempts_of(shown, late, lottery, costs * cell, cell, within=within)
+    return OnGrid(attempts, spacing, lattice, within)
 
 
 def _mixed_until(
@@ -198,7 +209,7 @@ def law_on_grid(
         cdf: Pr[X ≤ x] at the knots, each ``early`` later; changed.
         spared: E[(x − X)⁺] at the last knot, ``early`` and a hash later.
     """
-    attempts, spacing, lattice = grid
+    attempts, spacing, lattice, _ = grid
     hash_time, later_by = 1.0 / lottery.hashes_per_step, early(grid)
     # The transform's rounding must not put a block before the first possible one.
     cdf[: np.argmax(attempts.success > 1e-12)] = 0.0

@@ -12,6 +12,10 @@ says it itself (``Measurement.spread``).
 
 STRICT, PREMINED, ALL, INDEPENDENT = "_strict", "_premined", "_all", "_iid"
 
+# Of the fastest of so many provers (``at``) that start together.
+BLOCK_TIME_MEAN = "block_time_mean"
+BLOCK_TIME_CV = "block_time_cv"
+
 BLOCK_INTERVAL_MEAN = "block_interval_mean"
 BLOCK_INTERVAL_CV = "block_interval_cv"
 CHAIN_GROWTH = "chain_growth"

@@ -25,17 +25,19 @@ from ..block_time.law import Real
 from .grid import Grid, shift, transform
 from .saddle_point import Atoms, Saddles, Walks, depths_of, tail_share
 
-# Steps of a spread on the finer grid; e^-32 and 7 standard deviations of the tilted walk
-# must not come round the circle.
-_FINE, _NEGLIGIBLE, _DEVIATIONS = 8, 32.0, 7.0
-# Share of the tilted public chain that may lie behind its atoms, where nothing is put
-# on the grid; and most points, beyond which the saddle point has to do.
-_BEHIND, _MOST_POINTS = 1e-4, 2**17
+# Steps of a spread on the finer grid; e^-28 and 6.5 standard deviations of the tilted
+# walk must not come round the circle.
+_FINE, _NEGLIGIBLE, _DEVIATIONS = 6, 28.0, 6.5
+# Share of the tilted public chain's time that may lie in its tail: where more than half
+# does, ``walk.tilts`` may refuse. Most points, beyond which the saddle point has to do.
+_BEHIND, _MOST_POINTS = 0.25, 2**17
+# Of a tail, in its means under the tilt.
+_TAIL_CELL, _TAIL_CELLS = 0.125, 240
 _TRIES = 12
 
 
-class _Grids(NamedTuple):
-    """What a depth's risk is read from, on one grid."""
+class _Sum(NamedTuple):
+    """What a depth's risk is read from, as ``fourier.py`` has it."""
 
     size: Float[np.ndarray, " frequencies"]
     angle: Float[np.ndarray, " frequencies"]
@@ -45,105 +47,117 @@ class _Grids(NamedTuple):
 
 
 def coarse_depths(
-    walks: Walks, found: Saddles, risks: Sequence[Real], *, premined: bool = False
-) -> list[float] | None:
-    """k*(ε) of one race for several risks.
+    walks: Walks, found: Saddles, risks: Sequence[Real]
+) -> tuple[list[float], list[float]] | None:
+    """k*(ε) of one race for several risks, without and with a head start.
 
     Args:
         walks: The race, one row.
         found: Its tilts.
         risks: ε.
-        premined: Whether the adversary starts with its stationary lead.
 
     Returns:
-        The depths, not rounded; None where these grids do not serve: a tail behind the
-        atoms that matters, or a race so near its threshold that the grids are large.
+        The depths, not rounded; None where these grids do not serve: most of a race is
+        in a tail, or it is so near its threshold that the grids are large.
     """
-    theta = float(found.theta_0[0])
-    if not math.isfinite(theta + float(found.theta_star[0])):
+    theta, star = float(found.theta_0[0]), float(found.theta_star[0])
+    if not math.isfinite(theta + star):
         return None
     if tail_share(walks.public, theta) > _BEHIND:
         return None
-    guesses = [float(depths_of(found, risk, premined=premined)[0]) for risk in risks]
+    guesses = [
+        [float(depths_of(found, risk, premined=ahead)[0]) for risk in risks]
+        for ahead in (False, True)
+    ]
     spread = float(found.spread[0])
-    sides = 1 / theta + (2 if premined else 1) / (float(found.theta_star[0]) - theta)
-    length = 2 * _DEVIATIONS * spread * math.sqrt(max(guesses) + 4)
-    length += 2 * _NEGLIGIBLE * sides
+    length = 2 * _DEVIATIONS * spread * math.sqrt(max(map(max, guesses)) + 4)
+    length += 2 * _NEGLIGIBLE * (1 / theta + 2 / (star - theta))
     step = spread / _FINE
     points = int(fft.next_fast_len(math.ceil(length / step / 2), real=True))  # pyright: ignore
     if 2 * points > _MOST_POINTS:
         return None
     grids = [Grid(2 * step, points, False), Grid(step, 2 * points, False)]
-    solved = [_solved(walks, found, grid, premined) for grid in grids]
-
-    def log_risk(depth: int) -> float:
-        coarse, fine = (_log_risk(each, depth) for each in solved)
-        return fine + (fine - coarse) / 3
-
-    return [
-        _crossing(log_risk, risk, guess)
-        for risk, guess in zip(risks, guesses, strict=True)
+    pairs = zip(*(_solved(walks, found, grid) for grid in grids), strict=True)
+    depths = [
+        [_crossing(both, risk, guess) for risk, guess in zip(risks, own, strict=True)]
+        for both, own in zip(pairs, guesses, strict=True)
     ]
+    return depths[0], depths[1]
 
 
-def _crossing(log_risk, risk: float, guess: float) -> float:
+def _crossing(both: Sequence[_Sum], risk: float, guess: float) -> float:
     """Where the line through the whole depths reaches the risk."""
     target, depth = math.log(risk), max(1, math.ceil(guess) - 1)
     known: dict[int, float] = {}
 
     def at(k: int) -> float:
         if k not in known:
-            known[k] = min(log_risk(k), 0.0)
+            coarse, fine = (_log_risk(each, k) for each in both)
+            known[k] = min(fine + (fine - coarse) / 3, 0.0)
         return known[k]
 
+    over = 0.0
     for _ in range(_TRIES):
         slope = min(at(depth + 1) - at(depth), -1e-12)
         # Within (depth, depth + 1], or how far from there.
         over = (target - at(depth)) / slope
         if 0 < over <= 1:
-            return depth + over
+            break
         further = max(1, depth + math.ceil(over) - 1)
         if further == depth:
-            return 1.0 if depth == 1 else depth + over
+            break
         depth = further
-    return depth + over
+    return max(depth + over, 1.0)
 
 
-def _solved(walks: Walks, found: Saddles, grid: Grid, premined: bool) -> _Grids:
+def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[_Sum, _Sum]:
     """As ``fourier.py``: Spitzer's identity for the maximum, and all that is summed."""
     theta, step, n = float(found.theta_0[0]), grid.step, grid.points
     place, mass = _tilted(walks.public, theta)
     interval = transform(_on_circle(place, mass, grid))
+    by_length = transform(_on_circle(place, mass * (place + walks.delay), grid))
     draw = np.conj(transform(_on_circle(*_tilted(walks.private, -theta), grid)))
     walk = interval * draw * shift(walks.delay, grid)
     rate = float(found.log_rate[0])
-    logarithm = np.asarray(fft.irfft(np.log(1 - math.exp(rate) * walk), n))  # pyright: ignore
+    inner = np.log(1 - math.exp(rate) * walk)
+    logarithm = np.asarray(fft.irfft(inner, n))  # pyright: ignore
+    falls = np.exp(-theta * step * np.arange((n + 1) // 2))
     d = np.zeros(n)
     ahead = np.arange(1, (n + 1) // 2)
     d[ahead] = -logarithm[ahead]
-    maximum = np.exp(transform(d) - float(d[ahead] @ np.exp(-theta * step * ahead)))
-    log_scale = float(found.start[0])
-    start = interval
-    if premined:
-        start = transform(_on_circle(place, mass * (place + walks.delay), grid))
-        log_scale += float(found.longer[0])
-        maximum = maximum**2
+    maximum = np.exp(transform(d) - float(d[ahead] @ falls[ahead]))
     weights = np.zeros(n)
-    weights[: n // 2] = np.exp(-theta * step * np.arange(n // 2))
+    weights[: n // 2] = falls[: n // 2]
     weights[0] = 0.5
-    # V = 2Δ + H_0 − Δ: the last level's grace is one delay, the interval has the other.
-    total = start * shift(2 * walks.delay, grid) * maximum
-    rest = total * np.conj(transform(weights)) / n
+    # V = 2Δ + H_0, less the delay that is in the interval: the first, and the grace.
+    rest = shift(2 * walks.delay, grid) * maximum * np.conj(transform(weights)) / n
+    # A real sequence: all frequencies but 0 and n/2 stand for two.
     rest[1 : (n + 1) // 2] *= 2
     size = np.log(np.maximum(np.abs(walk), 1e-300))
-    return _Grids(size, np.angle(walk), rest, log_scale, rate)
+    angle, start = np.angle(walk), float(found.start[0])
+    later = start + float(found.longer[0])
+    return (
+        _Sum(size, angle, rest * interval, start, rate),
+        _Sum(size, angle, rest * by_length * maximum, later, rate),
+    )
 
 
 def _tilted(atoms: Atoms, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places and masses under the tilt, without a tail."""
+    """Places and masses under the tilt; a tail in eighths of its tilted mean."""
     logs = atoms.log_mass[0] + theta * atoms.place[0]
-    mass = np.exp(logs - logs.max()) * (1 + 0.5 * theta**2 * atoms.variance[0])
-    return atoms.place[0] + theta * atoms.variance[0], mass / mass.sum()
+    logs = logs + np.log1p(0.5 * theta**2 * atoms.variance[0])
+    place = atoms.place[0] + theta * atoms.variance[0]
+    if atoms.tail is not None:
+        log_mass, begin, rate = atoms.tail
+        left = rate - theta
+        cells = _TAIL_CELL * np.arange(_TAIL_CELLS)
+        behind = log_mass + theta * begin + math.log(rate / left)
+        behind += math.log(-math.expm1(-_TAIL_CELL)) - cells
+        within = 1 - _TAIL_CELL / math.expm1(_TAIL_CELL)
+        place = np.append(place, begin + (cells + within) / left)
+        logs = np.append(logs, behind)
+    mass = np.exp(logs - logs.max())
+    return place, mass / mass.sum()
 
 
 def _on_circle(
@@ -158,7 +172,7 @@ def _on_circle(
     return circle / circle.sum()
 
 
-def _log_risk(solved: _Grids, depth: int) -> float:
+def _log_risk(solved: _Sum, depth: int) -> float:
     counts = np.flatnonzero(solved.size > -45.0 / depth)
     rest, angle = solved.rest[counts], depth * solved.angle[counts]
     power = np.exp(depth * solved.size[counts])

@@ -57,6 +57,8 @@ _TOLERANCE = 0.01
 _ROOM = 25.0
 # Of ln Pr to that of a target: closer, and the coarsest grid may miss by a block.
 _CLOSE = 0.02
+# Depths in a row that are solved from one to the next.
+_STRETCH = 12
 
 
 class _Solved(NamedTuple):
@@ -215,7 +217,7 @@ def answers(
             if min(map(abs, away)) < _CLOSE:
                 return answers(race, depths, targets)
     elif not solutions.grids[0].exact:
-        alone = np.array([_log_risk(coarsest, k) for k in depths])
+        alone = _log_risks(coarsest, depths)
         off = float(np.abs(alone - logs).max())
     safe = tuple(float(each.depth) for each in settled)
     return Answers(logs, errors, safe, off, solutions)
@@ -284,7 +286,7 @@ def _risks(
     """Logarithm of each depth's risk, and its relative error."""
     logs, roundings = [], []
     for solved, mass in solutions.solved:
-        logs.append(np.array([_log_risk(solved, k) for k in depths]))
+        logs.append(_log_risks(solved, depths))
         scale = solved.log_scale + solved.log_rate * np.asarray(depths)
         roundings.append(_ROUNDING * mass * np.exp(scale - logs[-1]))
     errors, value = np.max(roundings, axis=0), logs[0]
@@ -385,6 +387,23 @@ def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
     size = np.log(np.maximum(np.abs(walk), 1e-300))
     solved = _Solved(size, np.angle(walk), rest, log_scale, tilt.log_rate)
     return solved, float(np.real(total[0]))
+
+
+def _log_risks(solved: _Solved, depths: Sequence[int]) -> Float[np.ndarray, " depths"]:
+    """``_log_risk`` of each depth; of a whole stretch, from one to the next."""
+    first, last = depths[0], depths[-1]
+    if len(depths) < _STRETCH or list(depths) != list(range(first, last + 1)):
+        return np.array([_log_risk(solved, k) for k in depths])
+    counts = np.flatnonzero(solved.size > -45.0 / first)
+    step = np.exp(solved.size[counts] + 1j * solved.angle[counts])
+    power = solved.rest[counts] * step**first
+    logs = []
+    for depth in depths:
+        value = max(float(np.real(power).sum()), 1e-300)
+        scale = solved.log_scale + depth * solved.log_rate
+        logs.append(min(0.0, math.log(value) + scale))
+        power *= step
+    return np.array(logs)
 
 
 def _log_risk(solved: _Solved, depth: int) -> float:

@@ -29,11 +29,12 @@ from scipy import optimize
 from ..block_time.law import BlockTimeLaw, Real
 from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
 
-# Cells of a table that become an atom; of 8192 knots, 512 atoms.
-_GROUP = 16
+# Most cells of a table that become an atom: of 8192 knots, 512 atoms.
+_GROUP, _FINE = 16, 64
 # Up to this share of its limit a tilt is looked for, as ``walk.py``.
 _ROOT = 1 - 2.0**-12
-_STEPS, _CLOSE = 60, 1e-11
+# Newton's steps double the digits: one of 1e-5 leaves 1e-10.
+_STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-5, 8
 
 
 class Atoms(NamedTuple):
@@ -138,12 +139,15 @@ def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
         # The mean of a falling density within its cell.
         small = np.minimum(step, 4.0)
         place = g * (np.arange(last) + 0.5 - small / 12 + small**3 / 720)
-    groups = np.arange(0, last, _GROUP)
+    # As many cells an atom as leave ``_FINE`` atoms where most of the law lies.
+    body = int(np.searchsorted(knots, 1.0) - np.searchsorted(knots, 1e-3))
+    size = min(max(body // _FINE, 1), _GROUP)
+    groups = np.arange(0, last, size)
     total = np.add.reduceat(mass, groups)
     kept = total > 0
     safe = np.where(kept, total, 1.0)
     mean = np.add.reduceat(mass * place, groups) / safe
-    apart = place - np.repeat(mean, _GROUP)[:last]
+    apart = place - np.repeat(mean, size)[:last]
     variance = np.add.reduceat(mass * apart**2, groups) / safe
     if not law.lattice:
         variance = variance + g**2 / 12
@@ -189,14 +193,21 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
     else:
         begin = np.broadcast_to(near.theta_0, laws)
-    theta_0, found = _newton(walks, np.minimum(begin, limit / 2), limit, "even")
+    theta_0, found = _newton(
+        walks, np.minimum(begin, limit / 2), limit, "even", asked=usable
+    )
     usable &= found
     log_rate, _, square = _cumulant(walks, theta_0)
     begin = 2 * theta_0
     if near is not None:
         begin = np.maximum(np.broadcast_to(near.theta_star, laws), 1.01 * theta_0)
     theta_star, found = _newton(
-        walks, np.minimum(begin, (theta_0 + limit) / 2), limit, "root", theta_0
+        walks,
+        np.minimum(begin, (theta_0 + limit) / 2),
+        limit,
+        "root",
+        asked=usable,
+        least=theta_0,
     )
     public, interval, _ = _moments(walks.public, theta_0)
     mean = _moments(walks.public, np.zeros(laws))[1]
@@ -231,7 +242,7 @@ def depths_of(
     # Without the term of √k where it is not above 0 yet.
     spread = width * np.sqrt(depth) > 1
     at = depth
-    for _ in range(40):
+    for _ in range(_DEPTH_STEPS):
         excess = start - at * rate - np.log(width * np.sqrt(at))
         at = np.maximum(at + excess / (rate + 0.5 / at), at / 4)
     return np.maximum(np.where(spread, np.maximum(at, width**-2.0), depth), 1.0)
@@ -252,28 +263,28 @@ def _newton(
     theta: np.ndarray,
     limit: float,
     what: str,
+    *,
+    asked: Bool[np.ndarray, " laws"],
     least: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Bool[np.ndarray, " laws"]]:
     """Where K' = 0 ("even"), or K = 0 beyond there ("root"); and where it is known."""
     low = np.zeros_like(theta) if least is None else least.copy()
-    high = np.full_like(theta, limit)
-    done = np.zeros(len(theta), bool)
+    high, done = np.full_like(theta, limit), np.zeros(len(theta), bool)
     for _ in range(_STEPS):
         value, slope, bend = _cumulant(walks, theta)
         at, by = (slope, bend) if what == "even" else (value, slope)
-        # K and K' rise beyond θ_0 and 0: what is above a root bounds it from there.
-        high = np.where(at > 0, np.minimum(high, theta), high)
-        low = np.where(at <= 0, np.maximum(low, theta), low)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = theta - at / by
-        inside = (step > low) & (step < high)
-        # Where nothing bounds a root from above, no further than twice the tilt.
+        done = np.abs(step - theta) <= _CLOSE * theta
+        if (done | ~asked).all():
+            return np.where(done, step, theta), done & (step < 0.999 * limit)
+        # K' rises, and K beyond θ_0: where one is above 0 its root lies before.
+        high = np.where(at > 0, np.minimum(high, theta), high)
+        low = np.where(at <= 0, np.maximum(low, theta), low)
+        # Where nothing bounds a root from above, no further than four times the tilt.
         middle = np.where(np.isfinite(high), (low + high) / 2, 2 * theta)
-        step = np.where(inside, np.minimum(step, np.maximum(4 * theta, low)), middle)
-        done = np.abs(step - theta) <= _CLOSE * np.abs(theta)
-        theta = step
-        if done.all():
-            break
+        inside = (step > low) & (step < high) & (step < 4 * theta)
+        theta = np.where(done, theta, np.where(inside, step, middle))
     return theta, done & (theta < 0.999 * limit)
 
 

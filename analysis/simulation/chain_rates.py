@@ -9,8 +9,8 @@ Notation (that of ``levels.py`` and ``kernel.py``)
 
 A level's interval is nearly the delay and the fastest of n_h, whose mean a law knows.
 So E[I] = mean of I − c (C − E[C]) with c by regression over all levels (control
-variate), and E[B] likewise. And where t is a level's first block, the provers that did not find it find
-theirs by t + Δ independently of each other, so that
+variate), and E[B] likewise. And where t is a level's first block, the provers that did
+not find it find theirs by t + Δ independently of each other, so that
 
     E[B − 1] = E[ Σ_{others i} 1 − exp(Λ(t − s_i) − Λ(t + Δ − s_i)) ],
 
@@ -69,8 +69,12 @@ class ChainRates(NamedTuple):
     def stale(self) -> Estimate:
         """Share of honest blocks that are forks."""
         found = self.forks
-        share = [x / (1 + x) for x in (found.value, max(found.low, 0.0), found.high)]
-        return Estimate(*share, found.count, found.method)
+        low = max(found.low, 0.0)
+        return found._replace(
+            value=found.value / (1 + found.value),
+            low=low / (1 + low),
+            high=found.high / (1 + found.high),
+        )
 
 
 class Case(NamedTuple):
@@ -80,11 +84,13 @@ class Case(NamedTuple):
         law: Of one honest prover.
         honest: n_h.
         delay: Δ, steps.
+        mean_time: Mean of the fastest of n_h; None: not known yet.
     """
 
     law: BlockTimeLaw
     honest: float
     delay: float
+    mean_time: float | None = None
 
 
 class _Sums(NamedTuple):
@@ -120,8 +126,7 @@ def chain_rates(
             batch = [cases[n] for n in some]
             sums = _summed(words, batch, rounds, size, lattice)
             for row, n in enumerate(some):
-                own = _Sums(*(each[row] for each in sums))
-                found[n] = _read(own, cases[n])
+                found[n] = _read(jax.tree.map(lambda x, r=row: x[r], sums), cases[n])
     return found
 
 
@@ -223,7 +228,7 @@ def _run(
             total + jnp.where(counts, part, 0.0)
             for total, part in zip(sums[:6], added, strict=True)
         ]
-        return (state, _Sums(*parts, state.overflow)), None
+        return (state, _Sums(*parts, overflow=state.overflow)), None
 
     nothing = jnp.zeros(width)
     state = kernel.State(
@@ -232,10 +237,10 @@ def _run(
         used=jnp.int32(0),
         overflow=jnp.zeros(width, bool),
     )
-    sums = _Sums(*[nothing] * 6, state.overflow)
+    sums = _Sums(*[nothing] * 6, overflow=state.overflow)
     steps = jnp.arange(BURN_IN + LEVELS, dtype=jnp.int32)
     (_, sums), _ = lax.scan(one, (state, sums), steps)
-    return _Sums(*(each.reshape(count, REPLICAS) for each in sums))
+    return jax.tree.map(lambda each: each.reshape(count, REPLICAS), sums)
 
 
 def _about_to(hazard_at, before: kernel.State, drawn: kernel.Draws, wait):
@@ -291,7 +296,10 @@ def _read(sums: _Sums, case: Case) -> ChainRates | Refused:
             "the block-time law may never end, and with it the chain; set "
             "abandon_steps or lengthen the horizon"
         )
-    off = control - mean(fastest_of(case.law, case.honest))
+    exact = case.mean_time
+    if exact is None:
+        exact = mean(fastest_of(case.law, case.honest))
+    off = control - exact
     spread = square.mean() - control.mean() ** 2
     shares = [0.0, 0.0]
     if spread > 0:

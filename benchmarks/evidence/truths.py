@@ -121,6 +121,7 @@ class Effort(NamedTuple):
         attack: Samples of the trained population, N = 192.
         runs: N of the law figures.
         trained: Models of the population.
+        points: Samples a truth and N, of points that are found quickly.
     """
 
     mixture: int = 2000
@@ -130,6 +131,7 @@ class Effort(NamedTuple):
     attack: int = 40
     runs: tuple[int, ...] = (50, 192, 1000)
     trained: int = 1200
+    points: int = 200
 
 
 class Seen(NamedTuple):

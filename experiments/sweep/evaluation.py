@@ -33,6 +33,9 @@ _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
 
 
 _Evidence = tuple[CurveSet, np.ndarray | None, WarmStarts]
+# Resampled laws of the race, which is solved and not simulated: more of them narrow
+# what decides a point, and cost little.
+_RACE_RESAMPLES = 12
 
 
 class Outcome(NamedTuple):
@@ -124,9 +127,12 @@ def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _La
         more = plain(config.adversary), plain(config.protocol), plain(config.network)
         name = (*name, fingerprint(more))
     if name not in known:
-        law = world_law(config, *evidence, lottery=lottery)
+        count = security.bootstraps
+        # The first of them are the same, however many follow.
+        most = max(count, _RACE_RESAMPLES) if count else 0
+        law = world_law(config, *evidence, lottery=lottery, resamples=most)
+        others = [*law.resamples[:count], law.law, *law.extremes] if count else []
         centre = [law.law]
-        others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
         known[name] = _Laws(law, _batch(law, centre), _batch(law, others), {}, set())
     return known[name]
 

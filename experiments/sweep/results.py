@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..pipeline.verdict import VERDICT_QUANTITIES
@@ -169,15 +168,13 @@ def verdict_rows(table: pa.Table) -> pd.DataFrame:
     Args:
         table: ``results_table``.
     """
-    quantity = table["quantity"]
-    wanted = pc.is_in(quantity, pa.array(VERDICT_QUANTITIES))
+    wanted = table["quantity"].to_pandas().isin(VERDICT_QUANTITIES).to_numpy(bool)
     # A point without these has no verdict, and is counted.
     first = np.zeros(table.num_rows, bool)
     first[np.unique(table["point"].to_numpy(), return_index=True)[1]] = True
     names = ["point", "status", "quantity", "at", "value", "low", "high", "method"]
     names += [n for n in ("security.target",) if n in table.column_names]
-    kept = pc.or_kleene(pc.fill_null(wanted, False), pa.array(first))
-    return table.select(names).filter(kept).to_pandas()
+    return table.select(names).filter(pa.array(wanted | first)).to_pandas()
 
 
 def _plain(value: Any) -> Any:
