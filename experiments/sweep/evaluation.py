@@ -35,7 +35,7 @@ _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
 _Evidence = tuple[CurveSet, np.ndarray | None, WarmStarts]
 # Resampled laws of the race, which is solved and not simulated: more of them narrow
 # what decides a point, and cost little.
-_RACE_RESAMPLES = 12
+_RACE_RESAMPLES = 24
 
 
 class Outcome(NamedTuple):
