@@ -43,7 +43,8 @@ DEAD = [exponential(0.001, dead_time=d) for d in (100.0, 60.0, 90.0, 110.0, 150.
 def test_laws_move_a_race_as_their_grids_say(laws, provers, beta, delay, ties_win):
     nets = [network(law, provers=provers, beta=beta, delay_steps=delay) for law in laws]
     near = nearby(nets, ties_win=ties_win)
-    assert near is not None and near.serves.all()
+    assert near is not None
+    assert near.serves.all()
     own, *exact = [
         answers(race(each, ties_win=ties_win), DEPTHS, TARGETS) for each in nets
     ]
@@ -73,14 +74,16 @@ def test_an_adversary_that_outgrows_under_some_laws():
     laws = [exponential(rate) for rate in (0.001, 0.0009, 0.0025)]
     nets = [network(law, provers=20, beta=0.4, delay_steps=30.0) for law in laws]
     near = nearby(nets)
-    assert near is not None and near.serves.all()
+    assert near is not None
+    assert near.serves.all()
     own = answers(race(nets[0]), DEPTHS, TARGETS)
     assert math.isfinite(own.safe[0])
     logs = near.logs(DEPTHS, own.logs.tolist())
     assert (logs[0] < 0).all()
     assert (logs[1] == 0).all()
     depths = near.depths(1e-3, own.safe[0])
-    assert math.isfinite(depths[0]) and depths[0] < own.safe[0]
+    assert math.isfinite(depths[0])
+    assert depths[0] < own.safe[0]
     assert depths[1] == math.inf
 
 
