@@ -84,7 +84,7 @@ QUICK = {
         (
             "training.runs=48",
             "training.horizon_steps=1600",
-            "scheme.abandon_steps=never",
+            "protocol.abandon_steps=never",
         ),
         1,
         (0.85, 0.9),

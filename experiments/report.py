@@ -18,6 +18,7 @@ from .config.section import ConfigError
 from .config.toml_text import parse_toml
 from .pipeline import summary
 from .pipeline.stages import TABLES
+from .pipeline.verdict import sweep_line
 from .store.possible import Changed, check_possible
 from .store.run_folder import RunFolder
 
@@ -251,7 +252,7 @@ def sweep_facts(folder: RunFolder, points: pd.DataFrame) -> dict[str, Any]:
         "title": config.get("name", store.resolve().name),
         "description": config.get("description")
         or "A sweep: the same experiment at every point of a design.",
-        "verdict": f"{line} {_safe_points(points, done)}",
+        "verdict": f"{line} {sweep_line(points)}",
         "sections": [
             ("Settings", ("setting", "value"), settings),
             ("Provenance", ("fact", "value"), provenance + unvouched),
@@ -259,36 +260,15 @@ def sweep_facts(folder: RunFolder, points: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _safe_points(points: pd.DataFrame, done: int) -> str:
-    """How many points meet their target at their deepest depth, and how many do not."""
-    if "security.target" not in points:
-        return (
-            "No target risk is in the results, so none of them is called safe: "
-            "compare Pr[violation] with yours."
-        )
-    curve: Any = points.loc[points["quantity"] == "persistence_violation"]
-    deepest = curve.loc[curve.groupby("point")["at"].idxmax()]
-    safe = int((deepest["high"] <= deepest["security.target"]).sum())
-    unsafe = int((deepest["low"] > deepest["security.target"]).sum())
-    depths = sorted({f"{at:g}" for at in deepest["at"]}, key=float)
-    where = depths[0] if len(depths) == 1 else f"{depths[0]}–{depths[-1]}"
-    return (
-        "Private chain without a head start, equal length suffices (ties win): "
-        f"SAFE at {where} confirmations "
-        f"in {safe:,} of {done:,} points (the interval's upper end of Pr[violation] "
-        f"≤ security.target), NOT SAFE in {unsafe:,}, undecided or without a number in "
-        f"{done - safe - unsafe:,}."
-    )
-
-
 def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
     def walk(section: BaseModel, prefix: str) -> Iterator[tuple[str, str, str]]:
+        settings = section.model_dump(mode="json", exclude_none=True)
         for name, field in type(section).model_fields.items():
             value = getattr(section, name)
             if isinstance(value, BaseModel):
                 yield from walk(value, f"{prefix}{name}.")
-            elif value is not None:
-                dumped = section.model_dump(mode="json", include={name})[name]
+            elif name in settings:
+                dumped = settings[name]
                 text = dumped if isinstance(dumped, str) else json.dumps(dumped)
                 yield f"{prefix}{name}", text, field.description or ""
 

@@ -47,6 +47,9 @@ from .parts.tables import Tables, where
 from .style import BASELINE, legend_above, look, new_figure, styled
 
 _RISK, _INTERVAL = "persistence_violation", "block_interval_mean"
+_SAFE = "safe_depth"
+# Risks down to which the curve is carried on by the depths that are safe for them.
+_LEAST = 2.0**-40
 _SERIES = ("network.beta", "network.delay_steps", "scheme.t_2", "scheme.t_acc")
 _MOST = 4
 _BAND = {"color": "0.8", "linewidth": 0}
@@ -69,7 +72,7 @@ def data(tables: Tables) -> pd.DataFrame:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If no point has a number.
     """
-    rows = read_sweep(tables, (_RISK, _INTERVAL))
+    rows = read_sweep(tables, (_RISK, _INTERVAL, _SAFE))
     names = first_of(swept(rows), _SERIES)
     along = names[0] if names else ""
     rows, fixed = slice_of(rows, [along] if along else [])
@@ -141,7 +144,7 @@ def draw(df: pd.DataFrame) -> Figure:
 
 
 def _curve(mine: pd.DataFrame) -> pd.DataFrame:
-    risks = where(mine, "quantity", _RISK).sort_values("at")
+    risks = _risks(mine)
     interval = where(mine, "quantity", _INTERVAL)
     if risks.empty or interval.empty:
         return pd.DataFrame({"layer": ["chain"], "depth": np.nan, "value": np.nan})
@@ -156,6 +159,22 @@ def _curve(mine: pd.DataFrame) -> pd.DataFrame:
             **{name: risks[name] for name in ("value", "low", "high")},
         }
     )
+
+
+def _risks(mine: pd.DataFrame) -> pd.DataFrame:
+    """Risk by depth; beyond the last depth, depths at which it falls to a target."""
+    risks = where(mine, "quantity", _RISK).sort_values("at")
+    safe = where(mine, "quantity", _SAFE)
+    last = risks["at"].max() if len(risks) else np.inf
+    known = safe["value"].gt(last) & np.isfinite(safe["value"].to_numpy(float))
+    safe = safe.loc[known & (safe["at"] >= _LEAST)].sort_values("value")
+    further = pd.DataFrame(
+        {
+            "at": safe["value"],
+            **dict.fromkeys(("value", "low", "high"), safe["at"]),
+        }
+    )
+    return pd.concat([risks, further], ignore_index=True) if len(safe) else risks
 
 
 def _references(mine: pd.DataFrame, curve: pd.DataFrame) -> list[pd.DataFrame]:

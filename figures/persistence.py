@@ -6,7 +6,10 @@ Notation (docs/science/race.md, "From risk to confirmations"):
                 a violation, not which block a prover adopts: that is the one it saw
                 first
 
-A straight line on this axis is a violation probability that decays exponentially.
+The curve is the grid's, carried on beyond the depths that were asked for by the depths
+that are safe for 1e-9 and 2^-40; what a simulation counted stands beside it as points,
+which must not lie above. A straight line on this axis is a violation probability that
+decays exponentially.
 Closed forms for the memoryless chain stand beside the measured one: its exact private
 race, what no attack exceeds, and Nakamoto's approximation. What bounds it from below,
 and the race of the same share, are in the table only: lines so close are no help.
@@ -25,6 +28,12 @@ _LABELS = {
     "persistence_violation": "ties win (equal length)",
     "persistence_violation_strict": "strict (longer chain)",
 }
+_SIMULATED = {
+    "persistence_simulated": "ties win, simulated",
+    "persistence_simulated_strict": "strict, simulated",
+}
+# Down to where the curve is carried on: 2^-40, about 1e-12.
+_LEAST = 2.0**-40
 
 
 def data(tables: Tables) -> pd.DataFrame:
@@ -34,13 +43,20 @@ def data(tables: Tables) -> pd.DataFrame:
         tables: ``estimates`` and, if there are any, ``references``.
 
     Returns:
-        quantity, label, layer ("estimate", "reference"), at (depth k, blocks), value,
-        low, high.
+        quantity, label, layer ("curve", "estimate", "reference"), at (depth k, blocks),
+        value, low, high. Without simulated rows beside it, the curve is an estimate.
 
     Raises:
         ValueError: If ``estimates`` is missing, empty or has no violation probability.
     """
     df = read_points(tables, _LABELS)
+    estimates = tables["estimates"]
+    if estimates["quantity"].isin(list(_SIMULATED)).to_numpy().any():
+        mine = df["layer"].eq("estimate")
+        curve = df.loc[mine].assign(layer="curve")
+        beside = read_points({"estimates": estimates}, _SIMULATED)
+        parts = [curve, _carried_on(estimates, curve), beside, df.loc[~mine]]
+        df = pd.concat([part for part in parts if len(part)], ignore_index=True)
     unseen = df["layer"].eq("reference") & df["label"].str.endswith(_TABLE_ONLY)
     return df.loc[~unseen].reset_index(drop=True)
 
@@ -62,3 +78,22 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_xlabel("Depth $k$ (blocks)")
     axes.set_ylabel("Pr[violation at depth $k$]")
     return figure
+
+
+def _carried_on(estimates: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """The curve at the depths that are safe for a risk: there it falls to that risk."""
+    name, label = next(iter(_LABELS.items()))
+    mine = curve.loc[curve["quantity"] == name]
+    rows = estimates.loc[estimates["quantity"] == "safe_depth"]
+    last = mine["at"].max() if len(mine) else float("inf")
+    known = (rows["value"] > last) & (rows["value"] < float("inf"))
+    rows = rows.loc[known & (rows["at"] >= _LEAST)].sort_values("value")
+    return pd.DataFrame(
+        {
+            "quantity": name,
+            "label": label,
+            "layer": "curve",
+            "at": rows["value"],
+            **dict.fromkeys(("value", "low", "high"), rows["at"]),
+        }
+    )

@@ -7,6 +7,7 @@ from jaxtyping import install_import_hook
 install_import_hook(["dpodl.models", "dpodl.analysis"], "beartype.beartype")
 
 import gc  # noqa: E402
+import os  # noqa: E402
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -15,13 +16,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    # What one worker has compiled the others read, in this run and the next. Programs
-    # that compile faster than they are read are not kept.
-    jax.config.update(
-        "jax_compilation_cache_dir", str(config.cache.mkdir("compiled-programs"))
-    )
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    jax.config.update("jax_compilation_cache_max_size", 2 << 30)
+    # What one worker has compiled the others read, and the commands that tests start
+    # as processes, in this run and the next. Programs that compile faster than they
+    # are read are not kept.
+    for name, value in {
+        "jax_compilation_cache_dir": str(config.cache.mkdir("compiled-programs")),
+        "jax_persistent_cache_min_compile_time_secs": 0.2,
+        "jax_compilation_cache_max_size": 2 << 30,
+    }.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 def pytest_collection_modifyitems(items):

@@ -68,7 +68,7 @@ def test_every_setting_of_a_config_is_in_the_reference():
         ("training", "eval_samples", 'whole number ≥ 1 or "all"', "1000"),
         ("data", "examples", "whole number ≥ 1", "none"),
         ("", "seed", "whole number ≥ 0 and < 2^63", "2023"),
-        ("scheme", "retry", '"continue", "restart"', '"continue"'),
+        ("protocol", "retry", '"continue", "restart"', '"continue"'),
         (
             "scheme",
             "t_2",

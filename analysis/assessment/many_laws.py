@@ -33,6 +33,7 @@ from ..good_periods.rounds import (
 from ..good_periods.search import ROUND_LIMIT, Question, Rounds, judge
 from ..good_periods.windows import (
     RoundRates,
+    counted_on,
     good_period_measurements,
     measurements_of,
     question_of,
@@ -43,7 +44,15 @@ from ..simulation import kernel
 from ..simulation.kernel import Rules
 from ..simulation.levels import BURN_IN, SLOTS, Levels, Network
 from ..simulation.properties import Paths, paths_along
-from .one_law import BLOCK, Assessment, Plan, assess, keys_of, path_measurements
+from .one_law import (
+    BLOCK,
+    Assessment,
+    Plan,
+    assess,
+    keys_of,
+    level_engine,
+    path_measurements,
+)
 
 # Replicas of all laws side by side: memory does not grow with laws.
 _MOST_LANES = 4096
@@ -126,35 +135,43 @@ def assess_laws(
     plan: Plan,
     *,
     slots: int = SLOTS,
+    adversaries: LawBatch | None = None,
 ) -> Assessments:
     """``assess`` of a network under each law, or why it refuses one.
 
     Args:
         key: Fixes every draw, the same for all laws.
-        network: Whose law is replaced; corrupted provers have it too.
+        network: Whose laws are replaced.
         batch: The laws.
         plan: Figures and effort.
         slots: Finders a level that are followed at first; no number depends on it.
+        adversaries: The corrupted provers' laws, one beside each; None: the same.
     """
+    others = (None,) * len(batch.laws) if adversaries is None else adversaries.laws
+    networks = [
+        network._replace(law=law, adversary=other)
+        for law, other in zip(batch.laws, others, strict=True)
+    ]
     window_key, simulate_key, moment_key, _ = keys_of(key, 4)
     found = None
-    if _together(network, batch, plan):
-        found = _seen(simulate_key, moment_key, network, batch, plan, slots)
+    if _together(batch, adversaries, plan):
+        both = batch, adversaries
+        found = _seen(simulate_key, moment_key, network, both, plan, slots)
     if found is None:
-        alone = [_alone(key, network, law, plan) for law in batch.laws]
+        alone = [_alone(key, each, plan) for each in networks]
         return Assessments(alone, slots)
     seen, record, slots = found
-    ends = _horizons(network, batch, plan)
+    ends = _horizons(networks, plan)
     counted, rounds = _counted(record, seen, ends, plan)
     outcomes: list[Assessment | Refused] = []
     asked: dict[int, tuple[Assessment, RoundRates, Question]] = {}
-    for number, law in enumerate(batch.laws):
+    for number, each in enumerate(networks):
         own, counts = jax.tree.map(lambda x, n=number: x[n], (seen, counted))
         numbered = own.longest / plan.round_steps < ROUND_LIMIT
         end = int(ends[number])
         # A replica that ends before the horizon must be simulated on.
         if not (own.finite and numbered and own.covered >= end * plan.round_steps):
-            outcomes.append(_alone(key, network, law, plan))
+            outcomes.append(_alone(key, each, plan))
             continue
         try:
             outcome = _read(own, counts, end, plan)
@@ -165,7 +182,10 @@ def assess_laws(
         if outcome.rates is None:
             continue
         try:
-            question = question_of(outcome.rates, plan.windows, epsilon=plan.epsilon)
+            judged = counted_on(
+                outcome.rates, level_engine(each).following, plan.round_steps
+            )
+            question = question_of(judged, plan.windows, epsilon=plan.epsilon)
             asked[number] = outcome, outcome.rates, question
         except Refused as refusal:
             outcome.refusals.append(str(refusal))
@@ -184,7 +204,7 @@ def assess_laws(
     return Assessments(outcomes, slots)
 
 
-def _together(network: Network, batch: LawBatch, plan: Plan) -> bool:
+def _together(batch: LawBatch, adversaries: LawBatch | None, plan: Plan) -> bool:
     """Whether the plan is no more than is done for all laws at once."""
     return (
         plan.rel_error is None
@@ -193,15 +213,13 @@ def _together(network: Network, batch: LawBatch, plan: Plan) -> bool:
         and plan.replicas * len(batch.laws) <= _MOST_LANES
         and 1 <= plan.confirmations <= plan.levels // 4
         and batch.inverses is not None
-        and network.adversary is None
+        and (adversaries is None or adversaries.inverses is not None)
     )
 
 
-def _alone(
-    key, network: Network, law: BlockTimeLaw, plan: Plan
-) -> Assessment | Refused:
+def _alone(key, network: Network, plan: Plan) -> Assessment | Refused:
     try:
-        return assess(key, network._replace(law=law), plan)
+        return assess(key, network, plan)
     except Refused as refusal:
         return refusal
 
@@ -210,11 +228,12 @@ def _seen(
     simulate_key: Key[Array, ""],
     moment_key: Key[Array, ""],
     network: Network,
-    batch: LawBatch,
+    both: tuple[LawBatch, LawBatch | None],
     plan: Plan,
     slots: int,
 ) -> tuple[_Seen, Levels, int] | None:
     """Replicas under each law, as wide as need be; None: too wide to be sensible."""
+    batch, adversaries = both
     given = _Traced(
         np.float32(network.honest),
         np.float32(network.adversarial),
@@ -226,12 +245,13 @@ def _seen(
             simulate_key,
             moment_key,
             batch.inverses,
+            None if adversaries is None else adversaries.inverses,
             given,
             levels=plan.levels,
             replicas=plan.replicas,
             read=min(plan.good_period_replicas, plan.replicas),
             slots=slots,
-            lattice=batch.lattice,
+            lattice=(batch.lattice, (adversaries or batch).lattice),
         )
         seen = jax.device_get(seen)
         if not seen.overflow.any():
@@ -240,13 +260,10 @@ def _seen(
     return None
 
 
-def _horizons(
-    network: Network, batch: LawBatch, plan: Plan
-) -> Int[np.ndarray, " laws"]:
+def _horizons(networks: Sequence[Network], plan: Plan) -> Int[np.ndarray, " laws"]:
     """The horizon under each law, rounds."""
     sizes = {"levels": plan.levels, "round_steps": plan.round_steps}
-    each = [horizon_rounds(network._replace(law=law), **sizes) for law in batch.laws]
-    return np.array(each, np.int32)
+    return np.array([horizon_rounds(each, **sizes) for each in networks], np.int32)
 
 
 def _counted(
@@ -289,26 +306,30 @@ def _simulated(
     simulate_key,
     moment_key,
     inverses: InverseHazard,
+    privates: InverseHazard | None,
     given: _Traced,
     *,
     levels: int,
     replicas: int,
     read: int,
     slots: int,
-    lattice: bool,
+    lattice: tuple[bool, bool],
 ) -> tuple[_Seen, Levels]:
     count = len(inverses.offset)
     lane = jnp.arange(count * replicas, dtype=jnp.int32)
     inverse = side_by_side(inverses, lane // replicas)
+    private = inverse
+    if privates is not None:
+        private = side_by_side(privates, lane // replicas)
     record = kernel.run(
         words_of(simulate_key),
         lane % replicas,
-        Rules(inverse, inverse, given.honest, given.adversarial, given.delay),
+        Rules(inverse, private, given.honest, given.adversarial, given.delay),
         width=len(lane),
         levels=levels,
         burn_in=BURN_IN,
         slots=slots,
-        lattice=(lattice, lattice),
+        lattice=lattice,
     )
 
     def one(drawn: Levels) -> _Seen:

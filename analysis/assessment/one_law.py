@@ -9,7 +9,7 @@ own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,12 +17,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from ..block_time.law import BlockTimeLaw, fastest_of
 from ..estimation.estimate import Refused
 from ..estimation.measurement import Measurement
 from ..estimation.quantities import (
     CHAIN_GROWTH,
     CHAIN_QUALITY,
-    PERSISTENCE_VIOLATION,
+    PERSISTENCE_SIMULATED,
     STALE_RATE,
 )
 from ..estimation.sampling import Budget, Mapped, at_coverage, one_by_one, until
@@ -31,6 +32,7 @@ from ..good_periods.rounds import horizon_rounds, join_rounds, rounds_until
 from ..good_periods.tails import decay_figures, follow_tails, tail_measurements
 from ..good_periods.windows import (
     RoundRates,
+    counted_on,
     good_period_measurements,
     rate_measurements,
     round_rates,
@@ -83,6 +85,27 @@ class Plan(NamedTuple):
     most_replicas: int = MOST_REPLICAS
 
 
+class Engine(NamedTuple):
+    """What simulates a network.
+
+    Attributes:
+        simulate: (key, levels=, replicas=) → ``Levels``.
+        following: Law of the corrupted provers' next block if they followed the
+            protocol; None: it is theirs.
+    """
+
+    simulate: Callable[..., Levels]
+    following: BlockTimeLaw | None = None
+
+
+def level_engine(network: Network) -> Engine:
+    """The fast engine, for equal provers, one delay and the longest chain."""
+    following = None
+    if network.adversary is not None and float(network.adversarial) > 0:
+        following = fastest_of(network.law, float(network.adversarial))
+    return Engine(lambda key, **sizes: simulate(key, network, **sizes), following)
+
+
 class Assessment(NamedTuple):
     """The figures, and those that were refused with the reason.
 
@@ -107,6 +130,7 @@ def assess(
     plan: Plan,
     *,
     mapped: Mapped = one_by_one,
+    engine: Engine | None = None,
 ) -> Assessment:
     """Simulate a network once and estimate everything of it.
 
@@ -116,12 +140,15 @@ def assess(
         plan: Figures and effort.
         mapped: How (work, count) becomes work(0), ..., work(count − 1): here one after
             the other; a caller with more cores or devices may do several at a time.
+        engine: What simulates it; None: ``level_engine``. With another the network is
+            what races: one prover a side, whose law is that side's next block.
 
     Raises:
         Refused: If the block-time law may never end, so that there is no chain.
     """
     # Blocks of equal size: memory does not grow with replicas, and the bootstrap's
     # smaller runs use the same compiled program.
+    engine = engine or level_engine(network)
     size = min(plan.replicas, BLOCK)
     rel_error = plan.rel_error
     fixed = rel_error is None
@@ -131,7 +158,7 @@ def assess(
 
     def block(number: int):
         simulate_key, moment_key = keys[2 * number : 2 * number + 2]
-        levels = simulate(simulate_key, network, levels=plan.levels, replicas=size)
+        levels = engine.simulate(simulate_key, levels=plan.levels, replicas=size)
         path = _followed(moment_key, levels, network, plan) if fixed else None
         wanted = min(plan.good_period_replicas - number * size, size)
         if wanted <= 0:
@@ -141,7 +168,7 @@ def assess(
         def longer(count: int) -> Levels:
             if count == plan.levels:
                 return some
-            drawn = simulate(simulate_key, network, levels=count, replicas=size)
+            drawn = engine.simulate(simulate_key, levels=count, replicas=size)
             return _first(drawn, wanted)
 
         rounds = rounds_until(
@@ -159,7 +186,7 @@ def assess(
         measurements, refusals = path_measurements(paths, plan, count=plan.replicas)
     else:
         measurements, refusals, missing = _sampled(
-            path_key, network, plan, size=size, rel_error=rel_error
+            path_key, network, plan, engine, size=size, rel_error=rel_error
         )
     if tails:
         found, refused = tail_measurements(tails)
@@ -171,13 +198,14 @@ def assess(
         rounds = join_rounds(seen)
         rates = round_rates(rounds, end=end)
         measurements += rate_measurements(rounds, rates)
+        judged = counted_on(rates, engine.following, plan.round_steps)
         shares = window_shares(
-            window_key, rounds, rates, plan.windows, epsilon=plan.epsilon
+            window_key, rounds, judged, plan.windows, epsilon=plan.epsilon
         )
         measurements += good_period_measurements(shares)
         windows = dict(zip(shares.blocks, map(int, shares.rounds), strict=True))
         if plan.detail:
-            found, refused = decay_figures(window_key, rounds, rates, plan.epsilon)
+            found, refused = decay_figures(window_key, rounds, judged, plan.epsilon)
             measurements += found
             refusals += refused
             measurements += independence_measurements(
@@ -221,14 +249,20 @@ def path_measurements(
 
 
 def _sampled(
-    key: Key[Array, ""], network: Network, plan: Plan, *, size: int, rel_error: float
+    key: Key[Array, ""],
+    network: Network,
+    plan: Plan,
+    engine: Engine,
+    *,
+    size: int,
+    rel_error: float,
 ) -> tuple[list[Measurement], list[str], tuple[str, ...]]:
     """The same with as many replicas as ``rel_error`` takes, and what is missing."""
     most = max(plan.most_replicas, size)
 
     def draw(key, count):
         simulate_key, moment_key = jax.random.split(key)
-        levels = simulate(simulate_key, network, levels=plan.levels, replicas=count)
+        levels = engine.simulate(simulate_key, levels=plan.levels, replicas=count)
         return _followed(moment_key, levels, network, plan)
 
     def figures(batches, coverage):
@@ -269,7 +303,7 @@ def _demanded(network: Network, plan: Plan, most: int) -> tuple[list[str], list[
         logs = np.zeros(len(depths))  # not known to be rare
     hopeless = []
     for depth, log in zip(depths, logs, strict=True):
-        name = _name_of(PERSISTENCE_VIOLATION, depth)
+        name = _name_of(PERSISTENCE_SIMULATED, depth)
         if log >= math.log(_FEWEST / most):
             names.append(name)
         else:

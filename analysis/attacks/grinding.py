@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..block_time.empirical import EmpiricalLaw, empirical_law
+from ..block_time.empirical import EmpiricalLaw
 from ..block_time.law import BlockTimeLaw, fastest_of, geometric, mean
 from ..block_time.sums import followed_by
 from ..estimation.estimate import Refused
 from .attack import Attack, choose_faster
 from .passage_scores import predicted_passage
-from .situation import Situation, plain, selected, ticketed
+from .situation import Situation, law_in, plain, selected, ticketed
 
 # A law from fewer runs says more about them than about their settings.
 MINIMUM_KEPT = 10
@@ -71,10 +71,11 @@ def grind_posthash(at: Situation, on: bool) -> Attack:
     adversary = law.law
     if not on and at.lottery.p_2 < 1:
         due = np.full(len(at.runs), at.s_min)
-        trained = empirical_law(
+        trained = law_in(
+            at,
             ticketed(at.curves, due),
             at.lottery._replace(p_2=1.0),
-            step_costs=at.step_costs,
+            at.step_costs,
         )
         hashing = geometric(at.lottery.p_2, trial=1 / at.lottery.hashes_per_step)
         adversary = choose_faster(at, law, followed_by(trained.law, hashing))
@@ -108,10 +109,11 @@ def _best_share(at: Situation, law: EmpiricalLaw) -> tuple[float, BlockTimeLaw]:
         # Settings that are predicted alike are kept or left together.
         actual = float(kept.mean())
         try:
-            found = empirical_law(
+            found = law_in(
+                at,
                 selected(ticketed(at.curves, due), np.flatnonzero(kept)),
                 at.lottery._replace(p_1=at.lottery.p_1 * actual),
-                step_costs=None if at.step_costs is None else at.step_costs[kept],
+                None if at.step_costs is None else at.step_costs[kept],
             )
         except Refused:
             break

@@ -4,7 +4,8 @@ Everything an attack's laws come from is in one value, so that a bootstrap is a 
 from situations to situations and every attack is measured anew under each resample.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,6 +32,7 @@ class Situation(NamedTuple):
         s_min: S_min.
         checkpoint_every: Steps of a segment, whole looks; None: one look.
         challenges: q.
+        beyond: What training does beyond the horizon, of what is defensible.
     """
 
     curves: CurveSet
@@ -45,6 +47,7 @@ class Situation(NamedTuple):
     s_min: int = 0
     checkpoint_every: int | None = None
     challenges: int = 2
+    beyond: Literal["central", "slowest", "fastest"] = "central"
 
     @property
     def adversarial(self) -> int:
@@ -111,6 +114,33 @@ def resampled(base: Situation, seed: int) -> Situation:
     )
 
 
+def resamples(base: Situation, seed: int, count: int) -> Iterator[Situation]:
+    """Situations whose b-th one has the runs of the b-th law of ``bootstrap_laws``.
+
+    Warm starts are drawn as in ``resampled``, from draws of their own.
+    """
+    generator = np.random.default_rng(seed)
+    branches = np.random.default_rng([seed, 1])
+    runs, t_acc = len(base.runs), base.lottery.t_acc
+    error = accuracy_error(base.curves, t_acc) * base.curves.eval_samples
+    for _ in range(count):
+        drawn = generator.integers(runs, size=runs)
+        shift = error * generator.standard_normal((runs, 1))
+        costs = base.step_costs
+        yield base._replace(
+            curves=selected(base.curves, drawn, shift),
+            runs=base.runs[drawn],
+            step_costs=None if costs is None else costs[drawn],
+            warm=_resampled_branches(base.warm, branches, t_acc),
+            mtx=_resampled_branches(base.mtx, branches, t_acc),
+        )
+
+
+def extreme(base: Situation) -> tuple[Situation, Situation]:
+    """The situation under the slowest and the fastest behaviour beyond the horizon."""
+    return base._replace(beyond="slowest"), base._replace(beyond="fastest")
+
+
 def ticketed(curves: CurveSet, due: np.ndarray) -> CurveSet:
     """Curves whose looks before ``due`` steps (one number a run) are no tickets."""
     counted = curves.steps[None, :] >= np.asarray(due)[:, None]
@@ -124,7 +154,17 @@ def plain(at: Situation) -> EmpiricalLaw:
         Refused: If the runs cannot support a law, or none may make a block.
     """
     due = np.full(len(at.runs), at.s_min)
-    return empirical_law(ticketed(at.curves, due), at.lottery, step_costs=at.step_costs)
+    return law_in(at, ticketed(at.curves, due), at.lottery, at.step_costs)
+
+
+def law_in(
+    at: Situation, curves: CurveSet, lottery: Lottery, step_costs: np.ndarray | None
+) -> EmpiricalLaw:
+    """``empirical_law``, its law the one of the situation's ``beyond``."""
+    found = empirical_law(curves, lottery, step_costs=step_costs)
+    if at.beyond == "central":
+        return found
+    return found._replace(law=getattr(found, at.beyond))
 
 
 def selected(

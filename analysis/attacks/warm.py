@@ -26,12 +26,12 @@ from jaxtyping import Float, Int
 from ...models.learning.chunk_program import Bucket
 from ...models.learning.curves import CurveSet
 from ...models.scheme.branching import Branches
-from ..block_time.empirical import EmpiricalLaw, empirical_law
+from ..block_time.empirical import EmpiricalLaw
 from ..block_time.law import BlockTimeLaw, fastest_of, geometric, mean, quantile
 from ..block_time.sums import followed_by, retried
 from ..estimation.estimate import Refused
 from .attack import Attack, choose_faster
-from .situation import Situation, plain, ticketed
+from .situation import Situation, law_in, plain, ticketed
 
 # Quantiles that stand for the law of S_i where rules ask for steps of earlier blocks.
 _DRAWS = 64
@@ -83,9 +83,8 @@ def warm_law(at: Situation, warm: Branches | None, due: np.ndarray) -> Empirical
     abandon, lottery = at.lottery.abandon_steps, at.lottery
     if abandon is not None:
         lottery = lottery._replace(abandon_steps=min(abandon, int(curves.steps[-1])))
-    return empirical_law(
-        ticketed(curves, due), lottery, step_costs=_warm_costs(at, warm, len(due))
-    )
+    costs = _warm_costs(at, warm, len(due))
+    return law_in(at, ticketed(curves, due), lottery, costs)
 
 
 def cross_slot_new(

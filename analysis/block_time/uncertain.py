@@ -42,6 +42,8 @@ class UncertainLaw(NamedTuple):
         reached: Runs that reached T_acc within the horizon and before abandonment.
         late_hazard: As ``empirical.EmpiricalLaw``.
         by_run: The law given each run; None: what numbers rest on is not asked.
+        adversaries: The corrupted provers' laws beside ``law``, ``resamples`` and
+            ``extremes``; empty: they have the same.
     """
 
     law: BlockTimeLaw
@@ -52,6 +54,21 @@ class UncertainLaw(NamedTuple):
     reached: int = 0
     late_hazard: float = 0.0
     by_run: RunLaws | None = None
+    adversaries: tuple[BlockTimeLaw, ...] = ()
+
+    def against(self, law: BlockTimeLaw) -> BlockTimeLaw | None:
+        """The corrupted provers' law beside one of these; None: the same one.
+
+        Raises:
+            ValueError: If it is none of ``law``, ``resamples`` and ``extremes``.
+        """
+        if not self.adversaries:
+            return None
+        mine = (self.law, *self.resamples, *self.extremes)
+        for own, other in zip(mine, self.adversaries, strict=True):
+            if own is law:
+                return other
+        raise ValueError("law must be one of this uncertain law's own")
 
     def basis(self, *groups: Real) -> Basis:
         """What numbers of a network rest on in which groups of so many provers race."""

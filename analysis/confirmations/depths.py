@@ -24,21 +24,17 @@ from scipy import optimize
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw
-from ..estimation.estimate import Estimate, Refused, whole_blocks
+from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
-from ..estimation.quantities import SAFE_DEPTH, SAFE_DEPTH_PREMINED
 from ..estimation.sampling import Mapped, one_by_one
-from ..estimation.training_error import UNKNOWN, Basis, law_figure
-from ..race.fourier import log_persistence, smallest_depths
+from ..estimation.training_error import UNKNOWN, Basis
+from ..race.fourier import log_persistence
 from ..race.threshold import race_threshold
-from ..race.walk import TARGETS, race
+from ..race.walk import OUTGROWN, TARGETS, race
 from ..simulation.levels import Network
+from .private_chain import METHOD, private_chain
 
 _SCAN = 24
-_METHOD = (
-    "Fourier grid of the private race (upper bound of the private chain's risk on this "
-    "network, if trainings are independent)"
-)
 
 
 def safe_depths(
@@ -70,42 +66,21 @@ def safe_depths(
     Raises:
         Refused: As ``race.fourier.smallest_depths`` under the law of all runs.
     """
-    others = (*law.resamples, *law.extremes)
-    total = 1 + len(others)
-    quantity = SAFE_DEPTH_PREMINED if premined else SAFE_DEPTH
-
-    def depths(one: BlockTimeLaw, known: Real) -> list[float]:
-        found = smallest_depths(
-            race(networks(one), premined=premined, known_until=known), targets
-        )
-        return [float(each.depth) for each in found]
-
-    def resampled(number: int) -> list[float]:
-        try:
-            # Whether the runs are long enough was judged by all of them.
-            return depths(others[number], math.inf)
-        except Refused:
-            return [math.inf] * len(targets)
-
-    values = depths(law.law, law.known_until)
-    spread = []
-    for each in mapped(resampled, len(others)):
-        spread.append(each)
-        if progress is not None:
-            progress(1 + len(spread), total)
-    return [
-        Measurement(
-            quantity,
-            target,
-            "target",
-            _depth_estimate(value, each, len(law.resamples), basis),
-            unit="blocks",
-            basis=basis,
-        )
-        for target, value, each in zip(
-            targets, values, _columns(spread, len(targets)), strict=True
-        )
-    ]
+    found = private_chain(
+        law,
+        networks,
+        depths=(1,),
+        targets=targets,
+        premined=premined,
+        basis=basis,
+        progress=progress,
+        mapped=mapped,
+    )
+    if len(found.depths) < len(targets):
+        raise Refused(found.refusals[0])
+    if any(math.isinf(m.estimate.value) for m in found.depths):
+        raise Refused(OUTGROWN)
+    return found.depths
 
 
 def depth_threshold(
@@ -199,27 +174,7 @@ def threshold_estimate(
     """
     try:
         return law.measured(
-            threshold, scale="logit", method=_METHOD, basis=basis, progress=progress
+            threshold, scale="logit", method=METHOD, basis=basis, progress=progress
         )
     except Refused as refusal:
         return Estimate(math.nan, math.nan, math.nan, 0, f"refused: {refusal}")
-
-
-def _depth_estimate(
-    value: float, found: Sequence[float], resamples: int, basis: Basis
-) -> Estimate:
-    """A depth under all laws but that of all runs: resamples first, then extremes."""
-    depth = law_figure(
-        value,
-        found[:resamples],
-        "log",
-        _METHOD,
-        extremes=found[resamples:],
-        basis=basis,
-        lacking=math.inf,
-    )
-    return whole_blocks(depth)
-
-
-def _columns(rows: list[list[float]], width: int) -> list[list[float]]:
-    return [[row[i] for row in rows] for i in range(width)]

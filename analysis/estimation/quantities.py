@@ -22,7 +22,11 @@ CHAIN_GROWTH = "chain_growth"
 CHAIN_QUALITY = "chain_quality"
 STALE_RATE = "stale_rate"
 
+# Of the engine that knows it; what a simulation counted stands beside it, as a check.
 PERSISTENCE_VIOLATION = "persistence_violation"
+PERSISTENCE_SIMULATED = "persistence_simulated"
+UNSAFE_DEPTH = "unsafe_depth"
+PRIVATE_GROWTH = "private_growth"
 LIVENESS_QUANTILE = "liveness_quantile"
 SAFE_DEPTH = "safe_depth"
 SAFE_DEPTH_PREMINED = SAFE_DEPTH + PREMINED

@@ -1,3 +1,4 @@
+from .as_levels import event_levels as event_levels
 from .engine import (
     EventNetwork as EventNetwork,
     event_network as event_network,

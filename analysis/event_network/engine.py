@@ -8,7 +8,8 @@ Notation (docs/science/weight.md for the weights):
 Every prover mines on the heaviest chain it knows and restarts when it goes over to
 another (h_1 covers prevBK). Its own block it knows at once, others after a delay: Δ
 (``worst_case``, ``fixed``) or uniform on [0, Δ], independent for each block and
-receiver (``random``). A block whose parent has not been heard of waits for it.
+receiver (``random``), or one of a table of measured delays, independent
+too (``table``). A block whose parent has not been heard of waits for it.
 
 Ties between equally heavy chains: ``first_seen`` keeps the one heard of first;
 ``random`` goes over on a fair coin, one for each block and receiver; ``adversary``
@@ -53,7 +54,7 @@ BATCH_NUMBERS = 8192
 _AGAIN = (32, 256)
 MAXIMUM_SLOTS = 512
 MAXIMUM_WORDS = 32
-DELAYS = ("worst_case", "fixed", "random")
+DELAYS = ("worst_case", "fixed", "random", "table")
 
 
 class EventNetwork(NamedTuple):
@@ -63,8 +64,9 @@ class EventNetwork(NamedTuple):
         law: Block-time law of a unit-speed prover; unmarked ones have accuracy 1.
         speeds: v_i.
         delay: Δ, steps.
-        random_delay: Whether delays are uniform on [0, Δ]; else all are Δ.
+        random_delay: Whether delays are uniform on [0, Δ].
         rule: Weights and ties.
+        shares: Shares of Δ, of which a message that is not random takes one.
     """
 
     law: Law
@@ -72,6 +74,7 @@ class EventNetwork(NamedTuple):
     delay: Float[Array, ""]
     random_delay: Bool[Array, ""]
     rule: ChainRule
+    shares: Float[Array, " table"]
 
 
 class Record(NamedTuple):
@@ -121,6 +124,7 @@ def event_network(
     speeds: Sequence[float] | np.ndarray,
     delay_steps: float,
     delay_model: str = "worst_case",
+    delays: Sequence[float] = (),
     rule: ChainRule | None = None,
 ) -> EventNetwork:
     """A network of provers of given speeds.
@@ -130,7 +134,8 @@ def event_network(
         speeds: v_i > 0, one a prover.
         delay_steps: Δ ≥ 0.
         delay_model: ``worst_case`` or ``fixed``: every message takes Δ; ``random``: a
-            uniform share of it.
+            uniform share of it; ``table``: one of ``delays``, each as often.
+        delays: Measured delays, none longer than Δ.
         rule: Weights and ties; None: the longest chain, first seen.
 
     Raises:
@@ -146,6 +151,15 @@ def event_network(
         raise ValueError(f"delay_steps must be ≥ 0 and finite, got {delay_steps}")
     if delay_model not in DELAYS:
         raise ValueError(f"delay_model must be one of {DELAYS}, got {delay_model!r}")
+    if (delay_model == "table") != bool(len(delays)) or not all(
+        0 <= each <= delay_steps for each in delays
+    ):
+        raise ValueError(
+            f"delays must be from 0 to delay_steps = {delay_steps:g}, at least one "
+            f"for delay_model = 'table' and none for another, got {list(delays)} for "
+            f"{delay_model!r}"
+        )
+    shares = np.asarray(delays, float) / delay_steps if delay_steps else np.zeros(1)
     rule = chain_rule() if rule is None else rule
     require_weight(law, rule)
     return EventNetwork(
@@ -154,6 +168,7 @@ def event_network(
         jnp.float32(delay_steps),
         jnp.asarray(delay_model == "random"),
         rule,
+        jnp.asarray(shares if len(delays) else np.ones(1), jnp.float32),
     )
 
 
@@ -194,6 +209,7 @@ def simulate_network(
         speeds=network.speeds,
         delay=network.delay,
         random_delay=network.random_delay,
+        shares=network.shares,
         ties=network.rule.ties,
         slack=slack,
         burn_in=jnp.int32(burn_in),

@@ -55,6 +55,7 @@ class MainChain(NamedTuple):
         found: Blocks found from main block 0 to main block j, forks included.
         finder: Who found main block j = 1, ..., M.
         units: W_j − W_0 in units.
+        start: τ_0, steps since all provers began.
     """
 
     reached: Float[np.ndarray, "replicas steps"]
@@ -62,6 +63,7 @@ class MainChain(NamedTuple):
     found: Int[np.ndarray, "replicas steps"]
     finder: Int[np.ndarray, "replicas blocks"]
     units: Int[np.ndarray, "replicas steps"]
+    start: Float[np.ndarray, " replicas"]
 
     @property
     def blocks(self) -> int:
@@ -126,6 +128,7 @@ def main_chain(record: Record, *, burn_in: int = 16) -> MainChain:
         found=index - index[:, :1],
         finder=at(np.asarray(record.finder))[:, 1:],
         units=units,
+        start=reached[:, 0],
     )
 
 

@@ -42,7 +42,8 @@ class Rules(NamedTuple):
         law: Block-time law under the chain rule.
         speeds: v_i.
         delay: Δ.
-        random_delay: Whether delays are uniform on [0, Δ]; else all are Δ.
+        random_delay: Whether delays are uniform on [0, Δ].
+        shares: Shares of Δ, of which a message that is not random takes one.
         ties: Index of the tie rule in ``marked_law.TIES``.
         slack: Times nearer than this are one moment.
         burn_in: Blocks before reorganisations are counted.
@@ -52,6 +53,7 @@ class Rules(NamedTuple):
     speeds: Float[Array, " n"]
     delay: Float[Array, ""]
     random_delay: Bool[Array, ""]
+    shares: Float[Array, " table"]
     ties: Int[Array, ""]
     slack: Float[Array, ""]
     burn_in: Int[Array, ""]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from ..block_time.counter_draws import two_words, uniform
+from ..block_time.counter_draws import below, two_words, uniform
 from .marked_law import draw
 from .state import (
     DEPTHS,
@@ -254,7 +254,12 @@ def _sent(
     place = jnp.broadcast_to(jnp.arange(shape[0])[:, None], shape)
     turn = jnp.broadcast_to(block[None, :], shape)
     word, lot = two_words(key[:, None], 2, place, turn)
-    share = jnp.where(rules.random_delay, uniform(word), 1.0)
+    # A table of one share, 1, is the delay that all messages take.
+    share = jnp.where(
+        rules.random_delay,
+        uniform(word),
+        rules.shares[below(word, len(rules.shares))],
+    )
     # Who has not heard of the parent cannot use the child.
     is_parent = (messages.block == parent[None, :])[:, None]
     missing = jnp.where(is_parent, messages.arrival, -jnp.inf).max(axis=0)

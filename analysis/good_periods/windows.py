@@ -34,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from ..block_time.law import BlockTimeLaw, mean
 from ..estimation.estimate import (
     Estimate,
     Refused,
@@ -102,6 +103,25 @@ def round_rates(rounds: Rounds, *, end: int) -> RoundRates:
     """
     sums, begin = jax.device_get(counted_rounds(rounds, jnp.int32(end)))
     return rates_of(sums, int(begin), end)
+
+
+def counted_on(
+    rates: RoundRates, following: BlockTimeLaw | None, round_steps: float
+) -> RoundRates:
+    """The means that the protocol counts on: corrupted provers mine as honest ones.
+
+    An attack that changes their law changes Z and not what windows are judged by.
+
+    Args:
+        rates: Means that were measured.
+        following: Law of the corrupted provers' next block if they followed the
+            protocol: E[Z_r] is ``round_steps`` over its mean, the rate of that renewal
+            process. None: they have it, and the rates stay as they are.
+        round_steps: Steps a round.
+    """
+    if following is None:
+        return rates
+    return rates._replace(z=round_steps / mean(following))
 
 
 def rates_of(sums: RoundSums, begin: int, end: int) -> RoundRates:

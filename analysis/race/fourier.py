@@ -55,6 +55,10 @@ _ROUNDING = 1e-14
 _TOLERANCE = 0.01
 # ln of what a risk must be above the chance of an interval that is left out.
 _ROOM = 25.0
+# Of ln Pr to that of a target: closer, and the coarsest grid may miss by a block.
+_CLOSE = 0.02
+# Depths in a row that are solved from one to the next.
+_STRETCH = 12
 
 
 class _Solved(NamedTuple):
@@ -73,6 +77,25 @@ class _Solved(NamedTuple):
     rest: Complex[np.ndarray, " frequencies"]
     log_scale: float
     log_rate: float
+
+
+class Answers(NamedTuple):
+    """Everything that is asked of one race.
+
+    Attributes:
+        logs: ln Pr[violation] at the depths.
+        errors: Their relative numerical errors.
+        safe: Smallest depth of each target; inf: no depth is safe.
+        off: How far ln Pr was off, at most, on the coarsest grid alone; 0 where the
+            grid is exact or the answer certain.
+        solutions: Of the race, for ``further``; None: certain at every depth.
+    """
+
+    logs: Float[np.ndarray, " depths"]
+    errors: Float[np.ndarray, " depths"]
+    safe: tuple[float, ...]
+    off: float
+    solutions: "_Solutions | None" = None
 
 
 class _Solutions(NamedTuple):
@@ -136,9 +159,7 @@ def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[Safe
         Refused: As ``persistence``; if the adversary outgrows the public chain.
         ValueError: If a target is not in (0, 1).
     """
-    for target in targets:
-        if not 0 < target < 1:
-            raise ValueError(f"targets must be in (0, 1), got {target}")
+    _check_targets(targets)
     race = bounded(race)
     tilt = tilts(race)
     deepest = [_deep_enough(race, tilt, target) for target in targets]
@@ -148,6 +169,65 @@ def smallest_depths(race: Race, targets: Sequence[float] = TARGETS) -> list[Safe
         _settle(solutions, target, deep)
         for target, deep in zip(targets, deepest, strict=True)
     ]
+
+
+def answers(
+    race: Race,
+    depths: Sequence[int],
+    targets: Sequence[float] = (),
+    *,
+    coarse: bool = False,
+) -> Answers:
+    """``log_persistence`` and ``smallest_depths`` from one solution of the race.
+
+    Args:
+        race: The race.
+        depths: Depths k ≥ 1.
+        targets: Risks in (0, 1).
+        coarse: Whether the coarsest grid is enough, whose error is not in ``errors``;
+            where a target is too close to be sure of its depth, all are taken.
+
+    Returns:
+        The answers; where the private chain outgrows the public one every risk is 1
+        and no depth is safe.
+
+    Raises:
+        As ``smallest_depths``, but not where the adversary outgrows.
+    """
+    _check(depths)
+    _check_targets(targets)
+    if outgrows(race):
+        zeros = np.zeros(len(depths))
+        return Answers(zeros, zeros, (math.inf,) * len(targets), 0.0)
+    race = bounded(race)
+    tilt = tilts(race)
+    deepest = [_deep_enough(race, tilt, target) for target in targets]
+    most = max(max(depths), 1 + max(deepest, default=0))
+    solutions = _solutions(race, most, tilt, grids=1 if coarse else 3)
+    logs, errors = _risks(solutions, depths)
+    settled = [
+        _settle(solutions, target, deep)
+        for target, deep in zip(targets, deepest, strict=True)
+    ]
+    coarsest, off = solutions.solved[0][0], 0.0
+    if coarse and not solutions.grids[0].exact:
+        for found in settled:
+            ends = [k for k in (found.depth - 1, found.depth) if k >= 1]
+            away = [_log_risk(coarsest, k) - math.log(found.target) for k in ends]
+            if min(map(abs, away)) < _CLOSE:
+                return answers(race, depths, targets)
+    elif not solutions.grids[0].exact:
+        alone = _log_risks(coarsest, depths)
+        off = float(np.abs(alone - logs).max())
+    safe = tuple(float(each.depth) for each in settled)
+    return Answers(logs, errors, safe, off, solutions)
+
+
+def further(found: Answers, depths: Sequence[int]) -> Float[np.ndarray, " depths"]:
+    """Ln Pr[violation] at depths not much beyond those asked for; may be refused."""
+    if found.solutions is None:
+        return np.zeros(len(depths))
+    return _risks(found.solutions, depths)[0]
 
 
 def _settle(solutions: _Solutions, target: float, deep: int) -> SafeDepth:
@@ -179,7 +259,9 @@ def _settle(solutions: _Solutions, target: float, deep: int) -> SafeDepth:
     )
 
 
-def _solutions(race: Race, depth: int, tilt: Tilt | None = None) -> _Solutions:
+def _solutions(
+    race: Race, depth: int, tilt: Tilt | None = None, *, grids: int = 3
+) -> _Solutions:
     """Solve a race on grids that serve depths up to this one."""
     if tilt is None:
         race = bounded(race)
@@ -191,9 +273,11 @@ def _solutions(race: Race, depth: int, tilt: Tilt | None = None) -> _Solutions:
             race = bounded(race, _ROOM - rarest)
             tilt = tilts(race)
     grid = grid_for(race, tilt, depth)
-    grids = [grid] if grid.exact else [finer(grid, halvings) for halvings in range(3)]
-    solved = [_solve(race, tilt, each) for each in grids]
-    return _Solutions(grids, solved, log_left_out(race))
+    finest = 1 if grid.exact else grids
+    each = [finer(grid, halvings) for halvings in range(finest)]
+    each[0] = grid  # which may be an exact one
+    solved = [_solve(race, tilt, one) for one in each]
+    return _Solutions(each, solved, log_left_out(race))
 
 
 def _risks(
@@ -202,7 +286,7 @@ def _risks(
     """Logarithm of each depth's risk, and its relative error."""
     logs, roundings = [], []
     for solved, mass in solutions.solved:
-        logs.append(np.array([_log_risk(solved, k) for k in depths]))
+        logs.append(_log_risks(solved, depths))
         scale = solved.log_scale + solved.log_rate * np.asarray(depths)
         roundings.append(_ROUNDING * mass * np.exp(scale - logs[-1]))
     errors, value = np.max(roundings, axis=0), logs[0]
@@ -245,6 +329,12 @@ def _estimates(solutions: _Solutions, depths: Sequence[int]) -> list[Estimate]:
 def _check(depths: Sequence[int]) -> None:
     if len(depths) == 0 or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
+
+
+def _check_targets(targets: Sequence[float]) -> None:
+    for target in targets:
+        if not 0 < target < 1:
+            raise ValueError(f"targets must be in (0, 1), got {target}")
 
 
 def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:
@@ -297,6 +387,23 @@ def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
     size = np.log(np.maximum(np.abs(walk), 1e-300))
     solved = _Solved(size, np.angle(walk), rest, log_scale, tilt.log_rate)
     return solved, float(np.real(total[0]))
+
+
+def _log_risks(solved: _Solved, depths: Sequence[int]) -> Float[np.ndarray, " depths"]:
+    """``_log_risk`` of each depth; of a whole stretch, from one to the next."""
+    first, last = depths[0], depths[-1]
+    if len(depths) < _STRETCH or list(depths) != list(range(first, last + 1)):
+        return np.array([_log_risk(solved, k) for k in depths])
+    counts = np.flatnonzero(solved.size > -45.0 / first)
+    step = np.exp(solved.size[counts] + 1j * solved.angle[counts])
+    power = solved.rest[counts] * step**first
+    logs = []
+    for depth in depths:
+        value = max(float(np.real(power).sum()), 1e-300)
+        scale = solved.log_scale + depth * solved.log_rate
+        logs.append(min(0.0, math.log(value) + scale))
+        power *= step
+    return np.array(logs)
 
 
 def _log_risk(solved: _Solved, depth: int) -> float:

@@ -62,6 +62,10 @@ from ..simulation.levels import Network
 
 TARGETS = (1e-9, 2.0**-40, 2.0**-64, 2.0**-128)
 OUTGROWS = "the private chain outgrows the public one: certain at every depth"
+OUTGROWN = (
+    f"persistence: {OUTGROWS}; a smaller share of the adversary (beta) or a shorter "
+    "delay_steps would leave safe depths"
+)
 # More than this share of the public chain's time in intervals that nobody has seen:
 # the figure would be the extrapolation's.
 _UNSEEN = 0.5
@@ -254,10 +258,7 @@ def tilts(race: Race) -> Tilt:
         ValueError: If a field of the race is out of range, or it is not ``bounded``.
     """
     if outgrows(race):
-        raise Refused(
-            f"persistence: {OUTGROWS}; a smaller share of the adversary (beta) or a "
-            "shorter delay_steps would leave safe depths"
-        )
+        raise Refused(OUTGROWN)
     above, rises = _ahead(race)
     theta_0 = _root(lambda t: cumulant(race, t)[1], 0.0, above)
     if rises:

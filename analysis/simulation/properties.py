@@ -44,7 +44,7 @@ from ..estimation.quantities import (
     CHAIN_GROWTH,
     CHAIN_QUALITY,
     LIVENESS_QUANTILE,
-    PERSISTENCE_VIOLATION,
+    PERSISTENCE_SIMULATED,
     STALE_RATE,
     STRICT,
 )
@@ -165,8 +165,8 @@ def persistence_measurements(
     host = _host(paths)
     measured = []
     for name, last in (
-        (PERSISTENCE_VIOLATION, host.last_tie),
-        (PERSISTENCE_VIOLATION + STRICT, host.last_strict),
+        (PERSISTENCE_SIMULATED, host.last_tie),
+        (PERSISTENCE_SIMULATED + STRICT, host.last_strict),
     ):
         late = float(np.mean(last >= 0.75 * levels))
         crossed = (last[:, None] >= np.asarray(depths)).sum(axis=0)

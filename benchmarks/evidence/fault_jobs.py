@@ -53,7 +53,7 @@ COMMANDS = {
         *("--over", "scheme.t_acc=0.6,0.7", "--set", "sweep.shard=1"),
         *("--executor", "serial"),
     ),
-    "mine": ("mine", "tiny.toml"),
+    "mine": ("mine", "tiny.toml", "--set", "adversary.attack=honest"),
     "threshold": ("threshold", "tiny.toml", "--depth", "2", "--json"),
     "attack": (
         *("attack", "tiny.toml", "--branches", "10", "--resamples", "0", "--json"),

@@ -96,7 +96,7 @@ _SIMULATED: dict[str, tuple[float, ...]] = {
     "chain_growth": (-1.0,),
     "chain_quality": (-1.0,),
     "stale_rate": (-1.0,),
-    "persistence_violation": (1.0, 6.0, 15.0),
+    "persistence_simulated": (1.0, 6.0, 15.0),
     "good_period": (5.0, 10.0),
     "liveness_quantile": (0.5, 0.9),
 }

@@ -41,7 +41,7 @@ _SHOWN = {
     "--over",
     multiple=True,
     metavar="SETTING=VALUES",
-    help="Values to try of scheme.t_acc, scheme.t_2 (or p_2), mining.s_min and, "
+    help="Values to try of scheme.t_acc, scheme.t_2 (or p_2), protocol.s_min and, "
     "without interval=, scheme.t_1 (or p_1).",
 )
 def design(config, overrides, targets, over, output, as_json, quiet) -> None:

@@ -32,7 +32,7 @@ def effects(config, overrides, branches, resamples, output, as_json, quiet) -> N
 
     \b
     Example:
-      dpodl effects quickstart --set scheme.retry=restart
+      dpodl effects quickstart --set protocol.retry=restart
     """
     with clear_errors():
         from ..config.loading import load_config

@@ -72,9 +72,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 @click.option(
     "--branches",
     type=click.IntRange(min=10),
-    default=48,
-    show_default=True,
-    help="Trainings that are branched off a referenced model, for each kind.",
+    help="adversary.branches: trainings branched off a referenced model, each kind.",
 )
 @click.option(
     "--resamples",
@@ -91,7 +89,7 @@ def attack(config, overrides, branches, resamples, output, as_json, quiet) -> No
 
     \b
     Example:
-      dpodl attack quickstart --set mining.s_min=400
+      dpodl attack quickstart --set protocol.s_min=400
     """
     with clear_errors():
         from ..config.loading import load_config
@@ -102,7 +100,11 @@ def attack(config, overrides, branches, resamples, output, as_json, quiet) -> No
 
         with progress_bars(quiet or as_json) as progress:
             table = attacking.attack(
-                settings, output, progress, branches=branches, resamples=resamples
+                settings,
+                output,
+                progress,
+                branches=branches or settings.adversary.branches,
+                resamples=resamples,
             )
         folder = result_folder(settings.name, settings.chain_digest())
         attacking.write(table, folder, settings, command=recorded_command())

@@ -165,10 +165,11 @@ def sweep(
             if scheduler is not None and executor != "dask":
                 fail(str(error), BAD_INPUT)
             raise
+        line = _verdicts(result.folder)
         if as_json:
-            echo_json(result._asdict())
+            echo_json({**result._asdict(), "verdicts": line})
         else:
-            _print_result(result)
+            _print_result(result, line)
         if result.unexpected:
             sys.exit(FAILED)
 
@@ -201,6 +202,7 @@ def results(store, kind, output, accept_changed) -> None:
     """
     with clear_errors():
         from ...models.learning.files import write_atomically
+        from ..pipeline.verdict import sweep_line
         from ..sweep import results, store as sweep_store
 
         if kind == "parquet" and output is None:
@@ -209,6 +211,9 @@ def results(store, kind, output, accept_changed) -> None:
         table = results.results_table(kept)
         content = results.results_bytes(table, kind)
         warn_of(kept.folder.changed)
+        line = sweep_line(results.verdict_rows(table))
+        # The standard output is the table, and nothing else.
+        click.echo(line, err=output is None)
         if output is None:
             click.echo(content, nl=False)
         else:
@@ -236,6 +241,7 @@ def status(store, accept_changed, as_json) -> None:
         working = kept.worked_on()
         rate = counts.rate(kept.sessions_to_readers())
         left = total.todo / rate if rate else math.nan
+        line = _verdicts(store, accept_changed=accept_changed)
         if as_json:
             echo_json(
                 {
@@ -244,6 +250,7 @@ def status(store, accept_changed, as_json) -> None:
                     "working": working,
                     "points_per_second": rate,
                     "seconds_left": left,
+                    "verdicts": line,
                     "changed": kept.folder.changed,
                     "groups": [{"group": g, **c._asdict()} for g, c in groups],
                 }
@@ -263,6 +270,8 @@ def status(store, accept_changed, as_json) -> None:
         pace = f"; {rate:.3g} points a second" if rate else ""
         more = f"; about {_time(left)} left" if total.todo and rate else ""
         click.echo(f"{state}{pace}{more}")
+        if line:
+            click.echo(line)
 
 
 def _print_forecast(found, as_json: bool) -> None:
@@ -283,7 +292,17 @@ def _print_forecast(found, as_json: bool) -> None:
     click.echo(f"results would be in {found.folder}")
 
 
-def _print_result(result) -> None:
+def _verdicts(store, *, accept_changed: bool = False) -> str:
+    """The verdicts of all points that are done; "" where none is."""
+    from ..pipeline.verdict import sweep_line
+    from ..sweep import results, store as sweep_store
+
+    kept = sweep_store.SweepStore(store, accept_changed=accept_changed)
+    points = results.verdict_rows(results.results_table(kept))
+    return sweep_line(points) if points["status"].eq("done").to_numpy().any() else ""
+
+
+def _print_result(result, verdicts: str) -> None:
     out = f", {result.left_out} of them left out" if result.left_out else ""
     click.echo(
         f"{result.points} points: {result.done} done, {result.failed} failed{out}"
@@ -299,6 +318,8 @@ def _print_result(result) -> None:
             f"why points failed: dpodl results {shlex.quote(str(result.folder))}, "
             "column error; --retry-failed tries them again"
         )
+    if verdicts:
+        click.echo(verdicts)
     click.echo(f"results: {result.folder}")
 
 

@@ -12,18 +12,19 @@ import tomli_w
 from pydantic import BaseModel, Field, model_validator
 
 from .mining import MiningConfig
+from .protocol import ProtocolConfig
 from .section import Section, Whole
 from .sections import (
     ClockConfig,
     ComparisonConfig,
     DataConfig,
     MenuConfig,
-    NetworkConfig,
     SchemeConfig,
     SecurityConfig,
     TrainingConfig,
 )
 from .sweep import SweepConfig
+from .world import AdversaryConfig, NetworkConfig
 
 
 class Config(Section):
@@ -40,8 +41,10 @@ class Config(Section):
     menu: MenuConfig = MenuConfig()
     training: TrainingConfig = TrainingConfig()
     scheme: SchemeConfig = SchemeConfig()
-    clock: ClockConfig = ClockConfig()
+    protocol: ProtocolConfig = ProtocolConfig()
     network: NetworkConfig = NetworkConfig()
+    adversary: AdversaryConfig = AdversaryConfig()
+    clock: ClockConfig = ClockConfig()
     security: SecurityConfig = SecurityConfig()
     mining: MiningConfig = MiningConfig()
     sweep: SweepConfig = SweepConfig()
@@ -53,13 +56,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _together(self) -> Self:
         problems = []
-        abandon, training = self.scheme.abandon_steps, self.training
+        abandon, training = self.protocol.abandon_steps, self.training
         if isinstance(abandon, int) and not (
             training.check_every <= abandon <= training.horizon_steps
             and abandon % training.check_every == 0
         ):
             problems.append(
-                "scheme.abandon_steps must be a multiple of training.check_every = "
+                "protocol.abandon_steps must be a multiple of training.check_every = "
                 f"{training.check_every} up to training.horizon_steps = "
                 f"{training.horizon_steps}, got {abandon}: set both, for what a model "
                 "does behind the last look it was trained to is not known"
@@ -93,23 +96,23 @@ class Config(Section):
         return self
 
     def _mining_problems(self) -> list[str]:
-        mining, look = self.mining, self.training.check_every
+        look, every = self.training.check_every, self.protocol.checkpoint_every
         problems = []
-        every = mining.checkpoint_every
         if isinstance(every, int) and every % look:
             problems.append(
-                "mining.checkpoint_every must be a multiple of training.check_every = "
-                f"{look}, got {every}"
+                "protocol.checkpoint_every must be a multiple of training.check_every "
+                f"= {look}, got {every}"
             )
-        if mining.speeds and len(mining.speeds) != self.network.provers:
-            problems.append(
-                f"mining.speeds must have one speed for each of the "
-                f"{self.network.provers} provers, got {len(mining.speeds)}"
-            )
-        names = [task.name for task in mining.tasks]
+        names = [task.name for task in self.mining.tasks]
         if len(set(names)) != len(names):
             problems.append(f"mining.tasks.name must differ, got {names}")
         return problems
+
+    @property
+    def attackers(self) -> int:
+        """Corrupted provers that do not follow the protocol."""
+        honest = self.adversary.attack == "honest"
+        return 0 if honest else self.network.corrupted
 
     def bucket_names(self) -> list[str]:
         """Every 'architecture/batch size' of the menu."""

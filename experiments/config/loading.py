@@ -1,5 +1,6 @@
 """Configs are read: by name or file, with overrides, all that is wrong at once."""
 
+import logging
 import re
 import tomllib
 from collections.abc import Sequence
@@ -11,16 +12,27 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from .experiment import Config
+from .moved import Kept, modern, modern_path
 from .section import ConfigError
 from .sections import LotteryConfig
 from .toml_text import MOST_TEXT, bound_text, parse_toml
 
+_log = logging.getLogger(__name__)
 # Pydantic puts the branch of a union that refused into a problem's place.
 _BRANCH = re.compile(
     r"(?:constrained-)?(?:int|float)|(?:literal|tuple)\[.*\]|\w+Config"
 )
 
 
+# Two ways to say one thing: the later one counts.
+_INSTEAD = {
+    "p_1": ("t_1",),
+    "t_1": ("p_1",),
+    "p_2": ("t_2",),
+    "t_2": ("p_2",),
+    "classes": ("provers", "beta"),
+    "delays": ("delay_steps",),
+}
 _SHOWN = 200  # characters of a value in a message
 
 
@@ -57,22 +69,33 @@ def load_config(
             )
         for name, value in measured.items():
             put(settings, ["clock", name], value, f"--clock {clock}")
+    settings, moved = modern(settings, source)
     for override in overrides:
-        _apply(settings, override)
+        moved += _apply(settings, override)
+        settings, more = modern(settings, f"--set {override}")
+        moved += more
+    if moved:
+        _log.warning(
+            "%s: read as before, but settings have moved (docs: Configuration): %s",
+            source,
+            ", ".join(moved),
+        )
     return _validated(settings, source)
 
 
-def parse_config(text: str, source: str) -> Config:
-    """A config from TOML text.
+def parse_config(text: str, source: str, kept: Kept = "results") -> Config:
+    """A config from TOML text that a folder keeps, of an earlier layout too.
 
     Args:
         text: TOML.
         source: Where it is from, for messages.
+        kept: Whether the folder is that of ``results`` or of a mined ``chain``.
 
     Raises:
         ConfigError: With every problem found, field by field.
     """
-    return _validated(parse_toml(text, source), source)
+    settings, _ = modern(parse_toml(text, source), source, kept)
+    return _validated(settings, source)
 
 
 def _validated(settings: dict[str, Any], source: str) -> Config:
@@ -102,7 +125,8 @@ def _read_toml(source: str) -> dict[str, Any]:
     return parse_toml(text, source)
 
 
-def _apply(settings: dict[str, Any], override: str) -> None:
+def _apply(settings: dict[str, Any], override: str) -> list[str]:
+    """Set what ``a.b=c`` says; ``old → new`` if its path is one of before."""
     path, separator, text = override.partition("=")
     keys = path.strip().split(".")
     bound_text(override, "--set")
@@ -111,7 +135,12 @@ def _apply(settings: dict[str, Any], override: str) -> None:
     value: Any = text.strip()
     with suppress(ValueError):
         value = tomllib.loads(f"value = {value}")["value"]
-    put(settings, keys, value, f"--set {override}")
+    # Speeds need the number of provers beside them to become classes.
+    now = keys if keys[1:] == ["speeds"] else modern_path(keys)
+    if now != keys and (keys[1], value) == ("attack", "none"):
+        value = "honest"
+    put(settings, now, value, f"--set {override}")
+    return [] if now == keys else [f"{'.'.join(keys)} → {'.'.join(now)}"]
 
 
 def put(settings: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
@@ -121,9 +150,8 @@ def put(settings: dict[str, Any], keys: list[str], value: Any, origin: str) -> N
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
             raise ConfigError(f"{origin}: {key!r} is not a table of the config")
-    # p_1 and t_1 are two ways to say one thing: the later one counts.
-    twins = {"p_1": "t_1", "t_1": "p_1", "p_2": "t_2", "t_2": "p_2"}
-    table.pop(twins.get(keys[-1], ""), None)
+    for name in _INSTEAD.get(keys[-1], ()):
+        table.pop(name, None)
     table[keys[-1]] = value
 
 

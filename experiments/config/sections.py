@@ -242,17 +242,6 @@ class LotteryConfig(Section):
 class SchemeConfig(LotteryConfig):
     """The scheme whose security is measured."""
 
-    retry: Literal["continue", "restart"] = Field(
-        default="continue",
-        description="after a failed post-hash: train on, or a new nonce",
-    )
-    abandon_steps: Count | Literal["horizon", "never"] = Field(
-        default="never",
-        description="steps after which a model below t_acc is given up for a new one, "
-        "a rule of the scheme; never: it is trained until it gets there; horizon: as "
-        "many as training.horizon_steps, so that a longer horizon is another scheme",
-    )
-
 
 class ClockConfig(Section):
     """How steps, hashes and seconds convert. ``dpodl calibrate-clock`` measures it."""
@@ -271,34 +260,16 @@ class ClockConfig(Section):
     )
 
 
-class NetworkConfig(Section):
-    """Who takes part."""
-
-    provers: Count = Field(default=20, description="n, all provers")
-    beta: Annotated[Real, Field(ge=0, lt=1)] = Field(
-        default=0.25, description="corrupted share"
-    )
-    delay_steps: Annotated[Real, Field(ge=0)] = Field(
-        default=20.0, description="Δ, every honest message takes this long"
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if abs(self.beta * self.provers - round(self.beta * self.provers)) > 1e-6:
-            below = int(self.beta * self.provers)
-            raise ValueError(
-                f"beta × provers must be whole: with {self.provers} provers the "
-                f"nearest betas are {below / self.provers:g} and "
-                f"{(below + 1) / self.provers:g}, got {self.beta:g}"
-            )
-        return self
-
-
 class SecurityConfig(Section):
     """Which quantities are estimated, and how hard."""
 
     target: Annotated[Real, Field(gt=0, lt=1)] = Field(
         default=1e-3, description="violation probability that counts as safe"
+    )
+    criterion: Literal["equal", "longer"] = Field(
+        default="equal",
+        description="what reverts a block: a private chain as long as the public one, "
+        "or only a longer one; what provers adopt is protocol.tie_rule",
     )
     depths: Count = Field(
         default=24, description="persistence is reported for depths 1…this"

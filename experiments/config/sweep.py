@@ -11,14 +11,14 @@ from pydantic import (
 from .section import Section, Whole
 
 
-def _dotted(given: Any) -> Any:
+def dotted(given: Any) -> Any:
     """``over = {scheme.t_acc = …}`` nests in TOML; here a path is one key."""
     if not isinstance(given, Mapping):
         return given
     flat: dict[str, Any] = {}
     for name, value in given.items():
         if isinstance(value, Mapping):
-            inner = _dotted(value)
+            inner = dotted(value)
             flat |= {f"{name}.{rest}": each for rest, each in inner.items()}
         else:
             flat[str(name)] = value
@@ -35,7 +35,7 @@ class SweepConfig(Section):
     points: Annotated[Whole, Field(ge=1)] | None = Field(
         default=None, description="points of sobol, halton and latin"
     )
-    over: Annotated[dict[str, str | tuple[Any, ...]], BeforeValidator(_dotted)] = Field(
+    over: Annotated[dict[str, str | tuple[Any, ...]], BeforeValidator(dotted)] = Field(
         default={},
         description="setting → values: an array, 'start:stop:step', 'low:high:log5', "
         "'a,b,c', or 'low..high' for sobol, halton and latin",

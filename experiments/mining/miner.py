@@ -38,7 +38,6 @@ from .reading import read_chain, record_digest
 from .setting import ChainSetting, chain_path, chain_setting, prover_list, seeds_of
 from .store import ChainError, ChainFolder, Logged
 
-_ATTACK_DEPTH = 3  # blocks that cross_slot_old rewrites
 _SALT = bytes(8)
 _NUDGE = 1e-6  # of grind_posthash where Verify tolerates nothing
 _PLAIN_ATTACKS = {
@@ -47,6 +46,12 @@ _PLAIN_ATTACKS = {
     "cross_slot_new": CrossSlotNew,
     "withheld_mtx": WithheldMtx,
     "forged_checkpoints": ForgedCheckpoints,
+}
+_ATTACKS = ("honest", *_PLAIN_ATTACKS, "cross_slot_old", "grind_prehash")
+_MINED: dict[str, tuple[str, ...]] = {
+    "adversary.attack": (*_ATTACKS, "grind_posthash"),
+    "network.delay_model": ("worst_case", "random"),
+    "protocol.progress": ("lost",),
 }
 
 
@@ -108,6 +113,7 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
         ForeignBuild: If the chain was begun on another build.
     """
     started = time.perf_counter()
+    _require_mined(config)
     path = chain_path(config, root)
     folder = ChainFolder(path)
     with exclusive(path):
@@ -127,6 +133,21 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
             refusals=dict(refusals),
             seconds=time.perf_counter() - started,
         )
+
+
+def _require_mined(config: Config) -> None:
+    problems = []
+    for field, known in _MINED.items():
+        section, name = field.split(".")
+        given = getattr(getattr(config, section), name)
+        nobody = section == "adversary" and not config.network.corrupted
+        if given not in known and not nobody:
+            problems.append(
+                f"{field} must be one of {', '.join(known)} where a chain is mined for "
+                f"real, got {given!r} (--set {field}={known[0]})"
+            )
+    if problems:
+        raise ConfigError("; ".join(problems))
 
 
 def _begin(folder: ChainFolder, genesis: Genesis, text: bytes) -> None:
@@ -261,6 +282,8 @@ def _world(
     ]
     height, width = setting.data[0].images.shape[1:]
     costs = bucket_costs(config, (height, width), setting.data[0].classes)
+    net = config.network
+    speeds = (*net.honest_speeds, *net.corrupted_speeds)
     provers = [
         Prover(
             name,
@@ -268,7 +291,7 @@ def _world(
             ledger,
             _strategy(config, name),
             salt=_SALT,
-            speed=config.mining.speeds[i] if config.mining.speeds else 1.0,
+            speed=speeds[i],
             favoured=corrupt,
         )
         for i, name in enumerate(prover_list(config))
@@ -278,8 +301,8 @@ def _world(
         folder,
         provers,
         clock=Clock(config.clock.hashes_per_step, costs),
-        delay=config.network.delay_steps,
-        delay_model=config.mining.delay_model,
+        delay=net.delay_steps,
+        delay_model="random" if net.delay_model == "random" else "worst_case",
         publisher=Publisher(
             seeds.publisher,
             tuple(setting.tests),
@@ -291,24 +314,24 @@ def _world(
 
 
 def _strategy(config: Config, name: str) -> Honest:
-    mining = config.mining
+    rules, attack = config.protocol, config.adversary.attack
     policy: Any = {
-        "policy": mining.reference,
-        "way": mining.way,
-        "retry": config.scheme.retry,
+        "policy": rules.reference,
+        "way": rules.way,
+        "retry": rules.retry,
         "abandon_steps": lottery_of(config, config.scheme).abandon_steps,
     }
     if name.startswith("honest"):
         return Honest(**policy)
-    if mining.attack == "cross_slot_old":
-        return CrossSlotOld(_ATTACK_DEPTH, **policy)
-    if mining.attack == "grind_prehash":
+    if attack == "cross_slot_old":
+        return CrossSlotOld(config.adversary.rewrite, **policy)
+    if attack == "grind_prehash":
         rates = sorted(rate for o in config.menu.optimizers for rate in o.rates())
         middle = rates[len(rates) // 2]
         return PreHashGrinding(lambda hpp: hpp.learning_rate >= middle, **policy)
-    if mining.attack == "grind_posthash":
-        return PostHashGrinding(mining.tolerance or _NUDGE, **policy)
-    return _PLAIN_ATTACKS[mining.attack](**policy)
+    if attack == "grind_posthash":
+        return PostHashGrinding(rules.tolerance or _NUDGE, **policy)
+    return _PLAIN_ATTACKS[attack](**policy)
 
 
 def _since(ledger: Ledger, count: int) -> list[Published]:

@@ -61,27 +61,27 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
             task, the longest chain, messages that take Δ, nobody attacking.
         Refused: If fewer than 30 levels are settled, or the runs support no law.
     """
-    config = parse_config(ChainFolder(path).config(), str(path / "config.toml"))
+    text = ChainFolder(path).config()
+    config = parse_config(text, str(path / "config.toml"), "chain")
     _require_modelled(path, config)
     mined = _mined(path, config)
     curves = training.train(config, root, progress)
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     costs = translation.step_costs(config, curves, (height, width), dataset.n_classes)
-    known = translation.law_of(
-        config, curves, costs, resamples=_RESAMPLES, by_run=False
-    )
+    known = translation.law_of(config, curves, costs, resamples=_RESAMPLES)
     law, laws = known.law, [known.law, *known.resamples]
     levels = mined.interval.size
     delay = config.network.delay_steps
+    speeds = _unequal(config)
     key = seed_key(config.seed)
 
     def chains(one_law):
-        if config.mining.speeds:
+        if speeds:
             return named_race.race(
                 config.seed,
                 one_law,
-                config.mining.speeds,
+                speeds,
                 delay_steps=delay,
                 levels=levels,
                 replicas=_REPLICAS,
@@ -98,7 +98,7 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
     progress("simulating the law", len(laws), len(laws))
     first, rest = predicted[0], predicted[1:]
     rows = comparison.compare_chains(mined, first, rest, seed=config.seed)
-    if config.mining.speeds and not law.lattice:
+    if speeds and not law.lattice:
         rows += comparison.compare_winners(mined, first, rest, seed=config.seed)
     curves_shown = comparison.interval_curves(mined, first, rest)
     name = config.name
@@ -135,19 +135,18 @@ def _mined(path: Path, config: Config) -> Chains:
 
 
 def _require_modelled(path: Path, config: Config) -> None:
-    mining = config.mining
+    rules, net = config.protocol, config.network
+    honest = config.adversary.attack == "honest" or not net.corrupted
     problems = [
         problem
         for problem, there in {
-            "mining.reference must be 'fresh'": mining.reference != "fresh",
-            "mining.tasks must be empty": bool(mining.tasks),
-            "mining.chain_rule must be 'longest'": mining.chain_rule != "longest",
-            "mining.tie_rule must be 'first_seen'": mining.tie_rule != "first_seen",
-            "mining.delay_model must be 'worst_case'": (
-                mining.delay_model != "worst_case"
-            ),
-            "mining.attack must be 'none'": mining.attack != "none",
-            "mining.s_min must be 0": mining.s_min != 0,
+            "protocol.reference must be 'fresh'": rules.reference != "fresh",
+            "mining.tasks must be empty": bool(config.mining.tasks),
+            "protocol.chain_rule must be 'longest'": rules.chain_rule != "longest",
+            "protocol.tie_rule must be 'first_seen'": rules.tie_rule != "first_seen",
+            "network.delay_model must be 'worst_case'": net.delay_model != "worst_case",
+            "adversary.attack must be 'honest'": not honest,
+            "protocol.s_min must be 0": rules.s_min != 0,
         }.items()
         if there
     ]
@@ -155,6 +154,12 @@ def _require_modelled(path: Path, config: Config) -> None:
         raise ChainError(
             f"{path} was not mined as the model has it: " + "; ".join(problems)
         )
+
+
+def _unequal(config: Config) -> tuple[float, ...]:
+    """Speeds of the provers where they differ; none: all have speed 1."""
+    net = config.network
+    return () if net.equal_speeds else (*net.honest_speeds, *net.corrupted_speeds)
 
 
 def write(reality: Reality, folder: Path, *, command: str) -> None:

@@ -130,29 +130,29 @@ def chain_tasks(config: Config, data: TrainingSet) -> tuple[Task, ...]:
 
 def chain_parameters(config: Config, examples: int) -> Parameters:
     """The rules that follow from a config."""
-    mining, training, scheme = config.mining, config.training, config.scheme
+    rules, training, scheme = config.protocol, config.training, config.scheme
     samples = training.eval_samples
-    every = mining.checkpoint_every
+    every = rules.checkpoint_every
     top = (1 << 256) - 1
     return Parameters(
         t_1=min(scheme.t_1, top),
         t_2=min(scheme.t_2, top),
-        s_min=mining.s_min,
+        s_min=rules.s_min,
         check_every=training.check_every,
         checkpoint_every=training.check_every if every == "check_every" else every,
-        challenges=mining.challenges,
+        challenges=rules.challenges,
         horizon_steps=_LONGEST_PROOF // training.check_every * training.check_every,
         eval_samples=examples if samples == "all" else samples,
-        binding=mining.binding,
-        chain_rule=mining.chain_rule,
-        weight=Weight(mining.weight.family, mining.weight.kappa),
-        tie_rule=mining.tie_rule,
-        step_rule=mining.step_rule,
+        binding=rules.binding,
+        chain_rule=rules.chain_rule,
+        weight=Weight(rules.weight.family, rules.weight.kappa),
+        tie_rule=rules.tie_rule,
+        step_rule=rules.step_rule,
         reference_window=(
-            None if mining.reference_window == "off" else mining.reference_window
+            None if rules.reference_window == "off" else rules.reference_window
         ),
-        tolerance=mining.tolerance,
-        reward=mining.reward,
+        tolerance=rules.tolerance,
+        reward=rules.reward,
     )
 
 
@@ -195,9 +195,9 @@ def prover_list(config: Config) -> list[str]:
             f"network.provers must be at most {MAXIMUM_ALLOCATIONS} in a mined chain, "
             f"got {config.network.provers}"
         )
-    corrupted = round(config.network.beta * config.network.provers)
+    corrupted = config.network.corrupted
     honest = config.network.provers - corrupted
-    if config.mining.attack == "none":
+    if config.adversary.attack == "honest":
         honest, corrupted = config.network.provers, 0
     return [f"honest-{i}" for i in range(honest)] + [
         f"corrupt-{i}" for i in range(corrupted)

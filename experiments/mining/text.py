@@ -34,7 +34,7 @@ def describe(path: Path, height: int | None) -> dict[str, Any]:
         Rejected: If a record breaks a rule.
     """
     chain = read_chain(path)
-    config = parse_config(ChainFolder(path).config(), str(path))
+    config = parse_config(ChainFolder(path).config(), str(path), "chain")
     names = prover_names(config, chain.ledger.genesis)
     if height is None:
         return _chain(path, chain, names)

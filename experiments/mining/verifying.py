@@ -156,7 +156,7 @@ def verify_chain(
     folder = ChainFolder(path)
     genesis = folder.genesis()
     _compare("genesis", pins.genesis, genesis_digest(genesis))
-    config = parse_config(folder.config(), str(path / "config.toml"))
+    config = parse_config(folder.config(), str(path / "config.toml"), "chain")
     prover_list(config)  # refuses more than there can be, before any work
     chain = read_chain(path)
     closed = check_closing(folder, len(chain.times), chain.running, chain.tip)

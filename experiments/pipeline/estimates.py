@@ -3,34 +3,50 @@
 import numpy as np
 import pandas as pd
 
-from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment, Plan, assess
-from ...analysis.block_time.effective_runs import tilted
+from ...analysis.assessment.one_law import MOST_REPLICAS, Assessment
 from ...analysis.block_time.empirical import interval_bracket
-from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
-from ...analysis.confirmations.depths import safe_depths
-from ...analysis.estimation.estimate import Refused
-from ...analysis.estimation.measurement import Measurement, with_training_error
+from ...analysis.estimation.measurement import Measurement
 from ...analysis.estimation.quantities import GOOD_PERIOD
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN
 from ...analysis.good_periods.training_oracle import oracle_figures
-from ...analysis.race.walk import race, tilts
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
 from .devices import on_devices
+from .engines import assess_world, chosen_engine, taken, world_estimates
 from .laws import _look_success
 from .notes import notes_table
-from .translation import law_of, network_of, plan_of
+from .persistence import persistence, race_basis
+from .translation import plan_of
+from .weights import weight_estimates
+from .world import NO_STARTS, WarmStarts, world_law
+
+_NOTES = ["kind", "text"]
+_NO_FORMS = (
+    "closed forms: they are of equal provers of one law, and stand beside none of "
+    "these figures"
+)
 
 
 def estimate_tables(
-    config: Config, curves: CurveSet, costs: np.ndarray | None, progress: Progress
+    config: Config,
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    progress: Progress,
+    starts: WarmStarts = NO_STARTS,
 ) -> dict[str, pd.DataFrame]:
     """Security figures with both errors, exact references, and notes.
+
+    Args:
+        config: The experiment.
+        curves: Its learning curves.
+        costs: ``costs_of`` it.
+        progress: Told how far it is.
+        starts: The warm starts that its world needs (``branching.warm_starts``).
 
     Raises:
         Refused: If the law of the block time cannot be known well enough.
@@ -45,51 +61,44 @@ def estimate_tables(
         most_replicas=security.max_replicas or MOST_REPLICAS,
     )
     key = seed_key(config.seed)
-    law = law_of(config, curves, costs)
-    # The same effort for the laws beyond the horizon, and one to compare them with.
-    others = [*law.resamples, law.law, *law.extremes] if law.resamples else []
-    total = 1 + len(others)
-    progress("estimating security", 0, total)
-
-    def at(one_law: BlockTimeLaw, one_plan: Plan) -> Assessment:
-        return assess(key, network_of(config, one_law), one_plan)
-
-    adversarial = round(net.beta * net.provers)
+    law = world_law(config, curves, costs, starts)
+    adversarial = config.attackers
     groups = {"honest": net.provers - adversarial}
     if adversarial:
         groups["corrupted"] = adversarial
-    brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
-    assessment = assess(key, network_of(config, law.law), plan, mapped=on_devices)
-    progress("estimating security", 1, total)
-
-    def replicate(number: int) -> list[Measurement] | None:
-        try:
-            return at(others[number], smaller).measurements
-        except Refused:
-            return None
-
-    replicates = []
-    for done, found in enumerate(on_devices(replicate, len(others))):
-        replicates.append(found)
-        progress("estimating security", 2 + done, total)
-    count = len(law.resamples)
-    drawn, beyond = replicates[:count], replicates[count:]
-    failed = drawn.count(None)
-    centre, *extremes = beyond if beyond else [None]
-    measurements = with_training_error(
+    by_weight = config.protocol.chain_rule == "weight"
+    brackets: dict[str, tuple[float, float]] = {}
+    plans, basis = (plan, smaller), law.basis(*groups.values())
+    if by_weight:
+        measurements, assessment, failed = weight_estimates(
+            config, curves, costs, plans, basis, progress
+        )
+    else:
+        brackets = {who: interval_bracket(law, n) for who, n in groups.items()}
+        measurements, assessment, failed = world_estimates(
+            config, law, plans, basis, progress=progress, mapped=on_devices
+        )
+    known = persistence(
+        config,
+        law,
+        measurements,
         assessment.measurements,
-        [each for each in drawn if each is not None],
-        extremes=[each for each in extremes if each is not None],
-        centre=centre or (),
-        basis=law.basis(*groups.values()),
+        basis=race_basis(config, law) if adversarial else UNKNOWN,
+        chosen=chosen_engine(config).name,
+        progress=progress,
+        mapped=on_devices,
     )
-    if adversarial:
-        deep, refusals = _deep_measurements(config, law, progress)
-        measurements += deep
-        assessment.refusals.extend(refusals)
-    success = _look_success(
-        config, measurements, lambda one: at(law.law, smaller._replace(**one))
-    )
+    measurements = taken(config, measurements + known.measurements)
+    assessment.refusals.extend(known.refusals)
+    success = None
+    if net.equal_speeds and not by_weight:
+        success = _look_success(
+            config,
+            measurements,
+            lambda one: assess_world(
+                config, law, law.law, key, smaller._replace(**one)
+            ),
+        )
     oracle, refusals = [], []
     if success is not None:
         oracle, refusals = oracle_figures(
@@ -103,10 +112,14 @@ def estimate_tables(
             p=success,
         )
     assessment.refusals.extend(refusals)
-    references, refusals = _references(config, law.law, assessment)
+    there = {m.quantity for m in measurements}
+    references, refusals = _references(config, law, assessment, there)
     assessment.refusals.extend(refusals)
     notes = notes_table(config, curves, law, groups, brackets, assessment, failed)
-    notes = pd.concat([notes, _few_runs_note(measurements)], ignore_index=True)
+    wrong = pd.DataFrame([("fault", text) for text in known.faults], columns=_NOTES)
+    engine = pd.DataFrame([("engine", chosen_engine(config).why)], columns=_NOTES)
+    few = _few_runs_note(measurements)
+    notes = pd.concat([wrong, notes, engine, few], ignore_index=True)
     return {
         "estimates": measurement_table(measurements + oracle),
         "references": references,
@@ -118,50 +131,13 @@ def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
     """The rows with a warning, in one sentence."""
     told = {m.quantity: m.basis.runs for m in measurements if m.warning}
     if not told:
-        return pd.DataFrame(columns=["kind", "text"])
+        return pd.DataFrame(columns=_NOTES)
     text = (
         f"{', '.join(told)}: rest on few training runs in effect (the fewest "
         f"{min(told.values()):.0f}, ``runs_effective`` in estimates.csv); their "
         "intervals may cover less than 95 %: train more models"
     )
-    return pd.DataFrame([("warning", text)], columns=["kind", "text"])
-
-
-def _deep_measurements(
-    config: Config, law: UncertainLaw, progress: Progress
-) -> tuple[list[Measurement], list[str]]:
-    """Confirmations for 1e-9 … 2^-128, with and without a head start."""
-    found, refusals = [], []
-    basis = race_basis(config, law)
-    for premined in (False, True):
-        what = "confirmations, " + ("head start" if premined else "no head start")
-        try:
-            found += safe_depths(
-                law,
-                lambda one: network_of(config, one),
-                premined=premined,
-                basis=basis,
-                progress=lambda done, total, what=what: progress(what, done, total),
-                mapped=on_devices,
-            )
-        except Refused as refusal:
-            refusals.append(f"{what}: {refusal}")
-    return found, refusals
-
-
-def race_basis(config: Config, law: UncertainLaw) -> Basis:
-    """What the private race rests on; what the network does where it has no tilt."""
-    net = network_of(config, law.law)
-    honest, adversarial = float(net.honest), float(net.adversarial)
-    plain = law.basis(honest, adversarial)
-    if law.by_run is None:
-        return plain
-    try:
-        theta = tilts(race(net, known_until=law.known_until)).theta_0
-    except Refused:
-        return plain
-    tilt = tilted(law.by_run, honest, adversarial, float(theta))
-    return Basis(min(plain.runs, tilt.runs), min(plain.freedom, tilt.freedom))
+    return pd.DataFrame([("warning", text)], columns=_NOTES)
 
 
 def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
@@ -183,11 +159,14 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
 
 
 def _references(
-    config: Config, law: BlockTimeLaw, assessment: Assessment
+    config: Config, known: UncertainLaw, assessment: Assessment, there: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
     """Closed forms to stand beside the estimates, and what was refused."""
     net, security = config.network, config.security
-    adversarial = round(net.beta * net.provers)
+    adversarial, law = config.attackers, known.law
+    if known.adversaries or chosen_engine(config).name != "level":
+        table = pd.DataFrame(columns=list(Reference._fields))
+        return table.astype({"at": float, "value": float}), [_NO_FORMS]
     found, refusals = memoryless_references(
         law,
         honest=net.provers - adversarial,
@@ -195,8 +174,7 @@ def _references(
         delay_steps=net.delay_steps,
         depths=range(1, security.depths + 1),
     )
-    measured = {m.quantity for m in assessment.measurements}
-    rows = [each for each in found if each.quantity in measured]
+    rows = [each for each in found if each.quantity in there]
     if assessment.rates is not None:
         x, y, z = assessment.rates[:3]
         for blocks, rounds in assessment.window_rounds.items():

@@ -28,6 +28,7 @@ from ..config.hash_targets import format_target
 from ..config.sections import ComparisonConfig, LotteryConfig
 from .notes import further
 from .translation import law_of, lottery_of, plan_of
+from .world import NO_STARTS, WarmStarts, world_law
 
 _LAW_POINTS = 400
 
@@ -46,7 +47,10 @@ def curve_table(curves: CurveSet) -> pd.DataFrame:
 
 
 def law_tables(
-    config: Config, curves: CurveSet, costs: np.ndarray | None
+    config: Config,
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    starts: WarmStarts = NO_STARTS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Survival curves and a summary of the scheme's law and its comparisons.
 
@@ -73,7 +77,10 @@ def law_tables(
             **_published(setting),
         }
         try:
-            law = _setting_law(config, curves, costs, setting, kind)
+            if main:
+                law = world_law(config, curves, costs, starts)
+            else:
+                law = _setting_law(config, curves, costs, setting, kind)
         except Refused:
             if main:
                 raise
@@ -129,7 +136,7 @@ def _published(setting: LotteryConfig) -> dict[str, float | str]:
 
 
 def _setting_law(config, curves, costs, setting, kind) -> UncertainLaw:
-    """The law of a comparison or of the scheme itself; proof of work's is certain."""
+    """The law of a comparison; proof of work's is certain."""
     if kind == "pow":
         rate = config.clock.hashes_per_step
         return UncertainLaw(proof_of_work(setting.p_1, hashes_per_step=rate))

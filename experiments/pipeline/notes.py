@@ -16,6 +16,7 @@ from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
+from .translation import conduct_of
 
 
 def notes_table(
@@ -51,11 +52,8 @@ def notes_table(
 
 
 def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterator[str]:
-    net, training = config.network, config.training
-    yield (
-        f"{net.provers} equal provers; the corrupted ones share what they find at "
-        f"once; honest messages take {net.delay_steps:g} steps, the adversary's none"
-    )
+    training = config.training
+    yield from _world(config)
     yield (
         "private race from the tip: the adversary starts from the parent of the "
         "transaction's block when that parent is found; a head start (pre-mining) is "
@@ -64,9 +62,15 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
     yield (
         "ties: persistence counts a private chain of equal length as a violation (ties "
         "win), persistence_violation_strict only a longer one. Both are criteria; of "
-        "two public blocks at one height a prover goes on with the one it saw first"
+        f"two public blocks at one height a prover goes on with {_adopted(config)}"
     )
-    if net.beta > 0:
+    if config.attackers:
+        yield (
+            "persistence is the Fourier grid's, which bounds the private chain's risk "
+            "on this network from above and is equal to it without delay; its lower "
+            "end is that of the network itself. persistence_simulated is what the "
+            "simulated races counted, a check and no part of the verdict"
+        )
         yield (
             "confirmations for risks down to 2^-128 (†) are those of the private chain "
             "and rest on trainings that are independent of each other: what is common "
@@ -78,7 +82,7 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         "waits for one more block"
     )
     yield f"time unit: {_unit(config)}"
-    kept = config.scheme.abandon_steps
+    kept = config.protocol.abandon_steps
     rule = {
         "never": "is never given up",
         "horizon": "is given up at the last of them for a new one (abandon_steps = "
@@ -101,6 +105,64 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
             f"a look scores {curves.eval_samples} of {curves.population} training "
             f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
             "and so in the intervals; it makes first passages slightly early"
+        )
+
+
+def _adopted(config: Config) -> str:
+    return {
+        "first_seen": "the one it saw first",
+        "random": "either, by a fair coin, and begins anew where it goes over",
+        "adversary": "the one it heard of last, and begins anew",
+    }[config.protocol.tie_rule]
+
+
+def _world(config: Config) -> Iterator[str]:
+    """Who takes part, how messages travel, what the corrupted provers do."""
+    net, attack = config.network, config.adversary.attack
+    if net.equal_speeds:
+        who = f"{net.provers} equal provers"
+    else:
+        kinds = ", ".join(
+            f"{each.count} of speed {each.speed:g}"
+            + (" (corrupted)" if each.corrupted else "")
+            for each in net.classes
+        )
+        who = (
+            f"provers: {kinds}; β = {net.beta:.3g} of the provers, "
+            f"{net.beta_of_speed:.3g} of their speed"
+        )
+    how = {
+        "random": f"up to {net.delay_steps:g} steps, uniform",
+        "table": f"one of {len(net.delays)} delays up to {net.delay_steps:g} steps",
+    }.get(net.delay_model, f"{net.delay_steps:g} steps")
+    yield (
+        f"{who}; the corrupted ones share what they find at once; honest messages "
+        f"take {how}, the adversary's none"
+    )
+    if not net.corrupted or attack == "private":
+        return
+    conduct = conduct_of(config)
+    if attack == "private_premined":
+        yield (
+            "adversary.attack = private_premined: the head start is in the "
+            "confirmations that say so; simulated figures have none"
+        )
+    elif attack == "honest":
+        yield (
+            "adversary.attack = honest: the corrupted provers follow the protocol, and "
+            "their blocks count as honest ones"
+        )
+    elif stopped := conduct.stopped():
+        yield (
+            f"adversary.attack = {attack} is stopped by the protocol ({stopped}): a "
+            "private chain is left"
+        )
+    elif conduct.changes_law():
+        rule = "on" if conduct.step_rule else "off"
+        yield (
+            f"adversary.attack = {attack}: a corrupted prover's law is that of the "
+            f"attack, step rule {rule}; good periods are judged by what the protocol "
+            "counts on, corrupted provers that mine as honest ones"
         )
 
 
@@ -193,7 +255,7 @@ def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[
     ]
     if undecided:
         yield (
-            f"persistence from depth {min(x for x in undecided if x):g} is "
+            f"simulated persistence from depth {min(x for x in undecided if x):g} is "
             f"{LOWER_BOUND} (raise security.levels)"
         )
 

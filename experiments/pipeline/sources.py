@@ -10,12 +10,25 @@ _EVERYTHING = ("models", "analysis", "figures", "experiments")
 # All that the tables of a law and of its estimates import, but for the errors.
 _LAWS = (
     "models/learning",
+    # What a referenced model saves is trained by the scheme's own programs.
+    "models/scheme",
     "analysis",
     "experiments/config",
     "experiments/store/files.py",
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("dataset", "devices", "machine", "translation")
+        for name in (
+            "branching",
+            "dataset",
+            "devices",
+            "machine",
+            "translation",
+            "world",
+        )
+    ),
+    *(
+        f"experiments/pipeline/{name}.py"
+        for name in ("translation", "world", "engines", "weights")
     ),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
@@ -23,6 +36,11 @@ _LAWS = (
 # the chain: they take an hour where everything after them takes a minute.
 _USED = {
     "training": ("models/learning",),
+    "branching": (
+        "models/learning",
+        "models/scheme",
+        "experiments/pipeline/branching.py",
+    ),
     "curves": (
         "models/learning",
         "experiments/pipeline/laws.py",
@@ -34,11 +52,13 @@ _USED = {
     "summary": _EVERYTHING,
     "sweep": (*_LAWS, "experiments/sweep/evaluation.py"),
 }
+# No stage of a run.
+_APART = ("branching", "sweep")
 
 
 def stage_digests() -> dict[str, str]:
     """``stage_digest`` of every stage of a run."""
-    return {stage: stage_digest(stage) for stage in _USED if stage != "sweep"}
+    return {stage: stage_digest(stage) for stage in _USED if stage not in _APART}
 
 
 def stage_digest(stage: str) -> str:
@@ -46,7 +66,8 @@ def stage_digest(stage: str) -> str:
 
     Args:
         stage: Of a run (``training``, ``curves``, ``laws``, ``estimates``, ``figures``,
-            ``summary``), or ``sweep``: a point's numbers.
+            ``summary``), or ``sweep``: a point's numbers, or ``branching``: warm
+            starts.
     """
     return source_digest([_PACKAGE / name for name in _USED[stage]], _PACKAGE)
 

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from .provenance import provenance
 from .sources import stage_digests
 from .training import curve_bytes, own_data, stored_curves, train
 from .versions import versions
+
+if TYPE_CHECKING:
+    from .world import WarmStarts
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +124,11 @@ class _Job:
 
         return costs_of(self.config, self.curves())
 
+    def starts(self) -> "WarmStarts":
+        from .branching import warm_starts
+
+        return warm_starts(self.config, self.curves(), self.root, self.progress)
+
     def tables(self) -> dict[str, pd.DataFrame]:
         return {name: self.folder.table(f"{name}.csv") for name in TABLES}
 
@@ -139,7 +147,7 @@ def _curves(job: _Job) -> dict[str, bytes]:
 def _laws(job: _Job) -> dict[str, bytes]:
     from .laws import law_tables
 
-    laws, law_summary = law_tables(job.config, job.curves(), job.costs())
+    laws, law_summary = law_tables(job.config, job.curves(), job.costs(), job.starts())
     return {
         "laws.csv": table_bytes(laws),
         "law_summary.csv": table_bytes(law_summary),
@@ -149,7 +157,9 @@ def _laws(job: _Job) -> dict[str, bytes]:
 def _estimates(job: _Job) -> dict[str, bytes]:
     from .estimates import estimate_tables
 
-    tables = estimate_tables(job.config, job.curves(), job.costs(), job.progress)
+    tables = estimate_tables(
+        job.config, job.curves(), job.costs(), job.progress, job.starts()
+    )
     return {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from ..config.experiment import Config
 from . import pictures
+from .verdict import Verdict as Verdict, verdict
 
 _NAMES = {
     "block_interval_mean": "block interval, steps",
@@ -16,6 +17,7 @@ _NAMES = {
     "stale_rate": "stale blocks, share",
     "chain_quality": "chain quality under withholding",
     "persistence_violation": "Pr[{at:g} deep is replaced, ties win]",
+    "private_growth": "private chain's growth over the public one's",
     "safe_depth": "confirmations for risk {risk} †",
     "safe_depth_premined": "with a head start, risk {risk} †",
     "liveness_quantile": "steps until {k} deep, {at:.0%} quantile",
@@ -53,50 +55,6 @@ _DETAILS = {
     "growth_shortfall": "Pr[growth < (1−ε) mean over {steps} steps]",
     "quality_gap": "Pr[no honest block in {steps} steps]",
 }
-
-
-class Verdict(NamedTuple):
-    """What is safe, what is not, and how sure that is.
-
-    Attributes:
-        safe_depth: Smallest depth from which the upper end of every interval is at most
-            the target; None if no depth in the table is.
-        unsafe_depth: Largest depth whose lower end is above the target; None if none.
-        line: The verdict as one sentence.
-    """
-
-    safe_depth: int | None
-    unsafe_depth: int | None
-    line: str
-
-
-def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
-    """Judge persistence (ties win) against the config's target."""
-    estimates: Any = tables["estimates"]
-    target = config.security.target
-    curve = estimates[estimates.quantity == "persistence_violation"].sort_values("at")
-    above = curve[curve.high > target]["at"]
-    deepest = int(curve["at"].max())
-    safe = 1 if above.empty else int(above.max()) + 1
-    safe_depth = safe if safe <= deepest else None
-    below = curve[curve.low > target]["at"]
-    unsafe_depth = None if below.empty else int(below.max())
-    first = _first_sentence(config, curve, safe_depth, deepest)
-    parts = [first]
-    if unsafe_depth is not None:
-        parts.append(f"not safe up to {unsafe_depth}")
-    undecided = range((unsafe_depth or 0) + 1, safe_depth or deepest + 1)
-    if len(undecided) > 0:
-        last = undecided[-1]
-        between = f"{undecided[0]}" if len(undecided) == 1 else f"{undecided[0]}–{last}"
-        parts.append(f"undecided at {between}")
-    races = int(curve["count"].max())
-    main: Any = tables["law_summary"].query("main").iloc[0]
-    how = (
-        f"95 % intervals from {int(main.runs)} trained models and "
-        f"{races:,} simulated races"
-    )
-    return Verdict(safe_depth, unsafe_depth, "; ".join(parts) + f" ({how}).")
 
 
 def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
@@ -269,8 +227,9 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
     lines += [f"**{verdict(config, tables).line}**", ""]
     lines += [
         f"Scheme: T_acc = {scheme.t_acc:g}, p_1 = {scheme.p_1:.3g}, p_2 = "
-        f"{scheme.p_2:.3g}, retry = {scheme.retry}. Network: {net.provers} provers, "
-        f"β = {net.beta:g}, Δ = {net.delay_steps:g} steps. Data: {config.data.name}.",
+        f"{scheme.p_2:.3g}, retry = {config.protocol.retry}. Network: "
+        f"{net.provers} provers, β = {net.beta:g}, Δ = {net.delay_steps:g} steps. "
+        f"Data: {config.data.name}.",
         "",
         "## Block time of one prover",
         "",
@@ -335,24 +294,6 @@ def number(value: float) -> str:
         text = f"{value:,.{digits}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.2e}"
-
-
-def _first_sentence(config, curve, safe_depth, deepest) -> str:
-    share = f"β = {config.network.beta:g}"
-    target = f"{config.security.target:g}"
-    if safe_depth is not None:
-        row = curve[curve["at"] == safe_depth].iloc[0]
-        return (
-            f"SAFE from {safe_depth} confirmations against a private chain of {share} "
-            "without a head start, ties win: "
-            f"Pr[violation] ≤ {number(row.high)}, target {target}"
-        )
-    return (
-        f"NOT SHOWN SAFE against a private chain of {share} without a head start, "
-        "ties win: "
-        f"up to {deepest} "
-        f"confirmations Pr[violation] ≤ {target} is not reached or not resolved"
-    )
 
 
 def _chosen_depths(config: Config, tables: Mapping[str, pd.DataFrame]) -> set[float]:

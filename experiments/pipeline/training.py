@@ -118,7 +118,7 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     settings = curve_settings(config, dataset)
     runs = _initializations(config)
     shelf = TrainingShelf(
-        root / "curves" / _curve_key(config, dataset),
+        curve_folder(config, root),
         settings,
         keep=config.training.keep_states,
     )
@@ -147,9 +147,14 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     )
 
 
+def curve_folder(config: Config, root: Path) -> Path:
+    """Where the config's learning curves are kept."""
+    return root / "curves" / _curve_key(config, config_dataset(config))
+
+
 def kept_states(config: Config, root: Path) -> tuple[int, Path]:
     """Bytes of the states that are kept of the config's trainings, and where."""
-    path = root / "curves" / _curve_key(config, config_dataset(config))
+    path = curve_folder(config, root)
     return StateStore(path).size(), path
 
 

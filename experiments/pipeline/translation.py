@@ -3,15 +3,18 @@
 import numpy as np
 
 from ...analysis.assessment.one_law import Plan
+from ...analysis.attacks.situation import ticketed
+from ...analysis.attacks.world import LAWS, Conduct
 from ...analysis.block_time.empirical import Lottery
-from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
 from ...analysis.block_time.uncertain import UncertainLaw, uncertain_law
+from ...analysis.estimation.estimate import Refused
 from ...analysis.simulation.levels import Network, network
 from ...models.learning.chunk_program import Bucket
 from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
-from ..config.sections import LotteryConfig, SchemeConfig
+from ..config.sections import LotteryConfig
 from .dataset import config_dataset
 
 
@@ -43,7 +46,7 @@ def law_of(
     lottery: Lottery | None = None,
     resamples: int | None = None,
 ) -> UncertainLaw:
-    """The law of one prover's block time, with everything that is uncertain of it.
+    """The law of a block from a fresh model, with everything that is uncertain of it.
 
     Args:
         config: Its seed fixes the resamples.
@@ -55,6 +58,9 @@ def law_of(
     Raises:
         Refused: As ``uncertain_law``.
     """
+    if config.protocol.s_min:
+        due = np.full(len(curves.initializations), config.protocol.s_min)
+        curves = ticketed(curves, due)
     return uncertain_law(
         config.seed,
         curves,
@@ -85,10 +91,109 @@ def bucket_costs(
     }
 
 
-def network_of(config: Config, law: BlockTimeLaw) -> Network:
-    """The config's network under a law."""
+def network_of(
+    config: Config, law: BlockTimeLaw, known: UncertainLaw | None = None
+) -> Network:
+    """The config's network under a law.
+
+    Provers of unequal speeds are one on each side, whose law is that of its side's next
+    block: what races, and what bounds the network where every message takes Δ.
+
+    Args:
+        config: The experiment.
+        law: One of an honest prover's laws.
+        known: All of them, with the corrupted provers'; None: theirs is the same.
+
+    Raises:
+        Refused: If the config's world is not the one that is simulated level by level.
+    """
+    require_known(config)
     net = config.network
-    return network(law, provers=net.provers, beta=net.beta, delay_steps=net.delay_steps)
+    if known is None and config.attackers and conduct_of(config).changes_law():
+        raise Refused(
+            f"adversary.attack = {config.adversary.attack}: the corrupted provers have "
+            "a law of their own, which is not known here (dpodl run has it)"
+        )
+    other = None if known is None else known.against(law)
+    if not net.equal_speeds:
+        return _sides(config, law)
+    return network(
+        law,
+        provers=net.provers,
+        beta=config.attackers / net.provers,
+        delay_steps=net.delay_steps,
+        adversary=other,
+    )
+
+
+def _sides(config: Config, law: BlockTimeLaw) -> Network:
+    net = config.network
+    honest, corrupted = net.honest_speeds, net.corrupted_speeds
+    if not config.attackers:
+        honest, corrupted = honest + corrupted, ()
+    try:
+        laws = [
+            fastest_of_speeds(law, speeds) for speeds in (honest, corrupted or (1,))
+        ]
+    except ValueError as error:
+        raise Refused(f"network.classes: {error}") from None
+    return Network(laws[0], 1, int(bool(corrupted)), net.delay_steps, laws[1])
+
+
+def conduct_of(config: Config) -> Conduct:
+    """What the corrupted provers do, and the rules that they meet."""
+    rules, adversary = config.protocol, config.adversary
+    window = rules.reference_window
+    return Conduct(
+        attack=adversary.attack,
+        kind=adversary.kind,
+        gap=adversary.gap,
+        reference=rules.reference,
+        step_rule=rules.step_rule,
+        reference_window=None if window == "off" else window,
+        bound=rules.binding == "header",
+        exact=rules.tolerance == 0,
+    )
+
+
+# What is simulated level by level, and raced on a grid.
+_KNOWN: dict[str, tuple[object, ...]] = {
+    "adversary.attack": LAWS,
+    "protocol.progress": ("lost",),
+    "security.criterion": ("equal",),
+}
+
+
+def require_known(config: Config) -> None:
+    """Refuse a world that no engine behind this command has.
+
+    Raises:
+        Refused: Naming every setting that is beyond it, and what it can be.
+    """
+    problems = []
+    for field, known in _KNOWN.items():
+        section, name = field.split(".")
+        given = getattr(getattr(config, section), name)
+        nobody = section == "adversary" and not config.network.corrupted
+        if given in known or nobody:
+            continue
+        words = ", ".join(map(str, known))
+        if given in ("selfish", "balance"):
+            words += "; dpodl attack has a row of it"
+        problems.append(f"{field} = {given} (known: {words})")
+    own = config.attackers and conduct_of(config).changes_law()
+    if own and not config.network.equal_speeds:
+        problems.append(
+            f"adversary.attack = {config.adversary.attack} by provers of unequal "
+            "speeds, network.classes (known: speed 1)"
+        )
+    if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
+        problems.append(
+            "adversary.attack = equivocate with protocol.binding = none, whose private "
+            "chain begins with a free block (dpodl attack has its row)"
+        )
+    if problems:
+        raise Refused(f"this command does not compute {'; '.join(problems)}")
 
 
 def plan_of(config: Config) -> Plan:
@@ -113,10 +218,9 @@ def plan_of(config: Config) -> Plan:
 
 
 def lottery_of(config: Config, setting: LotteryConfig) -> Lottery:
-    """The setting's parameters with the scheme's policies."""
-    scheme: SchemeConfig = config.scheme
-    training = config.training
-    abandon = scheme.abandon_steps
+    """The setting's parameters with the protocol's policies."""
+    rules, training = config.protocol, config.training
+    abandon = rules.abandon_steps
     if abandon == "horizon":
         looks = training.horizon_steps // training.check_every
         abandon = looks * training.check_every
@@ -125,6 +229,6 @@ def lottery_of(config: Config, setting: LotteryConfig) -> Lottery:
         p_1=setting.p_1,
         p_2=setting.p_2,
         hashes_per_step=config.clock.hashes_per_step,
-        retry=scheme.retry,
+        retry=rules.retry,
         abandon_steps=None if abandon == "never" else abandon,
     )

@@ -20,8 +20,6 @@ from ..store.files import Progress
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
-# Accuracy of a model that is offered for reference, as a share of the way to T_acc.
-_MTX_SHARE = 0.98
 
 
 def attack(
@@ -30,7 +28,7 @@ def attack(
     """The attack table of a config.
 
     Args:
-        config: The experiment; rules' numbers are those of [mining].
+        config: The experiment; rules' numbers are those of [protocol].
         root: Where trained curves are kept (``--output`` of ``dpodl run``).
         progress: Told how far it is.
         branches: Trainings that are branched off a referenced model, for each kind.
@@ -43,13 +41,13 @@ def attack(
         ConfigError: If config and data do not go together, or nobody is corrupted.
         Refused: If the runs cannot support a law.
     """
-    net, mining = config.network, config.mining
+    net, rules = config.network, config.protocol
     if not round(net.beta * net.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")
     curves = training.train(config, root, progress)
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
-    every = mining.checkpoint_every
+    every = rules.checkpoint_every
     t_acc = config.scheme.t_acc
     at = situation_of(
         curves,
@@ -62,20 +60,29 @@ def attack(
         ),
         warm=_branched(config, curves, t_acc, branches, progress, "from T_acc"),
         mtx=_branched(
-            config, curves, _MTX_SHARE * t_acc, branches, progress, "from an mtx"
+            config,
+            curves,
+            config.adversary.mtx_share * t_acc,
+            branches,
+            progress,
+            "from an mtx",
         ),
-        s_min=mining.s_min,
+        s_min=rules.s_min,
         checkpoint_every=(
             config.training.check_every if every == "check_every" else every
         ),
-        challenges=mining.challenges,
+        challenges=rules.challenges,
     )
     targets = (config.security.target, *_TARGETS)
     rows = attack_table(
         seed_key(config.seed),
         at,
         targets=tuple(dict.fromkeys(targets)),
-        effort=Effort(resamples=resamples),
+        effort=Effort(
+            resamples=resamples,
+            gamma=config.adversary.gamma,
+            ties_win=config.security.criterion == "equal",
+        ),
         seed=config.seed,
         progress=progress,
     )
@@ -114,7 +121,7 @@ def _branched(
             settings,
             seed=config.seed,
             accuracy=accuracy,
-            way=config.mining.way,
+            way=config.protocol.way,
             progress=lambda _, done, total: progress(f"branching {what}", done, total),
         )
     except ValueError:

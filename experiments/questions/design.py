@@ -142,7 +142,7 @@ def _situation(
     dataset = config_dataset(config)
     height, width = dataset.x_train.shape[1:]
     shape = (height, width)
-    every = config.mining.checkpoint_every
+    every = config.protocol.checkpoint_every
     at = situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
@@ -151,13 +151,13 @@ def _situation(
         delay_steps=config.network.delay_steps,
         step_costs=translation.step_costs(config, curves, shape, dataset.n_classes),
         checkpoint_every=None if every == "check_every" else every,
-        challenges=config.mining.challenges,
+        challenges=config.protocol.challenges,
     )
     risk = asked.risk or asked.risk_premined or config.security.target
     terms = Terms(
         risk=risk,
         risk_premined=asked.risk_premined or risk,
-        step_rule=config.mining.step_rule,
+        step_rule=config.protocol.step_rule,
         state_bytes=state_bytes(config, shape, dataset.n_classes),
     )
     return at, terms

@@ -9,7 +9,8 @@ import numpy as np
 from ...analysis.attacks.situation import Situation, plain
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.calibration.choice import Choice, at_choice, party_of, solve_interval
-from ...analysis.calibration.quantities import figures, known_law, simulated
+from ...analysis.calibration.on_network import simulated
+from ...analysis.calibration.quantities import figures, known_law
 from ...analysis.calibration.targets import (
     BETTER,
     Target,
@@ -64,7 +65,7 @@ def _rows(config: Config, at: Situation, asked: Asked, scan: Scan) -> list[tuple
     late = np.quantile(first[best >= own], (0.25, 0.75)) if (best >= own).any() else ()
     look, horizon = at.check_every, int(at.curves.steps[-1])
     typical = {min(look * round(x / look), horizon // 2 // look * look) for x in late}
-    s_min = scan.s_min or sorted({0, config.mining.s_min, *typical})
+    s_min = scan.s_min or sorted({0, config.protocol.s_min, *typical})
     return [
         (t_acc, t_1, t_2, least)
         for t_acc in accuracies

@@ -52,7 +52,7 @@ ASSUMPTIONS = (
     "liveness: until as many confirmations as the upper end of depth, while the "
     "adversary withholds",
     "verification: steps run again over steps of a mean block, checkpoints and q of "
-    "[mining]; storage: a block's checkpoints, mean model of the menu",
+    "[protocol]; storage: a block's checkpoints, mean model of the menu",
     "S_min: no ticket before so many steps of a fresh model",
 )
 

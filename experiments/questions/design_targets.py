@@ -25,7 +25,7 @@ from ..config.hash_targets import (
     success_probability,
     target_of_probability,
 )
-from ..config.mining import MiningConfig
+from ..config.moved import modern_path
 from ..config.section import ConfigError
 from ..sweep.axes import axis_of
 
@@ -266,7 +266,7 @@ def _time(config: Config, text: str, *, blocks: bool) -> tuple[float, bool]:
 
 def _values(config: Config, text: str) -> tuple[str, tuple]:
     path, separator, values = text.partition("=")
-    path = path.strip()
+    path = ".".join(modern_path(path.strip().split(".")))
     if not separator or not values.strip():
         raise ValueError("write it as scheme.t_acc=0.90:0.98:0.01")
     readers: dict[str, tuple[str, Callable]] = {
@@ -275,18 +275,12 @@ def _values(config: Config, text: str) -> tuple[str, tuple]:
         "scheme.p_1": ("t_1", target_of_probability),
         "scheme.t_2": ("t_2", parse_target),
         "scheme.p_2": ("t_2", target_of_probability),
-        "mining.s_min": ("s_min", int),
+        "protocol.s_min": ("s_min", int),
     }
     if path not in readers:
         raise ValueError(f"a design chooses {', '.join(readers)}, got {path[:40]!r}")
     name, read = readers[path]
-    if name == "s_min":
-        # A sweep's figures do not depend on [mining]; another whole number's words do.
-        axis = axis_of("security.bootstraps", values, spread=False)
-        for value in axis.values:
-            MiningConfig(s_min=value)
-    else:
-        axis = axis_of(path, values, spread=False)
+    axis = axis_of(path, values, spread=False)
     found = tuple(dict.fromkeys(map(read, axis.values)))
     if name in ("t_1", "t_2") and min(map(success_probability, found)) < 1e-60:
         low = format_target(min(found))

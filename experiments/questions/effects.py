@@ -39,8 +39,6 @@ POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
 # A 30× machine among 70 units: its share of the compute is .3.
 COMPUTE = 100
-# Accuracy of a model that is offered for reference, as a share of the way to T_acc.
-_MTX_SHARE = 0.98
 _FIGURES = {
     "memorylessness": memorylessness_figure,
     "domination": domination,
@@ -212,7 +210,7 @@ def _saving(
         )
     _certain(laws)
     dataset = config_dataset(config)
-    accuracy = _MTX_SHARE * config.scheme.t_acc
+    accuracy = config.adversary.mtx_share * config.scheme.t_acc
     some = curves.initializations[:branches]
     if not (curves.accuracy[: len(some)] >= accuracy).any():
         raise Refused(
@@ -226,7 +224,7 @@ def _saving(
         training.curve_settings(config, dataset),
         seed=config.seed,
         accuracy=accuracy,
-        way=config.mining.way,
+        way=config.protocol.way,
         progress=lambda _, done, total: progress("branching from an mtx", done, total),
     )
     at = situation_of(

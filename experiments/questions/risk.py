@@ -25,7 +25,7 @@ from ...analysis.race.walk import TARGETS, Race, outgrows, race
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import estimates, training, translation
+from ..pipeline import persistence, training, translation
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 
@@ -128,7 +128,7 @@ def risk_tables(
     progress("risk tables", total - 2, total)
     blocks, ages = [], []
     if round(net.beta * net.provers):
-        races = _Races(config, law, estimates.race_basis(config, law))
+        races = _Races(config, law, persistence.race_basis(config, law))
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 1, total)
         moved = races._replace(premined=question.premined)

@@ -18,11 +18,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ..config.experiment import Config
 from ..config.hash_targets import format_target, parse_target, target_of_probability
 from ..config.loading import problems_of
+from ..config.moved import modern_path
 from ..config.sections import LotteryConfig
 from ..config.toml_text import bound_text
 
 SPREAD = ("sobol", "halton", "latin")
-SWEPT = ("seed", "data", "menu", "training", "scheme", "clock", "network", "security")
+SWEPT = (
+    *("seed", "data", "menu", "training", "scheme", "protocol", "network", "adversary"),
+    *("clock", "security"),
+)
 TWINS = {"p_1": "t_1", "p_2": "t_2"}
 MOST_VALUES = 100_000
 _RANGE = re.compile(r"(?P<low>[^:]+?)\.\.(?P<high>[^:]+?)(?P<log>:log)?")
@@ -76,7 +80,10 @@ def _field(path: str) -> _Field:
     Raises:
         ValueError: If there is none, or no point's quantities depend on it.
     """
-    head, *rest = path.split(".")
+    keys = path.split(".")
+    head, *rest = keys
+    if (now := modern_path(keys)) != keys:
+        raise ValueError(f"it is {'.'.join(now)} now")
     if head not in SWEPT:
         what = "no figure depends on it" if head in Config.model_fields else "unknown"
         raise ValueError(f"{what}; settings of {', '.join(SWEPT)} can be swept")

@@ -18,7 +18,7 @@ import pandas as pd
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
 from ..config.loading import load_config
-from ..pipeline import training
+from ..pipeline import branching, training
 from ..store.files import Progress
 from ..store.locks import exclusive
 from . import shard_file, shards
@@ -182,7 +182,9 @@ def _train(plan, jobs, root, progress, keep) -> list[Job]:
     # The longest horizon first: shorter ones are the beginnings of its curves.
     for source in sorted(wanted, key=lambda s: (s.looks, s.runs), reverse=True):
         try:
-            training.train(wanted[source], root, progress)
+            curves = training.train(wanted[source], root, progress)
+            for config in _warmed(plan, jobs, source):
+                branching.warm_starts(config, curves, root, progress)
         except OSError:
             raise  # a full disk will not be less full for the next ones
         except Exception as error:
@@ -196,6 +198,17 @@ def _train(plan, jobs, root, progress, keep) -> list[Job]:
         for task in tasks_of(plan, [job]):
             keep(shards.gave_up(task, failed[source]), 0.0, "")
     return ready
+
+
+def _warmed(plan, jobs, source) -> list[Config]:
+    """Points on a set of curves that need warm starts, one for each kind of them."""
+    mine = [job for job in jobs if plan.sources[job.group][1] == source]
+    places = [place for job in mine for place in job.places]
+    found: dict[tuple, Config] = {}
+    for config in plan.design.settings(places):
+        for name in branching.needs(config):
+            found.setdefault(branching.identity(config, name), config)
+    return list(found.values())
 
 
 def _reuse(plan: SweepPlan, store: SweepStore, root: Path) -> int:

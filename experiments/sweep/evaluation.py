@@ -11,19 +11,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
+from ...analysis.assessment.one_law import Assessment
 from ...analysis.block_time.empirical import interval_bracket
+from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import UNKNOWN, Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
-from ..pipeline.translation import law_of, lottery_of, network_of, plan_of
+from ..pipeline.engines import chosen_engine, taken, world_estimates
+from ..pipeline.persistence import persistence, race_basis, with_growth
+from ..pipeline.translation import lottery_of, network_of, plan_of
+from ..pipeline.weights import weight_estimates
+from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
 
 # What a point may change without training, or compiling, anything again.
 _SHARED = ("data", "menu", "training", "seed")
 _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
+
+
+_Evidence = tuple[CurveSet, np.ndarray | None, WarmStarts]
+# Resampled laws of the race, which is solved and not simulated: more of them narrow
+# what decides a point, and cost little.
+_RACE_RESAMPLES = 12
 
 
 class Outcome(NamedTuple):
@@ -48,7 +60,10 @@ def group(config: Config) -> str:
 
 
 def evaluate(
-    configs: Sequence[Config], curves: CurveSet, costs: np.ndarray | None
+    configs: Sequence[Config],
+    curves: CurveSet,
+    costs: np.ndarray | None,
+    starts: Sequence[WarmStarts] = (),
 ) -> list[Outcome]:
     """Estimate every point's security figures.
 
@@ -56,6 +71,7 @@ def evaluate(
         configs: Points of one group.
         curves: Learning curves of that group.
         costs: ``translation.costs_of`` the points, which must share their clock.
+        starts: The warm starts that each needs; none: no point needs any.
 
     Returns:
         One outcome a point, in their order. A point whose figures are refused says
@@ -63,7 +79,11 @@ def evaluate(
     """
     # Points that differ in the network alone have the same laws.
     laws: dict[tuple, _Laws] = {}
-    return [_evaluate(config, curves, costs, laws) for config in configs]
+    given = starts or [NO_STARTS] * len(configs)
+    return [
+        _evaluate(config, (curves, costs, each), laws)
+        for config, each in zip(configs, given, strict=True)
+    ]
 
 
 class _Laws(NamedTuple):
@@ -71,7 +91,7 @@ class _Laws(NamedTuple):
 
     Attributes:
         law: With its resamples.
-        centre: That of all runs, to be assessed.
+        centre: That of all runs, to be assessed, with the corrupted provers' beside it.
         others: Laws of resampled runs, then that of all runs, the slowest
             and the fastest beyond the horizon; None: no resamples were asked for.
         bases: What the figures of so many honest and corrupted provers rest on.
@@ -79,72 +99,141 @@ class _Laws(NamedTuple):
     """
 
     law: UncertainLaw
-    centre: LawBatch
-    others: LawBatch | None
+    centre: tuple[LawBatch, LawBatch | None] | None
+    others: tuple[LawBatch, LawBatch | None] | None
     bases: dict[tuple[float, float], Basis]
     known: set[int]
 
 
-def _evaluate(config: Config, curves: CurveSet, costs, laws) -> Outcome:
+def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
     try:
-        measured = _measured(config, _laws(config, curves, costs, laws))
+        known = _laws(config, evidence, laws)
+        if chosen_engine(config).name == "level":
+            measured = _measured(config, known)
+        else:
+            figures, alone = _by_events(config, evidence, known.law)
+            measured = _with_persistence(config, known, figures, alone.measurements)
+        measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
     return Outcome(tuple(map(_row, measured)), "")
 
 
-def _laws(config: Config, curves: CurveSet, costs, known: dict[tuple, _Laws]) -> _Laws:
+def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _Laws:
     lottery, security = lottery_of(config, config.scheme), config.security
-    name = (lottery, config.seed, security.bootstraps)
+    name = (lottery, config.seed, security.bootstraps, config.protocol.s_min)
+    if own_laws(config):
+        # The group of the corrupted provers chooses their law.
+        more = plain(config.adversary), plain(config.protocol), plain(config.network)
+        name = (*name, fingerprint(more))
     if name not in known:
-        law = law_of(config, curves, costs, lottery=lottery)
-        known[name] = _Laws(
-            law,
-            law_batch([law.law]),
-            law_batch([*law.resamples, law.law, *law.extremes])
-            if law.resamples
-            else None,
-            {},
-            set(),
-        )
+        count = security.bootstraps
+        # The first of them are the same, however many follow.
+        most = max(count, _RACE_RESAMPLES) if count else 0
+        law = world_law(config, *evidence, lottery=lottery, resamples=most)
+        others = [*law.resamples[:count], law.law, *law.extremes] if count else []
+        centre = [law.law]
+        known[name] = _Laws(law, _batch(law, centre), _batch(law, others), {}, set())
     return known[name]
+
+
+def _batch(
+    law: UncertainLaw, laws: Sequence[BlockTimeLaw]
+) -> tuple[LawBatch, LawBatch | None] | None:
+    """Laws with the corrupted provers' beside them; none: nothing is asked of any."""
+    if not laws:
+        return None
+    against = [law.against(each) for each in laws]
+    found = [each for each in against if each is not None]
+    return law_batch(laws), law_batch(found) if found else None
 
 
 def _measured(config: Config, laws: _Laws) -> list[Measurement]:
     key, security, net = seed_key(config.seed), config.security, config.network
     plan = plan_of(config)._replace(detail=False)
-    honest = net.provers - round(net.beta * net.provers)
+    honest = net.provers - config.attackers
     if honest not in laws.known:
         interval_bracket(laws.law, honest)
         laws.known.add(honest)
-    network = network_of(config, laws.law.law)
-    centre = assess_laws(key, network, laws.centre, plan)
+    network = network_of(config, laws.law.law, laws.law)
+    centre = _assessed(key, network, laws.centre, plan)
     (found,) = centre.outcomes
     if isinstance(found, Refused):
         raise found
+    alone = with_growth(found.measurements, network)
     groups = float(network.honest), float(network.adversarial)
     if groups not in laws.bases:
         laws.bases[groups] = laws.law.basis(*groups)
     basis = laws.bases[groups]
     if laws.others is None:
-        return with_training_error(found.measurements, [], basis=basis)
+        return _with_persistence(
+            config, laws, with_training_error(alone, [], basis=basis), alone
+        )
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
     )
-    under = assess_laws(key, network, laws.others, smaller, slots=centre.slots)
+    under = _assessed(key, network, laws.others, smaller, slots=centre.slots)
     replicates = [
-        None if isinstance(each, Refused) else each.measurements
-        for each in under.outcomes
+        None
+        if isinstance(each, Refused)
+        else with_growth(each.measurements, network_of(config, law, laws.law))
+        for each, law in zip(under.outcomes, laws.others[0].laws, strict=True)
     ]
     *drawn, middle, slowest, fastest = replicates
-    return with_training_error(
-        found.measurements,
+    measured = with_training_error(
+        alone,
         [each for each in drawn if each is not None],
         extremes=[each for each in (slowest, fastest) if each is not None],
         centre=middle or (),
         basis=basis,
     )
+    return _with_persistence(config, laws, measured, alone)
+
+
+def _with_persistence(
+    config: Config,
+    laws: _Laws,
+    measured: list[Measurement],
+    alone: list[Measurement],
+) -> list[Measurement]:
+    """The simulated figures and what the grid knows of persistence."""
+    basis = race_basis(config, laws.law) if config.attackers else UNKNOWN
+    known = persistence(
+        config,
+        laws.law,
+        measured,
+        alone,
+        basis=basis,
+        thorough=False,
+        chosen=chosen_engine(config).name,
+    )
+    return measured + known.measurements
+
+
+def _by_events(
+    config: Config, evidence: _Evidence, law: UncertainLaw
+) -> tuple[list[Measurement], Assessment]:
+    """The figures of a world that is not simulated level by level."""
+    security, net = config.security, config.network
+    plan = plan_of(config)._replace(detail=False)
+    smaller = plan._replace(
+        replicas=security.bootstrap_replicas,
+        good_period_replicas=security.bootstrap_replicas,
+    )
+    corrupted = [config.attackers] if config.attackers else []
+    basis = law.basis(net.provers - config.attackers, *corrupted)
+    plans = plan, smaller
+    if config.protocol.chain_rule == "weight":
+        curves, costs, _ = evidence
+        return weight_estimates(config, curves, costs, plans, basis)[:2]
+    interval_bracket(law, net.provers - config.attackers)
+    return world_estimates(config, law, plans, basis)[:2]
+
+
+def _assessed(key, network, both, plan, **options):
+    batch, adversaries = both
+    return assess_laws(key, network, batch, plan, adversaries=adversaries, **options)
 
 
 def _row(m: Measurement) -> dict[str, Any]:

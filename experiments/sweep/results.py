@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..pipeline.verdict import VERDICT_QUANTITIES
 from ..store.possible import check_possible
 from .points import META
 from .shard_file import ROWS, table_of
@@ -159,6 +160,21 @@ def results_bytes(table: pa.Table, kind: str) -> bytes:
     if kind == "csv.gz":
         return gzip.compress(content, 6, mtime=0)
     return content
+
+
+def verdict_rows(table: pa.Table) -> pd.DataFrame:
+    """The rows that verdicts are read from, and one at least of every point.
+
+    Args:
+        table: ``results_table``.
+    """
+    wanted = table["quantity"].to_pandas().isin(VERDICT_QUANTITIES).to_numpy(bool)
+    # A point without these has no verdict, and is counted.
+    first = np.zeros(table.num_rows, bool)
+    first[np.unique(table["point"].to_numpy(), return_index=True)[1]] = True
+    names = ["point", "status", "quantity", "at", "value", "low", "high", "method"]
+    names += [n for n in ("security.target",) if n in table.column_names]
+    return table.select(names).filter(pa.array(wanted | first)).to_pandas()
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ points it holds and which failed. Its bytes are a function of the points alone.
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from ...models.learning.curves import CurveSet, draw_runs
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
 from ..config.sections import MenuConfig
+from ..pipeline.branching import needs, stored_warm_starts
 from ..pipeline.sources import sweep_code_at_start
 from ..pipeline.translation import step_costs
 from ..store.curve_store import CurveStore
@@ -32,9 +33,7 @@ from .shard_file import encode, shard_key
 
 _LONGEST = 2000  # characters of an exception's message
 
-Evaluate = Callable[
-    [Sequence[Config], CurveSet, np.ndarray | None], list[evaluation.Outcome]
-]
+Evaluate = Callable[..., list[evaluation.Outcome]]
 """``points.evaluate``, or another with its meaning."""
 
 
@@ -135,12 +134,12 @@ def compute(task: ShardTask) -> ShardResult:
     )
     outcomes, unexpected = [], []
     try:
-        outcomes = _outcomes(task.evaluate, task.configs, curves, costs)
+        outcomes = _outcomes(task, task.configs, curves, costs)
     except Exception:
         # Whose fault it is shows when each point is alone; their bytes are the same.
         for place, config in enumerate(task.configs):
             try:
-                outcomes += _outcomes(task.evaluate, [config], curves, costs)
+                outcomes += _outcomes(task, [config], curves, costs)
             except Exception as error:
                 told = f"{type(error).__name__}: {error}"[:_LONGEST]
                 outcomes.append(evaluation.Outcome((), told))
@@ -150,8 +149,12 @@ def compute(task: ShardTask) -> ShardResult:
     return ShardResult(content, time.perf_counter() - start, worker)
 
 
-def _outcomes(evaluate, configs, curves, costs) -> list[evaluation.Outcome]:
-    found = list(evaluate(configs, curves, costs))
+def _outcomes(task: ShardTask, configs, curves, costs) -> list[evaluation.Outcome]:
+    more = []
+    if any(map(needs, configs)):
+        folder = Path(task.source.folder)
+        more = [[stored_warm_starts(each, curves, folder) for each in configs]]
+    found = list(task.evaluate(configs, curves, costs, *more))
     if len(found) != len(configs):
         raise RuntimeError(f"{len(found)} outcomes of {len(configs)} points")
     return found

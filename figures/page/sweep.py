@@ -26,6 +26,13 @@ QUANTITIES = {
     "chain_quality": ("chain quality under withholding", "linear"),
     "persistence_violation": ("Pr[violation at depth k], ties win", "log"),
     "persistence_violation_strict": ("Pr[violation at depth k], strict", "log"),
+    "persistence_simulated": ("Pr[violation at depth k], ties win, simulated", "log"),
+    "persistence_simulated_strict": (
+        "Pr[violation at depth k], strict, simulated",
+        "log",
+    ),
+    "unsafe_depth": ("last depth that is not safe for a risk", "linear"),
+    "private_growth": ("private chain's growth over the public one's", "log"),
     "safe_depth": ("confirmations for a risk", "linear"),
     "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
     "liveness_quantile": ("wait for confirmation, quantile", "log"),

@@ -40,13 +40,14 @@ def draw_points(
     Args:
         figure: The figure of the axes, for the legend.
         axes: Where to; their x scale is set already.
-        df: What ``read_points`` returned.
+        df: What ``read_points`` returned; rows of a layer "curve" are a line in a
+            band, and the estimates are then points beside it.
         scale: The probability axis.
         limit_label: What the legend says of estimates that are drawn as limits.
     """
     estimates = where(df, "layer", "estimate")
     references = where(df, "layer", "reference")
-    span = _span(estimates, scale)
+    span = _span(df.loc[df["layer"].isin(["estimate", "curve"])], scale)
     axes.set_yscale(scale)
     axes.set_ylim(span)
     at = df["at"].to_numpy(float)
@@ -54,9 +55,16 @@ def draw_points(
     names = [str(name) for name in estimates["quantity"].unique()]
     looks = {name: look(index) for index, name in enumerate(names)}
     handles, labels = [], []
+    curves = where(df, "layer", "curve")
+    for index, name in enumerate(curves["quantity"].unique()):
+        rows = where(curves, "quantity", name)
+        looks[str(name)] = look(index)
+        handles.append(_draw_curve(axes, rows, look(index)))
+        labels.append(rows["label"].iloc[0])
     for name in names:
         rows = where(estimates, "quantity", name)
-        handles.append(_draw_series(axes, rows, looks[name], scale, span))
+        joined = "none" if len(curves) else "-"
+        handles.append(_draw_series(axes, rows, looks[name], scale, span, joined))
         labels.append(rows["label"].iloc[0])
     for index, (name, curve) in enumerate(references.groupby("label", sort=False)):
         shown = curve.loc[_placed(curve, scale)]
@@ -76,7 +84,8 @@ def draw_points(
         up = bool(ends["value"].eq(1.0).all())
         handles.append(Line2D([], [], **_limit("0.25", up=up, anchor=-1.0)))
         labels.append(limit_label)
-    legend_above(figure, handles, labels, title="bars: 95 % interval")
+    title = "bands and bars: 95 % interval" if len(curves) else "bars: 95 % interval"
+    legend_above(figure, handles, labels, title=title)
 
 
 def _placed(rows: pd.DataFrame, scale: str) -> np.ndarray:
@@ -85,8 +94,21 @@ def _placed(rows: pd.DataFrame, scale: str) -> np.ndarray:
     return (value > 0) & ((value < 1) | (scale == "log"))
 
 
+def _draw_curve(axes: Axes, rows: pd.DataFrame, style: Look):
+    """A curve that is known at every place, in its band."""
+    axes.fill_between(
+        rows["at"], rows["low"], rows["high"], color=style.color, alpha=0.2, linewidth=0
+    )
+    return axes.plot(rows["at"], rows["value"], color=style.color, linewidth=1.2)[0]
+
+
 def _draw_series(
-    axes: Axes, rows: pd.DataFrame, style: Look, scale: str, span: tuple[float, float]
+    axes: Axes,
+    rows: pd.DataFrame,
+    style: Look,
+    scale: str,
+    span: tuple[float, float],
+    joined: str,
 ):
     # What has no place leaves a gap in the line.
     value = rows["value"].where(_placed(rows, scale)).to_numpy(float)
@@ -99,7 +121,7 @@ def _draw_series(
         yerr=np.maximum(np.nan_to_num([below, above]), 0.0),
         color=style.color,
         marker=style.marker,
-        linestyle="-",
+        linestyle=joined,
         linewidth=0.5,
         elinewidth=0.8,
         zorder=3,

@@ -31,7 +31,7 @@ from .records import Way
 from .states import Look, first_look, parameters_of, run_segment
 
 # Branches take digests from here on, so that no r is that of a run of the same seed.
-_FIRST_DIGEST = 1 << 48
+FIRST_DIGEST = 1 << 48
 
 
 class Branches(NamedTuple):
@@ -114,8 +114,8 @@ def branch_curves(
         for each in range(branches):
             if reference is None:
                 break
-            digest = run_digest(seed, _FIRST_DIGEST + run * branches + each)
-            branch = _warm(hash_to_architecture(digest, menu), origin, way)
+            digest = run_digest(seed, FIRST_DIGEST + run * branches + each)
+            branch = warm_start(hash_to_architecture(digest, menu), origin, way)
             warm.append(branch)
             rows.append(_counts(branch, reference, data, settings, looks))
             origins.append(run)
@@ -161,7 +161,10 @@ def first_reaching(
     return None
 
 
-def _warm(fresh: Initialization, origin: Initialization, way: Way) -> Initialization:
+def warm_start(
+    fresh: Initialization, origin: Initialization, way: Way
+) -> Initialization:
+    """A branch: fresh draws on the origin's model; its setting too, if resumed."""
     hpp = origin.hpp
     if way == "transplant":
         hpp = fresh.hpp._replace(architecture=hpp.architecture)

@@ -115,4 +115,4 @@ def test_a_sweeps_point_is_measured_as_the_sweep_does(tmp_path):
     truth = truths.truth_of("gamma 4", 0, tmp_path)
     found = simulated_coverage.simulated_cell(truth, 192, TINY, 3)
     assert {one.kind for one in found} == {"simulated"}
-    assert {"chain_growth", "persistence_violation at 6"} <= {x.figure for x in found}
+    assert {"chain_growth", "persistence_simulated at 6"} <= {x.figure for x in found}

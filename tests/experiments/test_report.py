@@ -76,7 +76,7 @@ def test_a_store_with_a_target_says_which_points_are_safe(store):
     facts = report.sweep_facts(RunFolder(store), report.read_store(RunFolder(store)))
     assert facts["title"] == "t"
     assert "SAFE at 3 confirmations in 2 of 5 points" in facts["verdict"]
-    assert "NOT SAFE in 1, undecided or without a number in 2." in facts["verdict"]
+    assert "NOT SAFE in 1, undecided in 2, without a number in 0." in facts["verdict"]
     assert ("security.target", "0.017") in facts["sections"][0][2]
 
 

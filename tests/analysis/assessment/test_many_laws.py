@@ -3,9 +3,10 @@
 import jax
 import pytest
 from dpodl.analysis.assessment import many_laws
-from dpodl.analysis.assessment.one_law import Plan, assess
+from dpodl.analysis.assessment.one_law import Plan, assess, level_engine
 from dpodl.analysis.block_time.law import exponential, geometric
 from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.good_periods.windows import counted_on
 from dpodl.analysis.simulation.levels import network
 
 PLAN = Plan(
@@ -60,6 +61,46 @@ def test_each_law_has_the_numbers_that_it_has_alone(laws, net, plan):
     assert len(found) == len(laws)
     for together, law in zip(found, laws, strict=True):
         assert repr(together) == repr(alone(law, net, plan))
+
+
+def test_an_adversary_of_its_own_law_is_that_of_each_law_alone():
+    laws, others = LAWS[:2], [exponential(0.05), exponential(0.06, dead_time=2.0)]
+    found = many_laws.assess_laws(
+        KEY,
+        of(LAWS[0]),
+        many_laws.law_batch(laws),
+        PLAN,
+        adversaries=many_laws.law_batch(others),
+    ).outcomes
+    for together, law, other in zip(found, laws, others, strict=True):
+        net = of(law)._replace(adversary=other)
+        assert repr(together) == repr(assess(KEY, net, PLAN))
+        assert repr(together) != repr(assess(KEY, of(law), PLAN))
+
+
+def test_windows_are_judged_by_what_the_protocol_counts_on():
+    """An adversary eight times as fast has more blocks than any window allows."""
+    plan = PLAN._replace(replicas=400, good_period_replicas=400, windows=(4.0,))
+    net = of(LAWS[2])
+    shares = {}
+    for name, law in (("same", None), ("fast", exponential(0.08))):
+        found = assess(KEY, net._replace(adversary=law), plan)
+        (row,) = [m for m in found.measurements if m.quantity == "good_period"]
+        shares[name] = row.estimate.value
+    assert shares["fast"] < 0.1 < 0.4 < shares["same"]
+
+
+def test_the_counted_rate_is_the_renewal_rate_of_honest_provers():
+    found = assess(KEY, of(LAWS[1]), PLAN._replace(replicas=2000))
+    rates = found.rates
+    assert rates is not None
+    net = of(LAWS[1])._replace(adversary=LAWS[0])
+    counted = counted_on(rates, level_engine(net).following, 1.0)
+    # Two corrupted provers: the rate is measured to 1 % or so.
+    assert counted.z == pytest.approx(rates.z, rel=0.05)
+    assert counted[:2] == rates[:2]
+    following = level_engine(of(LAWS[1])).following
+    assert counted_on(rates, following, 1.0) == rates
 
 
 def test_a_law_that_may_never_end_is_refused_and_takes_no_other_with_it():

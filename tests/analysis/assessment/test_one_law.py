@@ -37,8 +37,8 @@ def test_every_figure_is_there_with_an_interval_and_a_method():
         "chain_growth",
         "stale_rate",
         "chain_quality",
-        "persistence_violation",
-        "persistence_violation_strict",
+        "persistence_simulated",
+        "persistence_simulated_strict",
         "liveness_quantile",
         "round_success",
         "round_single_success",
@@ -110,7 +110,7 @@ def test_without_an_adversary_persistence_is_never_violated():
     calm = network(exponential(0.02), provers=10, beta=0.0, delay_steps=0.0)
     found = assess(KEY, calm, PLAN)
     values = {m.place: m.estimate.value for m in found.measurements}
-    assert values["persistence_violation", 1.0] == 0.0
+    assert values["persistence_simulated", 1.0] == 0.0
     assert values["chain_quality", None] == 1.0
     assert values["round_adversarial", None] == 0.0
     assert np.isfinite(values["liveness_quantile", 0.99])
@@ -151,12 +151,12 @@ def test_sampling_stops_when_the_error_is_reached_and_agrees_with_fixed_replicas
         ("chain_growth", None),
         ("chain_quality", None),
         ("stale_rate", None),
-        ("persistence_violation", 1.0),
-        ("persistence_violation", 3.0),
+        ("persistence_simulated", 1.0),
+        ("persistence_simulated", 3.0),
     ]
     for place in demanded:
         assert half_width(figures[place]) <= 0.1 * figures[place].value
-    for place in [*demanded, ("persistence_violation", 6.0)]:
+    for place in [*demanded, ("persistence_simulated", 6.0)]:
         one, other = figures[place], fixed[place]
         # Intervals of two standard errors or more each.
         error = np.hypot(half_width(one), half_width(other)) / 1.96
@@ -164,7 +164,7 @@ def test_sampling_stops_when_the_error_is_reached_and_agrees_with_fixed_replicas
     counts = {figures[place].count for place in demanded}
     assert len(counts) == 1
     # Fewer would not do: 1.96² (1 − p) / (p r²) for the rarest.
-    p = figures["persistence_violation", 3.0].value
+    p = figures["persistence_simulated", 3.0].value
     assert counts.pop() > 1.96**2 * (1 - p) / (p * 0.1**2)
     assert figures["good_period", 5.0].count == 100
 
@@ -184,7 +184,7 @@ def test_more_precision_takes_more_replicas_and_the_same_key_the_same_ones():
 def test_what_the_budget_does_not_reach_is_missing_by_name():
     found = assess(KEY, NETWORK, SAMPLED._replace(rel_error=0.02, most_replicas=1000))
     assert by_place(found)["chain_growth", None].count == 1000
-    rare = [text for text in found.missing if text.startswith("persistence_violation")]
+    rare = [text for text in found.missing if text.startswith("persistence_simulated")]
     assert len(rare) == 2
     assert not any(text.startswith("chain_growth") for text in found.missing)
     assert all("are needed for 2.00%" in text for text in found.missing)
@@ -197,7 +197,7 @@ def test_a_depth_that_hardly_ever_happens_is_not_waited_for():
     plan = SAMPLED._replace(rel_error=0.3, confirmations=6, most_replicas=most)
     found = assess(KEY, rare, plan)
     (text,) = found.missing
-    assert text.startswith("persistence_violation at 6: at most ")
+    assert text.startswith("persistence_simulated at 6: at most ")
     assert "not waited for" in text
     assert by_place(found)["chain_growth", None].count < most
 

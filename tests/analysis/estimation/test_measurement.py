@@ -18,7 +18,7 @@ def single(value, half=0.1, quantity="chain_growth", unit="blocks per step"):
 def curve(values, count=10_000):
     return [
         Measurement(
-            "persistence_violation",
+            "persistence_simulated",
             float(k + 1),
             "blocks",
             estimate_probability(round(v * count), count, "p"),

@@ -74,7 +74,7 @@ def test_chain_figures_are_those_of_the_level_engine(delay):
     assert ours["weight_growth", None].value == pytest.approx(growth)
     if delay > 0:
         return
-    for name in ("persistence_violation", "persistence_violation_strict"):
+    for name in ("persistence_simulated", "persistence_simulated_strict"):
         for depth in DEPTHS:
             exact = float(races.private_race(0.3, depth, ties_win="strict" not in name))
             found = violations(0.0)[name, float(depth)].value
@@ -193,7 +193,7 @@ def test_the_race_under_unequal_weights_is_a_plain_one():
     for suffix, theirs in last.items():
         for depth in DEPTHS:
             p = (theirs >= depth).mean()
-            found = ours["persistence_violation" + suffix, float(depth)].value
+            found = ours["persistence_simulated" + suffix, float(depth)].value
             spread = np.sqrt(p * (1 - p) * (1 / replicas + 1 / REPLICAS))
             assert 0.05 < p < 0.95
             assert abs(found - p) < 3.9 * spread, (suffix, depth)

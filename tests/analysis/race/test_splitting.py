@@ -71,7 +71,7 @@ def monte_carlo(name, delay, levels=96, replicas=20_000):
 @pytest.mark.parametrize("name", ["exponential", "dead time", "lattice"])
 def test_agrees_with_plain_monte_carlo_of_the_same_network(name, delay, ties_win):
     net, measured = monte_carlo(name, delay)
-    quantity = "persistence_violation" + ("" if ties_win else "_strict")
+    quantity = "persistence_simulated" + ("" if ties_win else "_strict")
     for depth in (4, 10):
         plain = measured[quantity, depth]
         spread = math.sqrt(plain.value * (1 - plain.value) / plain.count)

@@ -37,7 +37,7 @@ def paths(dead_time=0.0, beta=0.3, delay=0.0, provers=10, lottery=0.01):
 
 
 def violation(found: Paths, depth: int, *, strict: bool = False) -> float:
-    name = "persistence_violation" + ("_strict" if strict else "")
+    name = "persistence_simulated" + ("_strict" if strict else "")
     for m in persistence_measurements(found, [depth], levels=LEVELS):
         if m.quantity == name:
             return m.estimate.value
@@ -191,7 +191,7 @@ def test_races_cut_off_too_early_say_so_in_the_upper_end():
     (estimate,) = (
         m.estimate
         for m in persistence_measurements(found, [60], levels=LEVELS)
-        if m.quantity == "persistence_violation"
+        if m.quantity == "persistence_simulated"
     )
     assert estimate.high > estimate.value + late
     assert LOWER_BOUND in estimate.method

@@ -16,7 +16,7 @@ TINY = (
     "training.runs=12",
     "training.horizon_steps=60",
     "training.eval_samples=200",
-    "scheme.abandon_steps=60",
+    "protocol.abandon_steps=60",
     "scheme.t_acc=0.3",
     "security.depths=4",
     "security.confirmations=2",
@@ -47,7 +47,12 @@ SHELLS = (
 
 
 def dpodl(folder: Path, shell: dict[str, str], *words: str):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    # Compiled programs are shared: flags and settings are part of their names.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JAX_") or "CACHE" in name
+    }
     environment["DPODL_CACHE"] = str(folder / "cache")
     return subprocess.run(
         [*COMMAND, *words],

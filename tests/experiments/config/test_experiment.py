@@ -33,7 +33,7 @@ BASE = (
     "training.runs=24",
     "training.horizon_steps=240",
     "training.check_every=12",
-    "scheme.abandon_steps=240",
+    "protocol.abandon_steps=240",
     "scheme.t_acc=0.8",
     "scheme.t_2=2^254",
     "network.provers=4",
@@ -43,28 +43,11 @@ BASE = (
 )
 # One change of every setting, each to another value that is allowed.
 PUBLISHED = '{mean_seconds = 1.0, variance = 2.0, source = "a paper"}'
-# What a chain is mined by, and no experiment depends on.
+# How a chain is mined, and no experiment depends on.
 MINING_CHANGES = (
     "mining.blocks=3",
     "mining.keys=secret",
     "mining.tasks=[{name='digits', t_acc=0.5}]",
-    "mining.s_min=1",
-    "mining.checkpoint_every=24",
-    "mining.challenges=0",
-    "mining.binding=none",
-    "mining.chain_rule=weight",
-    "mining.weight.family=linear",
-    "mining.weight.kappa=1",
-    "mining.tie_rule=random",
-    "mining.step_rule=false",
-    "mining.reference_window=off",
-    "mining.tolerance=1e-6",
-    "mining.reward=1",
-    "mining.reference=tip_model",
-    "mining.way=transplant",
-    "mining.speeds=[1, 2, 3, 4]",
-    "mining.attack=relabel",
-    "mining.delay_model=random",
     "mining.score_depth=2",
     "mining.transfers=0",
 )
@@ -102,8 +85,30 @@ CHANGES = (
     "scheme.t_acc=0.81",
     "scheme.t_1=2^249",
     "scheme.t_2=2^253",
-    "scheme.retry=restart",
-    "scheme.abandon_steps=never",
+    "protocol.retry=restart",
+    "protocol.abandon_steps=never",
+    "protocol.s_min=1",
+    "protocol.checkpoint_every=24",
+    "protocol.challenges=0",
+    "protocol.binding=none",
+    "protocol.chain_rule=weight",
+    "protocol.weight.family=linear",
+    "protocol.weight.kappa=1",
+    "protocol.tie_rule=random",
+    "protocol.progress=kept",
+    "protocol.step_rule=false",
+    "protocol.reference_window=off",
+    "protocol.tolerance=1e-6",
+    "protocol.reward=1",
+    "protocol.reference=tip_model",
+    "protocol.way=transplant",
+    "adversary.attack=relabel",
+    "adversary.kind=block",
+    "adversary.gap=2",
+    "adversary.rewrite=2",
+    "adversary.mtx_share=0.9",
+    "adversary.branches=12",
+    "adversary.gamma=0.5",
     "clock.unit=operations",
     "clock.hashes_per_step=151",
     "clock.seconds_per_step=1e-3",
@@ -111,7 +116,11 @@ CHANGES = (
     "network.provers=8",
     "network.beta=0.5",
     "network.delay_steps=13",
+    "network.delay_model=random",
+    "network.delays=[1, 30]",
+    "network.classes=[{count = 3}, {count = 1, speed = 5, corrupted = true}]",
     "security.target=0.01",
+    "security.criterion=longer",
     "security.depths=9",
     "security.confirmations=4",
     "security.epsilon=0.4",
@@ -172,7 +181,7 @@ def test_shipped_configs_load_and_read_back_equal(name, tmp_path):
 def test_shipped_configs_say_when_a_model_is_given_up(name):
     """A number: how far is trained must not decide which scheme is measured."""
     shipped = load_config(name)
-    assert isinstance(shipped.scheme.abandon_steps, int)
+    assert isinstance(shipped.protocol.abandon_steps, int)
     longer = 2 * shipped.training.horizon_steps
     again = load_config(name, [f"training.horizon_steps={longer}"])
     assert again.scheme == shipped.scheme
@@ -187,7 +196,7 @@ def test_without_a_number_a_model_is_never_given_up():
         )
         lottery = translation.lottery_of(config, config.scheme)
         assert lottery.abandon_steps is None
-    config = load_config("smoke", ["scheme.abandon_steps=horizon"])
+    config = load_config("smoke", ["protocol.abandon_steps=horizon"])
     assert translation.lottery_of(config, config.scheme).abandon_steps == 360
 
 

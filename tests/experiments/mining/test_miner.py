@@ -113,8 +113,8 @@ def test_secrets_of_an_attacker_survive_an_interruption(tmp_path, attack):
     class Stop(Exception):
         pass
 
-    settings = [f"mining.attack={attack}", "mining.reference_window=off"]
-    settings += ["network.beta=0.5", "mining.reference=most_accurate"]
+    settings = [f"adversary.attack={attack}", "protocol.reference_window=off"]
+    settings += ["network.beta=0.5", "protocol.reference=most_accurate"]
     undisturbed = mine(tmp_path / "whole", *settings)
     looks = 0
 
@@ -195,8 +195,17 @@ def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
     [
         ("data.examples=99999", "data.examples must be at most the 10000"),
         ("training.eval_samples=2000", "eval_samples must be from 1 to 1500, got 2000"),
-        ("mining.checkpoint_every=30", "mining.checkpoint_every must be a multiple"),
-        ("mining.speeds=[1.0]", "mining.speeds must have one speed for each of the 4"),
+        (
+            "protocol.checkpoint_every=30",
+            "protocol.checkpoint_every must be a multiple",
+        ),
+        ("mining.speeds=[1.0]", "mining.speeds: it is network.classes now"),
+        ("adversary.attack=private", "adversary.attack must be one of honest, relabel"),
+        (
+            "network.delays=[1, 2]",
+            "network.delay_model must be one of worst_case, rand",
+        ),
+        ("protocol.progress=kept", "protocol.progress must be one of lost"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, setting, message):
@@ -218,8 +227,12 @@ def test_another_build_cannot_judge_and_accuses_nobody(copy, monkeypatch):
     ["relabel", "equivocate", "grind_posthash", "forged_checkpoints", "cross_slot_old"],
 )
 def test_attacks_are_conducted_and_refused_by_the_default_rules(tmp_path, attack):
-    settings = [f"mining.attack={attack}", "mining.challenges=50", "network.beta=0.5"]
-    settings += ["mining.blocks=8", "mining.reference_window=1"]
+    settings = [
+        f"adversary.attack={attack}",
+        "protocol.challenges=50",
+        "network.beta=0.5",
+    ]
+    settings += ["mining.blocks=8", "protocol.reference_window=1"]
     result = mine(tmp_path, *settings)
     expected = {
         "relabel": "pre-hash",
@@ -285,7 +298,7 @@ def test_a_mined_chain_is_compared_with_its_law(tmp_path):
         "data.examples=1500",
         "training.eval_samples=300",
         "training.horizon_steps=400",
-        "scheme.abandon_steps=400",
+        "protocol.abandon_steps=400",
         "training.runs=60",
         "scheme.t_acc=0.8",
         "mining.blocks=50",
@@ -304,7 +317,9 @@ def test_a_mined_chain_is_compared_with_its_law(tmp_path):
 def test_blocks_that_nobody_found_are_in_the_log(tmp_path, attack):
     """Unbound proofs: what an attacker makes of one proof is mined on by others."""
     # A seed with which the attacker finds one of the few blocks.
-    result = mine(tmp_path, f"mining.attack={attack}", "mining.binding=none", "seed=3")
+    result = mine(
+        tmp_path, f"adversary.attack={attack}", "protocol.binding=none", "seed=3"
+    )
     assert result.status.height == 5
     assert verify(result.folder).height == 5
     records = [logged.block for logged in ChainFolder(result.folder).records()]
@@ -313,7 +328,7 @@ def test_blocks_that_nobody_found_are_in_the_log(tmp_path, attack):
 
 
 def test_a_chain_of_other_rules_is_not_compared(mined, tmp_path):
-    with pytest.raises(ChainError, match=r"mining\.reference must be 'fresh'"):
+    with pytest.raises(ChainError, match=r"protocol\.reference must be 'fresh'"):
         reality.compare(mined.folder, tmp_path, lambda *_: None)
 
 
@@ -358,7 +373,7 @@ def test_what_was_confirmed_survives_kill_9(tmp_path):
     """
     rng = random.Random(2)
     settings = [*SETTINGS, "mining.blocks=24"]
-    settings += ["training.horizon_steps=2000", "scheme.abandon_steps=2000"]
+    settings += ["training.horizon_steps=2000", "protocol.abandon_steps=2000"]
     root = tmp_path / "killed"
     path = miner.chain_path(load_config("mining", settings), root)
     folder = ChainFolder(path)

@@ -31,7 +31,7 @@ from dpodl.models.scheme.records import UNSIGNED, Block, Header, Transaction, Tr
 from ..mining_settings import SETTINGS
 from .forging import BOB, EVE, Forger, reclose, write_log
 
-SMALL = (*SETTINGS, "mining.checkpoint_every=20", "mining.challenges=2")
+SMALL = (*SETTINGS, "protocol.checkpoint_every=20", "protocol.challenges=2")
 
 
 def config(*settings: str):
@@ -86,11 +86,11 @@ def test_a_chain_is_pinned_by_genesis_tip_and_config(mined):
     [
         ("scheme.t_acc=0.81", "t_acc is 0.8, the config asks for 0.81"),
         ('scheme.t_1="2^247"', "t_1 is"),
-        ("mining.challenges=3", "challenges is 2, the config asks for 3"),
+        ("protocol.challenges=3", "challenges is 2, the config asks for 3"),
         ("seed=1", "seed is 2023, the config asks for 1"),
         ("data.examples=1400", "dataset must be the one the task names"),
         ('menu.architectures=["mlp-16"]', "menu is"),
-        ("mining.s_min=7", "s_min is 50, the config asks for 7"),
+        ("protocol.s_min=7", "s_min is 50, the config asks for 7"),
     ],
 )
 def test_another_config_than_the_pinned_one_is_refused(mined, setting, field):
@@ -425,7 +425,7 @@ def test_a_config_that_a_genesis_names_is_bounded_text(copy, changes, what, name
 
 @pytest.mark.parametrize(
     "setting",
-    ['menu.architectures=["cnn-9999"]', "mining.checkpoint_every=1048600"],
+    ['menu.architectures=["cnn-9999"]', "protocol.checkpoint_every=1048600"],
 )
 def test_networks_and_segments_are_bounded(tmp_path, setting):
     """Of a chain whose config asks for them, too."""

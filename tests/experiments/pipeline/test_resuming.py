@@ -126,7 +126,7 @@ def test_other_thresholds_train_and_compile_nothing(
 def test_a_relative_error_is_reached_or_told(copy):
     result = copy.again("security.rel_error=0.1", "security.confirmations=2")
     table = result.tables["estimates"].set_index(["quantity", "at"])
-    row = table.loc[("persistence_violation", 2.0)]
+    row = table.loc[("persistence_simulated", 2.0)]
     assert row["count"] > copy.config.security.replicas
     assert "95 % in all" in row.method
     assert "bootstrap over training runs" in row.method
@@ -138,7 +138,7 @@ def test_a_relative_error_is_reached_or_told(copy):
     assert (table.loc["good_period"]["count"] <= 400).all()
     short = copy.again("security.rel_error=0.01", "security.max_replicas=400")
     (told,) = (t for t in short.tables["notes"].text if "was not reached" in t)
-    assert "persistence_violation at 3: ±" in told
+    assert "persistence_simulated at 3: ±" in told
     assert "samples" in told
 
 

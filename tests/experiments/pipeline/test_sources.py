@@ -22,6 +22,7 @@ STAGES = ("training", "curves", "laws", "estimates", "figures", "summary", "swee
 LAWS = {"laws", "estimates", "sweep"}
 STALE = {
     "models/learning/": {"training", "curves", *LAWS},
+    "models/scheme/": LAWS,
     "analysis/": LAWS,
     "experiments/config/": LAWS,
     "experiments/store/files.py": LAWS,
@@ -30,7 +31,8 @@ STALE = {
     **{
         f"experiments/pipeline/{name}.py": LAWS
         for name in (
-            *("dataset", "devices", "machine", "translation"),
+            *("branching", "dataset", "devices", "machine"),
+            *("translation", "world", "engines", "weights"),
             *("estimates", "notes"),
         )
     },

@@ -41,7 +41,7 @@ FILES = {
 SCHEMES = (
     ("scheme.t_acc=0.7",),
     ("scheme.t_1=2^244",),
-    ("scheme.t_2=2^256", "scheme.retry=restart"),
+    ("scheme.t_2=2^256", "protocol.retry=restart"),
     ("network.beta=0",),
     ("network.beta=0.5", "scheme.t_acc=0.75", "scheme.p_1=1", "scheme.p_2=0.2"),
 )
@@ -207,24 +207,35 @@ def test_estimates_are_tidy_and_inside_their_intervals(smoke):
     shares = table[table.unit.isin(["probability", "share"])]
     assert len(shares) > 20
     assert shares[["value", "low", "high"]].stack().between(0, 1).all()
-    # Confirmations come from the grid; their count is that of the resampled laws.
-    grid = table.quantity.str.startswith("safe_depth")
+    # Persistence comes from the grid; its count is that of the resampled laws.
+    grid = table.method.str.startswith("Fourier grid")
     sampled = ~(grid | table.method.str.startswith("exact"))
     assert (table["count"][sampled] >= 10).all()
     assert (table.method != "").all()
     per_quantity = table.groupby("quantity").size()
-    assert per_quantity["persistence_violation"] == smoke.config.security.depths
+    for name in ("persistence_violation", "persistence_simulated"):
+        assert per_quantity[name] == smoke.config.security.depths
+    assert per_quantity["unsafe_depth"] == per_quantity["private_growth"] == 1
     # Those of 10 and of 5 expected blocks fit into the horizon.
     assert per_quantity["good_period"] == per_quantity["good_period_all"] >= 2
 
 
 def test_persistence_falls_with_depth(smoke):
     table = smoke.result.tables["estimates"]
-    for quantity in ("persistence_violation", "persistence_violation_strict"):
-        curve = table[table.quantity == quantity]
-        assert list(curve["at"]) == list(range(1, smoke.config.security.depths + 1))
-        assert curve.value.is_monotonic_decreasing
-        assert curve.value.iloc[0] > curve.value.iloc[-1]
+    for rule in ("", "_strict"):
+        known, simulated = (
+            table[table.quantity == f"persistence_{engine}{rule}"]
+            for engine in ("violation", "simulated")
+        )
+        for curve in (known, simulated):
+            assert list(curve["at"]) == list(range(1, smoke.config.security.depths + 1))
+            assert curve.value.is_monotonic_decreasing
+            assert curve.value.iloc[0] > curve.value.iloc[-1]
+        assert known.low.is_monotonic_decreasing
+        assert known.high.is_monotonic_decreasing
+        # The grid is above the network, in which finders need not wait.
+        assert (known.value.to_numpy() > simulated.value.to_numpy()).all()
+        assert (known.low.to_numpy() < simulated.value.to_numpy()).all()
 
 
 def test_references_are_probabilities_beside_estimates(smoke):
@@ -424,7 +435,7 @@ def own_config(path: Path) -> Config:
             f"data.path={path}",
             "menu.architectures=['softmax']",
             "training.horizon_steps=60",
-            "scheme.abandon_steps=60",
+            "protocol.abandon_steps=60",
             "training.eval_samples=200",
             "training.runs=12",
             "scheme.t_acc=0.3",
@@ -508,7 +519,8 @@ def test_confirmations_reach_down_to_2_to_the_minus_128(smoke):
     estimates = smoke.result.tables["estimates"]
     for quantity in ("safe_depth", "safe_depth_premined"):
         rows = estimates[estimates.quantity == quantity]
-        assert list(rows["at"]) == [1e-9, 2.0**-40, 2.0**-64, 2.0**-128]
+        targets = [smoke.config.security.target, 1e-9]
+        assert list(rows["at"]) == [*targets, 2.0**-40, 2.0**-64, 2.0**-128]
         assert rows.value.is_monotonic_increasing
         assert (rows.low <= rows.value).all()
         assert (rows.value <= rows.high).all()

@@ -25,7 +25,7 @@ SETTINGS = (
     "training.eval_samples=200",
     "training.runs=12",
     "scheme.t_acc=0.3",
-    "scheme.abandon_steps=never",
+    "protocol.abandon_steps=never",
 )
 EVERY = 12
 

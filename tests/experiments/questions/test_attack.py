@@ -23,7 +23,7 @@ def test_every_attack_has_its_rows_and_mitigations_never_help_it(copy):
     for setting in ("security.bootstrap_replicas=400", "security.bootstraps=2"):
         words += ["--set", setting]
     result = CliRunner().invoke(
-        main, [*words, "--set", "mining.s_min=120", "--output", str(copy.root)]
+        main, [*words, "--set", "protocol.s_min=120", "--output", str(copy.root)]
     )
     assert result.exit_code == 0, result.output
     assert "cross_slot_old, reference rule off" in result.output

@@ -25,8 +25,8 @@ from ..conftest import silent
 CONFIG = load_config("smoke", ["security.bootstraps=2"])
 # No resamples: what is asked of these is not an interval.
 QUICK = load_config("smoke", ["security.bootstraps=0"])
-ONE = ("scheme.t_acc=0.8", "scheme.t_2=2^256", "mining.s_min=0")
-OVER = ("scheme.t_acc=0.8", "scheme.t_2=2^254", "mining.s_min=0,96")
+ONE = ("scheme.t_acc=0.8", "scheme.t_2=2^256", "protocol.s_min=0")
+OVER = ("scheme.t_acc=0.8", "scheme.t_2=2^254", "protocol.s_min=0,96")
 INTERVAL = 300.0
 
 
@@ -153,7 +153,7 @@ def test_values_to_try_are_read_and_refused_together():
     free = read_targets(CONFIG, ["beta>=0.3"])
     scan = read_scan(
         CONFIG,
-        ["scheme.t_acc=0.7:0.8:0.05", "scheme.p_2=0.5", "mining.s_min=0,12"],
+        ["scheme.t_acc=0.7:0.8:0.05", "scheme.p_2=0.5", "protocol.s_min=0,12"],
         free,
     )
     assert scan.t_acc == (0.7, 0.75, 0.8)
@@ -168,8 +168,8 @@ def test_values_to_try_are_read_and_refused_together():
                 "scheme.t_1=2^240",
                 "network.beta=0.1",
                 "scheme.t_acc=2",
-                "mining.s_min=-1",
-                "mining.s_min=1.5",
+                "protocol.s_min=-1",
+                "protocol.s_min=1.5",
                 "scheme.t_2=0",
                 "scheme.t_acc",
             ],
@@ -180,8 +180,8 @@ def test_values_to_try_are_read_and_refused_together():
         "solved for by --target interval",
         "a design chooses scheme.t_acc",
         "less than or equal to 1",
-        "mining.s_min=-1",
-        "mining.s_min=1.5",
+        "protocol.s_min=-1",
+        "protocol.s_min=1.5",
         "a chance of",
         "write it as",
     ):

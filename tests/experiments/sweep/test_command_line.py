@@ -167,14 +167,11 @@ def test_ctrl_c_and_kill_9_leave_no_worker_and_lose_nothing(cases, root, tmp_pat
     (tmp_path / "program.py").write_text(PROGRAM.format(here=str(HERE)))
     words = [sys.executable, tmp_path / "program.py", "sweep", path, "--output", root]
     words += ["--over", "scheme.t_acc=0.300:0.499:0.001", "--quiet", "--jobs", "1"]
-    environment = dict(os.environ)
-    environment.pop("JAX_COMPILATION_CACHE_DIR")
     kept: set[Path] = set()
     for sign, code in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             words,
-            env=environment,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -51,9 +51,9 @@ def refusal(over: dict, design: str | None = None, points: int | None = None) ->
         ("scheme.t_2", "2^250:2^256:log4", ["2^250", "2^252", "2^254", "2^256"]),
         ("scheme.t_2", "0:2^256:lin3", ["0", "2^255", "2^256"]),
         ("scheme.t_2", [1 << 255], ["2^255"]),
-        ("scheme.retry", "continue,restart", ["continue", "restart"]),
-        ("scheme.abandon_steps", "120:360:120", [120, 240, 360]),
-        ("scheme.abandon_steps", "never,horizon,12", ["never", "horizon", 12]),
+        ("protocol.retry", "continue,restart", ["continue", "restart"]),
+        ("protocol.abandon_steps", "120:360:120", [120, 240, 360]),
+        ("protocol.abandon_steps", "never,horizon,12", ["never", "horizon", 12]),
         ("network.provers", "4:12:4", [4, 8, 12]),
         ("network.provers", "4:400:log3", [4, 40, 400]),
         ("network.provers", "4:6:lin9", [4, 5, 6]),
@@ -127,7 +127,7 @@ def test_tables_are_values_too():
         ("network.provers", "0:1000000000:1", "at most 100000 values"),
         ("menu", "{architectures=['nonsense']}", "nonsense"),
         ("menu.batch_sizes", "[0]", "greater than or equal to 1"),
-        ("scheme.retry", "never", "'continue' or 'restart'"),
+        ("protocol.retry", "never", "'continue' or 'restart'"),
     ],
 )
 def test_what_is_wrong_with_an_axis(path, given, told):
@@ -188,7 +188,7 @@ RANGES = {
     "scheme.p_2": "0.001..1:log",
     "scheme.t_1": "2^240..2^250:log",
     "network.provers": "4..64:log",
-    "scheme.retry": "continue,restart",
+    "protocol.retry": "continue,restart",
 }
 
 
@@ -384,7 +384,7 @@ def test_the_shipped_sweep_is_48_points_of_one_set_of_curves():
 
 PATHS = st.sampled_from(
     ["scheme.t_acc", "scheme.t_2", "scheme.p_1", "network.provers", "menu", "seed",
-     "data.path", "menu.batch_sizes", "scheme.retry", "clock.step_seconds.a/1"]
+     "data.path", "menu.batch_sizes", "protocol.retry", "clock.step_seconds.a/1"]
 ) | st.text(max_size=12)  # fmt: skip
 TEXTS = st.text("0123456789.:,^[]{}\"'=-+elogin \\#", max_size=30) | st.text(
     max_size=20

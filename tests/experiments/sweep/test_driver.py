@@ -391,10 +391,8 @@ def test_a_point_that_kills_its_workers_is_found(cases, root, monkeypatch):
 
 @pytest.mark.slow
 def test_the_real_figures_are_the_same_bytes_whoever_computes_them(
-    trained, tmp_path, cases, monkeypatch
+    trained, tmp_path, cases
 ):
-    # Workers keep their programs in DPODL_CACHE.
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     over = {"scheme.t_acc": [0.3, 0.4]}
     found = {}
     for kind in ("serial", "local"):

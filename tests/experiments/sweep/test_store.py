@@ -319,8 +319,8 @@ def test_parameters_of_any_kind_have_a_column():
     over = {
         "network.provers": [4, 10**30],
         "menu": [{"architectures": ["softmax"]}],
-        "scheme.abandon_steps": [12, "never"],
-        "mining.step_rule": [True],
+        "protocol.abandon_steps": [12, "never"],
+        "protocol.step_rule": [True],
         "scheme.p_2": [0.5],
     }
     config = frozen(load_config("smoke", ["network.beta=0"]), over={"seed": [1]})
@@ -330,7 +330,7 @@ def test_parameters_of_any_kind_have_a_column():
     assert kinds == {
         "network.provers": "string",
         "menu": "string",
-        "scheme.abandon_steps": "string",
-        "mining.step_rule": "bool",
+        "protocol.abandon_steps": "string",
+        "protocol.step_rule": "bool",
         "scheme.p_2": "double",
     }

@@ -36,10 +36,10 @@ def test_scales_and_units():
     delay = parameter(pd.DataFrame({"network.delay_steps": [5]}), "network.delay_steps")
     assert delay.text(5) == r"$\Delta$ = 5 steps"
     names = parameter(
-        pd.DataFrame({"scheme.retry": ["restart", "continue"]}), "scheme.retry"
+        pd.DataFrame({"protocol.retry": ["restart", "continue"]}), "protocol.retry"
     )
     assert names.texts == ("continue", "restart")
-    assert names.label == "scheme.retry"
+    assert names.label == "protocol.retry"
 
 
 def test_a_slice_has_most_numbers_and_of_equals_the_middle_values():

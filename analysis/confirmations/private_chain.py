@@ -1,0 +1,303 @@
+"""Persistence against the private chain by the engine that knows it, the grid.
+
+Notation (``race/walk.py`` says which event)
+    k, ε        depth, target
+    P(k)        Pr[violation at depth k], the row ``persistence_violation`` at k
+    k*(ε)       smallest k with P(k) ≤ ε, the row ``safe_depth`` at ε
+
+One solution of the race under each law gives the curve and all depths. The law of all
+runs is solved on three grids and Richardson's error is in the interval; resampled laws,
+whose spread is a hundred times that of the coarsest grid, on that one alone where the
+law of all runs shows that it is good enough.
+
+The risk is spread on its logarithm, which is all but k times a rate that has the
+training's error; the depth on its own. The k* of the target that the verdict is about
+has the ends of the curve's band, so that curve, depth and verdict are one statement.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.uncertain import UncertainLaw
+from ..estimation.estimate import Estimate, Refused, whole_blocks
+from ..estimation.measurement import Measurement
+from ..estimation.quantities import (
+    PERSISTENCE_VIOLATION,
+    PREMINED,
+    SAFE_DEPTH,
+    STRICT,
+)
+from ..estimation.sampling import Mapped, one_by_one
+from ..estimation.training_error import UNKNOWN, Basis, law_figure, training_interval
+from ..race.fourier import Answers, answers, further
+from ..race.walk import OUTGROWS, Race, race
+from ..simulation.levels import Network
+from .decision import HORIZON
+
+METHOD = (
+    "Fourier grid of the private race (upper bound of the private chain's risk on this "
+    "network, if trainings are independent)"
+)
+EXACT = "Fourier grid of the private race (exact without delay)"
+# Off by less on ln P, the coarsest grid serves the resamples.
+_GOOD = 0.005
+# What float64 can hold of a risk.
+LEAST = 1e-300
+# From one depth beyond those asked for to the next; and past which end the last is.
+_LADDER, _PAST, _FAR = 1.12, 1.3, 4.0
+
+
+class PrivateChain(NamedTuple):
+    """What the grid says of a private chain.
+
+    Attributes:
+        risks: ``persistence_violation`` at each depth.
+        further: The same at depths beyond, past the first safe one: for the verdict.
+        depths: ``safe_depth`` at each target; inf where no depth is safe.
+        refusals: Why some of it is not there.
+    """
+
+    risks: list[Measurement]
+    further: list[Measurement]
+    depths: list[Measurement]
+    refusals: list[str]
+
+
+class _Under(NamedTuple):
+    """Under one law: NaN where it is refused."""
+
+    curve: Answers
+    safe: tuple[float, ...]
+    refusals: tuple[str, ...]
+
+    def at(self, depths: Sequence[int]) -> list[float]:
+        """Ln P at more depths."""
+        if math.isinf(self.curve.off):
+            return [math.nan] * len(depths)
+        try:
+            return [float(each) for each in further(self.curve, depths)]
+        except Refused:
+            return [math.nan] * len(depths)
+
+
+def private_chain(
+    law: UncertainLaw,
+    networks: Callable[[BlockTimeLaw], Network],
+    *,
+    depths: Sequence[int],
+    targets: Sequence[float],
+    ties_win: bool = True,
+    premined: bool = False,
+    carried_on: bool = False,
+    basis: Basis = UNKNOWN,
+    progress: Callable[[int, int], None] | None = None,
+    mapped: Mapped = one_by_one,
+) -> PrivateChain:
+    """P(k) at every depth and k*(ε) for every target, with the training's error.
+
+    Args:
+        law: Block-time law of one prover, with its resamples.
+        networks: The network under a law.
+        depths: Depths k ≥ 1 of the curve.
+        targets: ε in (0, 1).
+        ties_win: Whether a private chain of equal length reverts.
+        premined: Whether the adversary starts with its stationary lead.
+        carried_on: Whether the curve goes on until it is below the first target with
+            its upper end; the interval of that k* is then read off the curve.
+        basis: What the race rests on (``effective_runs.tilted``).
+        progress: Told (laws done, laws).
+        mapped: As for ``assessment.one_law.assess``: laws are independent.
+
+    Returns:
+        The curve and the depths. Where a resampled law, or one of the extremes, is
+        refused or has no safe depth, the interval has no upper end (but 1).
+    """
+    others = (*law.resamples, *law.extremes)
+
+    def raced(one: BlockTimeLaw, known: Real) -> Race:
+        return race(
+            networks(one), ties_win=ties_win, premined=premined, known_until=known
+        )
+
+    def resampled(number: int) -> _Under:
+        # Whether the runs are long enough was judged by all of them.
+        return _under(raced(others[number], math.inf), depths, targets, coarse)
+
+    mine = raced(law.law, law.known_until)
+    found = _under(mine, depths, targets)
+    coarse = found.curve.off <= _GOOD
+    done: list[_Under] = []
+    for each in mapped(resampled, len(others)):
+        done.append(each)
+        if progress is not None:
+            progress(1 + len(done), 1 + len(others))
+    count, how = len(law.resamples), EXACT if mine.delay == 0 else METHOD
+    name = SAFE_DEPTH + (PREMINED if premined else "") + ("" if ties_win else STRICT)
+    safe = []
+    for i, target in enumerate(targets):
+        if math.isnan(found.safe[i]):
+            continue
+        drawn = [math.inf if math.isnan(e.safe[i]) else e.safe[i] for e in done]
+        depth = depth_estimate(found.safe[i], drawn, count, basis, how)
+        safe.append(
+            Measurement(name, target, "target", depth, unit="blocks", basis=basis)
+        )
+    name = PERSISTENCE_VIOLATION + ("" if ties_win else STRICT)
+
+    def rows(at: Sequence[int], logs: Sequence[float], errors, drawn) -> list:
+        return [
+            Measurement(
+                name,
+                float(depth),
+                "blocks",
+                _risk(log, error, [each[i] for each in drawn], count, basis, how),
+                "probability",
+                "tail",
+                basis,
+            )
+            for i, (depth, log, error) in enumerate(zip(at, logs, errors, strict=True))
+            if not math.isnan(log)
+        ]
+
+    curve = rows(
+        depths,
+        [float(each) for each in found.curve.logs],
+        [float(each) for each in found.curve.errors],
+        [each.curve.logs for each in done],
+    )
+    beyond: list[Measurement] = []
+    if carried_on and safe and safe[0].at == targets[0]:
+        ladder = _ladder(max(depths), safe[0].estimate)
+        if ladder:
+            logs = found.at(ladder)
+            drawn = [each.at(ladder) for each in done]
+            beyond = rows(ladder, logs, [0.0] * len(ladder), drawn)
+        safe[0] = safe[0]._replace(
+            estimate=_read_off(safe[0].estimate, [*curve, *beyond], targets[0])
+        )
+    return PrivateChain(curve, beyond, safe, list(found.refusals))
+
+
+def _ladder(last: int, depth: Estimate) -> list[int]:
+    """Depths beyond the last one, past the upper end of the first safe one."""
+    if math.isinf(depth.value):
+        return []
+    end = depth.high if math.isfinite(depth.high) else _FAR * depth.value
+    steps, at = [], float(last)
+    while at < _PAST * end and end >= last:
+        at = max(at * _LADDER, at + 1)
+        steps.append(math.ceil(at))
+    return sorted(set(steps))
+
+
+def _read_off(depth: Estimate, curve: Sequence[Measurement], target: float) -> Estimate:
+    """k* with the ends of the curve's band: ε lies in the band between them."""
+    if math.isinf(depth.value):
+        return depth
+
+    def first(end: Callable[[Estimate], float]) -> float:
+        """Smallest depth from which an end is at most ε; ln P is all but straight."""
+        before = None
+        for m in curve:
+            assert m.at is not None
+            value = math.log(max(end(m.estimate), LEAST)) - math.log(target)
+            if value <= 0:
+                if before is None:
+                    return m.at
+                at, above = before
+                return float(math.ceil(at + (m.at - at) * above / (above - value)))
+            before = m.at, value
+        return math.inf
+
+    low, high = first(lambda e: e.low), first(lambda e: e.high)
+    # What was found by the grid itself stays inside.
+    return depth._replace(low=min(low, depth.value), high=max(high, depth.value))
+
+
+def depth_estimate(
+    value: float, found: Sequence[float], resamples: int, basis: Basis, method: str
+) -> Estimate:
+    """A depth with its interval.
+
+    Args:
+        value: Under the law of all runs; inf: none is safe.
+        found: Under the resamples, then under the extremes.
+        resamples: How many of them are resamples.
+        basis: What it rests on.
+        method: How each was found.
+    """
+    drawn, ends = found[:resamples], found[resamples:]
+    if math.isinf(value):
+        known = [each for each in found if math.isfinite(each)]
+        alone = law_figure(value, known, "log", OUTGROWS)
+        return whole_blocks(alone._replace(count=sum(map(math.isfinite, drawn))))
+    given = {"basis": basis, "lacking": math.inf}
+    depth = law_figure(value, drawn, "log", method, extremes=ends, **given)
+    inner = law_figure(value, drawn, "log", method, **given)
+    if _owed_to_ends(depth, inner):
+        depth = depth._replace(method=f"{depth.method}; {HORIZON}")
+    return whole_blocks(depth)
+
+
+def _owed_to_ends(whole: Estimate, inner: Estimate) -> bool:
+    """Whether the extremes widen an interval more than the resamples do."""
+    if math.isinf(inner.high):
+        return False
+    if math.isinf(whole.high):
+        return True
+    runs = math.log(inner.high / inner.low)
+    return math.log(whole.high / whole.low) > math.sqrt(2) * runs
+
+
+def _under(
+    one: Race, depths: Sequence[int], targets: Sequence[float], coarse: bool = False
+) -> _Under:
+    """All that can be known of a race: one hard target does not cost the curve."""
+    try:
+        found = answers(one, depths, targets, coarse=coarse)
+        return _Under(found, found.safe, ())
+    except Refused as refusal:
+        told = [str(refusal)]
+    found = []
+    for some, of in ((depths, ()), *(((1,), (target,)) for target in targets)):
+        try:
+            found.append(answers(one, some, of, coarse=coarse))
+        except Refused as refusal:
+            nothing = np.full(len(some), math.nan)
+            found.append(Answers(nothing, nothing, (math.nan,) * len(of), math.inf))
+            told.append(str(refusal))
+    curve, *each = found
+    safe = tuple(depth for one in each for depth in one.safe)
+    return _Under(curve, safe, tuple(dict.fromkeys(told)))
+
+
+def _risk(
+    log: float,
+    error: float,
+    drawn: Sequence[float],
+    resamples: int,
+    basis: Basis,
+    method: str,
+) -> Estimate:
+    """A risk from logarithms: resamples first, then extremes."""
+    count = sum(math.isfinite(each) for each in drawn[:resamples])
+    sure = log == 0.0
+    ends = math.log1p(-min(error, 0.5)), math.log1p(error)
+    found = training_interval(
+        Estimate(
+            log, log + ends[0], log + ends[1], count, OUTGROWS if sure else method
+        ),
+        drawn[:resamples],
+        "linear",
+        basis=basis,
+        extremes=drawn[resamples:],
+        lacking=0.0,
+    )
+    # A law under which no depth is safe leaves no upper end, as it does to k*.
+    ends = found._replace(high=0.0) if 0.0 in drawn else found
+    value, low, high = (math.exp(max(min(x, 0.0), -800.0)) for x in ends[:3])
+    return found._replace(value=max(value, LEAST), low=low, high=max(high, LEAST))

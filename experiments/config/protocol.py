@@ -1,0 +1,79 @@
+"""What a chain's genesis binds, and what its honest provers do."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .section import Count, Real, Section, Whole
+
+
+class WeightConfig(Section):
+    """w(acc, T_acc), a block's weight under the ``weight`` rule."""
+
+    family: Literal["indicator", "linear", "exponential"] = Field(
+        default="exponential", description="1{acc ≥ T_acc}, ramp, or 2^(κ(acc − T_acc))"
+    )
+    kappa: Annotated[Real, Field(ge=0)] = Field(
+        default=20.0, description="κ of the exponential"
+    )
+
+
+class ProtocolConfig(Section):
+    """The rules of the chain, and what honest provers do within them."""
+
+    chain_rule: Literal["longest", "weight"] = Field(
+        default="longest", description="chain selection"
+    )
+    weight: WeightConfig = WeightConfig()
+    tie_rule: Literal["first_seen", "random", "adversary"] = Field(
+        default="first_seen",
+        description="which of equal tips an honest prover adopts: the one it heard of "
+        "first; either by a fair coin; always the later one, as the adversary likes. "
+        "Whether an equal chain reverts a block is security.criterion",
+    )
+    progress: Literal["lost", "kept"] = Field(
+        default="lost",
+        description="what a prover has trained when it goes over to an equal or "
+        "heavier sibling of its tip: lost, for h_1 names the extended block; or kept, "
+        "it stays until that training is done",
+    )
+    reference: Literal["fresh", "most_accurate", "tip_model", "latest_mtx"] = Field(
+        default="fresh", description="which model honest provers start from"
+    )
+    way: Literal["resume", "transplant"] = Field(
+        default="resume", description="how a referenced model is used"
+    )
+    retry: Literal["continue", "restart"] = Field(
+        default="continue",
+        description="after a failed post-hash: train on, or a new nonce",
+    )
+    abandon_steps: Count | Literal["horizon", "never"] = Field(
+        default="never",
+        description="steps after which a model below t_acc is given up for a new one, "
+        "a rule of the scheme; never: it is trained until it gets there; horizon: as "
+        "many as training.horizon_steps, so that a longer horizon is another scheme",
+    )
+    s_min: Annotated[Whole, Field(ge=0)] = Field(
+        default=0, description="least steps of a block on a fresh task"
+    )
+    step_rule: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="old work must be matched (cross-time-slot attacks)"
+    )
+    reference_window: Annotated[Whole, Field(ge=0)] | Literal["off"] = Field(
+        default=6, description="how many blocks back a referenced model may extend"
+    )
+    binding: Literal["none", "header"] = Field(
+        default="header", description="whether key and transactions enter h_1"
+    )
+    tolerance: Annotated[Real, Field(ge=0)] = Field(
+        default=0.0, description="difference of weights that Verify lets pass; 0: none"
+    )
+    challenges: Annotated[Whole, Field(ge=0)] = Field(
+        default=2, description="q, segments re-run besides the last"
+    )
+    checkpoint_every: Count | Literal["check_every"] = Field(
+        default="check_every", description="steps between two checkpoints; whole looks"
+    )
+    reward: Annotated[Whole, Field(ge=0, lt=2**40)] = Field(
+        default=1_000_000, description="coins a block pays"
+    )
