@@ -24,7 +24,8 @@ def _found(*configs):
 
 
 def test_a_point_has_its_figures_and_the_same_alone():
-    configs = [_config(f"scheme.t_acc={t}") for t in (0.9, 0.92, 0.9999)]
+    configs = [_config(f"scheme.t_acc={t}") for t in (0.9, 0.92)]
+    configs += [_config("scheme.t_acc=0.99", "protocol.abandon_steps=25")]
     together = _found(*configs)
     for config, outcome in zip(configs, together, strict=True):
         assert _found(config) == [outcome]
