@@ -28,7 +28,7 @@ _LAWS = (
     ),
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("translation", "world", "engines", "weights")
+        for name in ("translation", "world", "engines", "weights", "persistence")
     ),
     *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )

@@ -32,7 +32,7 @@ STALE = {
         f"experiments/pipeline/{name}.py": LAWS
         for name in (
             *("branching", "dataset", "devices", "machine"),
-            *("translation", "world", "engines", "weights"),
+            *("translation", "world", "engines", "weights", "persistence"),
             *("estimates", "notes"),
         )
     },
