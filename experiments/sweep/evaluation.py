@@ -116,7 +116,7 @@ def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
         measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
-    return Outcome(tuple(map(_row, measured)), "")
+    return Outcome(tuple(map(row_of, measured)), "")
 
 
 def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _Laws:
@@ -236,7 +236,8 @@ def _assessed(key, network, both, plan, **options):
     return assess_laws(key, network, batch, plan, adversaries=adversaries, **options)
 
 
-def _row(m: Measurement) -> dict[str, Any]:
+def row_of(m: Measurement) -> dict[str, Any]:
+    """A measurement as a row of ``Outcome``."""
     return {
         "quantity": m.quantity,
         "at": np.nan if m.at is None else m.at,
