@@ -56,11 +56,16 @@ class Nearby(NamedTuple):
         self, depths: Sequence[int], own: Sequence[float]
     ) -> Float[np.ndarray, "others depths"]:
         """Ln P_b(k) from ln P_0(k); 0 where the adversary outgrows."""
-        every = log_risks_of(self.found, depths)
+        found = self.found
+        every = log_risks_of(found, depths)
+        if self.premined:
+            # A second maximum, and an interval drawn by length: far out, factors.
+            more = found.longer - np.log1p(-found.theta_0 / found.theta_star)
+            every = every + np.where(found.outgrown, 0.0, more)[:, None]
         moved = every[1:] - every[0] + np.asarray(own, float)
         # Either is 0 where the law of all runs outgrows.
         logs = np.minimum(moved, _BELOW_ONE)
-        return np.where(self.found.outgrown[1:, None], 0.0, logs)
+        return np.where(found.outgrown[1:, None], 0.0, logs)
 
     def depths(self, target: float, own: float) -> Float[np.ndarray, " others"]:
         """k*_b(ε) from k*_0(ε), not rounded; inf where the adversary outgrows."""

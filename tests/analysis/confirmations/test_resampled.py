@@ -63,7 +63,10 @@ def test_a_head_start_moves_as_its_grids_say():
     nets = [network(law, provers=20, beta=0.25, delay_steps=10.0) for law in PEAKED]
     near = nearby(nets, premined=True)
     assert near is not None
-    own, *exact = [answers(race(n, premined=True), [1], TARGETS) for n in nets]
+    own, *exact = [answers(race(n, premined=True), DEPTHS, TARGETS) for n in nets]
+    logs = np.array([each.logs for each in exact])
+    found = near.logs(DEPTHS, own.logs.tolist())
+    assert np.abs(found - logs).max() < 0.01 + 0.1 * np.abs(logs - own.logs).max()
     for i, target in enumerate(TARGETS):
         whole = np.array([each.safe[i] for each in exact])
         depths = near.depths(target, own.safe[i])
