@@ -110,9 +110,9 @@ def persistence(
     def told(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(what, done, total)
 
-    def raced(what: str, **others) -> PrivateChain:
+    def raced(what: str, of: UncertainLaw = law, **others) -> PrivateChain:
         return private_chain(
-            law,
+            of,
             lambda one: network_of(config, one, law),
             basis=basis,
             progress=told(what),
@@ -124,8 +124,10 @@ def persistence(
     if chain_rule != "longest" or tie_rule != "first_seen":
         return _unbounded(config, measured, basis)
     mine = raced("persistence", depths=asked, targets=targets, carried_on=True)
+    # The verdict is on the race without it.
+    few = law._replace(resamples=law.resamples[: security.bootstraps])
     ahead = raced(
-        "persistence, head start", depths=(1,), targets=targets, premined=True
+        "persistence, head start", few, depths=(1,), targets=targets, premined=True
     )
     strict: list[Measurement] = []
     if thorough:
