@@ -165,6 +165,7 @@ def private_chain(
         ]
 
     count, how = len(law.resamples), EXACT if mine.delay == 0 else METHOD
+    how += ", with a head start" if premined else ""
     name = SAFE_DEPTH + (PREMINED if premined else "") + ("" if ties_win else STRICT)
     safe = []
     for i, target in enumerate(targets):

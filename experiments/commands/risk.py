@@ -73,6 +73,7 @@ def risk(
         question = asking.Question(
             betas or asking.BETAS, depths or asking.DEPTHS, horizon, ages, head_start
         )
+        question = asking.of_world(settings, question)
         with progress_bars(quiet or as_json) as progress:
             tables = asking.risk_tables(settings, output, progress, question)
         folder = result_folder(settings.name, settings.chain_digest())

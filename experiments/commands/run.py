@@ -161,7 +161,7 @@ def _print_result(settings, result, judged) -> None:
         security.add_row(*map(escape, row))
     console.print(laws)
     console.print(security)
-    for text in summary.footnotes(result.tables):
+    for text in summary.footnotes(settings, result.tables):
         console.print(text, markup=False, highlight=False)
     for note in result.tables["notes"].itertuples():
         if note.kind != "assumption":

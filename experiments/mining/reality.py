@@ -144,6 +144,7 @@ def _require_modelled(path: Path, config: Config) -> None:
             "mining.tasks must be empty": bool(config.mining.tasks),
             "protocol.chain_rule must be 'longest'": rules.chain_rule != "longest",
             "protocol.tie_rule must be 'first_seen'": rules.tie_rule != "first_seen",
+            "protocol.progress must be 'lost'": rules.progress != "lost",
             "network.delay_model must be 'worst_case'": net.delay_model != "worst_case",
             "adversary.attack must be 'honest'": not honest,
             "protocol.s_min must be 0": rules.s_min != 0,

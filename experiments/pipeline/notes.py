@@ -144,8 +144,9 @@ def _world(config: Config) -> Iterator[str]:
     conduct = conduct_of(config)
     if attack == "private_premined":
         yield (
-            "adversary.attack = private_premined: the head start is in the "
-            "confirmations that say so; simulated figures have none"
+            "adversary.attack = private_premined: persistence and the verdict are "
+            "those with the head start; simulated races have none and bound them from "
+            "below"
         )
     elif attack == "honest":
         yield (

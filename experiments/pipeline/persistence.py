@@ -3,6 +3,10 @@
 The private chain on equal provers is the grid's; the simulated network stands beside it
 as a check, and gives the lower ends where messages take time. Where the grid refuses,
 the simulated curve takes its place.
+
+``adversary.attack`` = private_premined: risks, the depth that is not safe and the
+verdict are those of the race with the stationary lead. The network is simulated and
+split without it, whose risk is below: lower ends and the check hold.
 """
 
 import math
@@ -39,12 +43,20 @@ from .translation import network_of
 _REPETITIONS = 16
 # Keys of the network's splitting: away from those of the simulated blocks.
 _SPLIT = 2**20
-
+# Finders a level of a sweep's splitting: enough for nearly all, so that it is compiled
+# once.
+_SLOTS = 16
 
 _UNBOUND = (
     "confirmations: the grid counts blocks, and bounds how slow the public chain may "
     "be where nobody begins anew at an equal tip; protocol.chain_rule = longest with "
     "protocol.tie_rule = first_seen has them"
+)
+
+_NO_LEAD = (
+    "persistence with a head start: races are simulated without one, and no grid knows "
+    "this chain; adversary.attack = private has the risk without it, "
+    "protocol.chain_rule = longest with protocol.tie_rule = first_seen the one with it"
 )
 
 
@@ -122,16 +134,31 @@ def persistence(
 
     targets = targets_of(config)
     if chain_rule != "longest" or tie_rule != "first_seen":
+        if config.adversary.attack == "private_premined":
+            return Persistence([], [_NO_LEAD], [])
         return _unbounded(config, measured, basis)
-    mine = raced("persistence", depths=asked, targets=targets, carried_on=True)
-    # The verdict is on the race without it.
+    lead = config.adversary.attack == "private_premined"
+    mine = raced(
+        "persistence", depths=asked, targets=targets, carried_on=True, premined=lead
+    )
+    # The verdict is not on this race: the one with a head start, or without.
     few = law._replace(resamples=law.resamples[: security.bootstraps])
-    ahead = raced(
-        "persistence, head start", few, depths=(1,), targets=targets, premined=True
+    other = raced(
+        "persistence, without head start" if lead else "persistence, head start",
+        few,
+        depths=(1,),
+        targets=targets,
+        premined=not lead,
     )
     strict: list[Measurement] = []
     if thorough:
-        longer = raced("persistence, strict", depths=asked, targets=(), ties_win=False)
+        longer = raced(
+            "persistence, strict",
+            depths=asked,
+            targets=(),
+            ties_win=False,
+            premined=lead,
+        )
         strict = longer.risks
     simulated = _curve(measured, PERSISTENCE_SIMULATED)
     simulated_strict = _curve(measured, PERSISTENCE_SIMULATED + STRICT)
@@ -139,12 +166,23 @@ def persistence(
     seen_strict = _curve(alone, PERSISTENCE_SIMULATED + STRICT)
     wrong = faults(mine.risks, seen) + faults(strict, seen_strict)
     refusals = [f"persistence: {text}" for text in mine.refusals]
-    refusals += [f"with a head start: {text}" for text in ahead.refusals]
+    start = "without" if lead else "with"
+    refusals += [f"{start} a head start: {text}" for text in other.refusals]
+    if lead and not (mine.risks or mine.further):
+        refusals.append(
+            "persistence with a head start: simulated races have none "
+            "(adversary.attack = private has the risk without it)"
+        )
+        return Persistence([*mine.depths, *other.depths], refusals, wrong)
 
     def split(depth: int) -> Estimate:
         key = jax.random.fold_in(seed_key(config.seed), _SPLIT + depth)
         return splitting.persistence(
-            key, network, depth, repetitions=_REPETITIONS
+            key,
+            network,
+            depth,
+            repetitions=_REPETITIONS,
+            **({} if thorough else {"slots": _SLOTS}),
         ).estimate
 
     risks = [*mine.risks, *mine.further]
@@ -178,7 +216,7 @@ def persistence(
         risks, strict = (
             [m._replace(estimate=sure) for m in c] for c in (risks, strict)
         )
-    rows = [*risks, *strict, unsafe, *mine.depths, *ahead.depths]
+    rows = [*risks, *strict, unsafe, *mine.depths, *other.depths]
     return Persistence(rows, list(dict.fromkeys(refusals)), wrong)
 
 

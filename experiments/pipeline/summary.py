@@ -28,11 +28,16 @@ _NAMES = {
 # What carries a figure, said beside it: quantity → sentence.
 _FOOTNOTES = {
     "persistence_violation": "ties win: a private chain of equal length counts as "
-    "replacing the block. That is the criterion; provers themselves stay with the "
-    "block that they saw first.",
+    "replacing the block. That is the criterion; provers themselves {ties}.",
     "safe_depth": "†: for a private chain only, and carried on from the measured law "
     "far beyond any simulation: it holds if trainings are independent of each other, "
     "and no interval has a doubt of that in it.",
+}
+
+_TIES = {
+    "first_seen": "stay with the block that they saw first",
+    "random": "toss a coin between equal tips",
+    "adversary": "go over to the later of equal tips",
 }
 
 SAME_MEANS = "memoryless, same mean intervals"  # analysis.memoryless's, without jax
@@ -90,10 +95,15 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
     return rows
 
 
-def footnotes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def footnotes(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What must be read with ``closing_rows``, a sentence or two each."""
     there = set(tables["estimates"]["quantity"])
-    return [text for quantity, text in _FOOTNOTES.items() if quantity in there]
+    ties = _TIES[config.protocol.tie_rule]
+    return [
+        text.format(ties=ties)
+        for quantity, text in _FOOTNOTES.items()
+        if quantity in there
+    ]
 
 
 def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
@@ -246,7 +256,7 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         "",
         *_table(("quantity", "value", "95 % interval"), closing_rows(config, tables)),
         "",
-        *(line for text in footnotes(tables) for line in (text, "")),
+        *(line for text in footnotes(config, tables) for line in (text, "")),
         *_details(config, tables),
         "## Notes",
         "",

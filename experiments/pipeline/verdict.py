@@ -54,6 +54,9 @@ class Verdict(NamedTuple):
 def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     """Judge persistence (ties win) against the config's target."""
     estimates: Any = tables["estimates"]
+    if not estimates["quantity"].isin(VERDICT_QUANTITIES).to_numpy().any():
+        line = "NO VERDICT: persistence is refused, the notes say why."
+        return Verdict(None, None, False, "UNDECIDED", line)
     found = _decision(estimates, config.security.target)
     runs = int(tables["law_summary"].query("main").iloc[0].runs)
     asked = config.security.depths
@@ -70,10 +73,7 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
 
 
 def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
-    against = (
-        f"against a private chain of β = {config.network.beta:g} without a head start, "
-        "ties win"
-    )
+    against = _adversary(config)
     target = f"target {config.security.target:g}"
     if found.never:
         return (
@@ -93,6 +93,15 @@ def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
         where = f"from {first:.0f}" if math.isinf(last) else f"at {where}"
         parts.append(f"undecided {where}: {_remedy(config, found, runs)}")
     return "; ".join(parts)
+
+
+def _adversary(config: Config) -> str:
+    attack, beta = config.adversary.attack, f"β = {config.network.beta:g}"
+    chain = f"against a private chain of {beta}"
+    if attack not in ("private", "private_premined", "honest"):
+        chain += f" by {attack}"
+    start = "with" if attack == "private_premined" else "without"
+    return f"{chain} {start} a head start, ties win"
 
 
 def _remedy(config: Config, found: Decision, runs: int) -> str:
@@ -257,6 +266,14 @@ def count_verdicts(points: pd.DataFrame) -> Counts | None:
     )
 
 
+def _adversaries(points: Any) -> str:
+    if "adversary.attack" in points:
+        return "Private chain of each point's adversary.attack"
+    methods = points.loc[points["quantity"] == _UNSAFE, "method"].astype(str)
+    ahead = len(methods) and methods.str.contains("with a head start").to_numpy().all()
+    return f"Private chain {'with' if ahead else 'without'} a head start"
+
+
 def sweep_line(points: pd.DataFrame) -> str:
     """How many points are safe at the depth asked for, as two sentences at most."""
     found = count_verdicts(points)
@@ -269,7 +286,7 @@ def sweep_line(points: pd.DataFrame) -> str:
         return f"No point of {found.done:,} has a verdict."
     never = f" ({found.never:,} of them at any depth)" if found.never else ""
     line = (
-        "Private chain without a head start, equal length suffices (ties win): "
+        f"{_adversaries(points)}, equal length suffices (ties win): "
         f"SAFE at {found.depths} confirmations in {found.safe:,} of {found.done:,} "
         f"points, NOT SAFE in {found.unsafe:,}{never}, undecided in "
         f"{found.undecided:,}, without a number in {found.missing:,}."

@@ -17,6 +17,7 @@ from ..pipeline import training, translation
 from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from .worlds import require_equal_provers
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
@@ -39,8 +40,11 @@ def attack(
 
     Raises:
         ConfigError: If config and data do not go together, or nobody is corrupted.
-        Refused: If the runs cannot support a law.
+        Refused: If the runs cannot support a law, or the config's world is beyond equal
+            provers of fresh models.
     """
+    # Every attack is a row.
+    require_equal_provers(config, "attack", attacks=None, known=("security.criterion",))
     net, rules = config.network, config.protocol
     if not round(net.beta * net.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")

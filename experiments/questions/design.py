@@ -52,6 +52,7 @@ from .design_tables import (
     target_table,
 )
 from .design_targets import Asked, read_scan, read_targets
+from .worlds import require_equal_provers
 
 SENSITIVE = ("interval", "depth", "confirmation", "beta", "quality", "useful")
 _SENSITIVITY_RESAMPLES = 8
@@ -92,7 +93,10 @@ def design(
     Raises:
         ConfigError: With everything that is wrong.
         DataError: If the data set cannot be read.
+        Refused: If the config's world is beyond equal provers of fresh models.
     """
+    # A head start is a target's: persistence_premined.
+    require_equal_provers(config, "design")
     asked = read_targets(config, targets)
     scan = read_scan(config, over, asked)
     if not round(config.network.beta * config.network.provers):

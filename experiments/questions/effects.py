@@ -34,6 +34,7 @@ from ..pipeline import training, translation
 from ..pipeline.answers import keep_answer
 from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from .worlds import require_equal_provers
 
 POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
@@ -79,8 +80,10 @@ def effects(
 
     Raises:
         ConfigError: If config and data do not go together.
-        Refused: If the runs cannot support any law.
+        Refused: If the runs cannot support any law, or the config's world is beyond
+            equal provers of fresh models.
     """
+    require_equal_provers(config, "effects", s_min=False)
     net, scheme = config.network, config.scheme
     honest = net.provers - round(net.beta * net.provers)
     curves = training.train(config, root, progress)

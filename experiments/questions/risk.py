@@ -28,11 +28,13 @@ from ..config.section import ConfigError
 from ..pipeline import persistence, training, translation
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
+from .worlds import require_equal_provers
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
 # A table is read at a glance; more resamples would not move its second digit.
 _RESAMPLES = 8
+_ATTACKS = ("private", "private_premined")
 
 
 class _Races(NamedTuple):
@@ -67,7 +69,8 @@ class Question(NamedTuple):
         depths: Depths of the tables.
         horizon: N, levels within which any block may be reverted.
         ages: Ages whose risk is asked, steps.
-        premined: Whether the adversary starts with its stationary lead.
+        premined: Whether the adversary starts with its stationary lead; it does under
+            ``adversary.attack`` = private_premined.
     """
 
     betas: Sequence[float] = BETAS
@@ -75,6 +78,12 @@ class Question(NamedTuple):
     horizon: int = 10_000
     ages: Sequence[float] = ()
     premined: bool = False
+
+
+def of_world(config: Config, question: Question) -> Question:
+    """The question with the head start that the config's adversary has."""
+    ahead = question.premined or config.adversary.attack == "private_premined"
+    return question._replace(premined=ahead)
 
 
 def risk_tables(
@@ -98,9 +107,12 @@ def risk_tables(
     Raises:
         ConfigError: If config and data do not go together.
         ValueError: If a share, a depth, an age or the horizon is out of range.
-        Refused: If the runs cannot support a law.
+        Refused: If the runs cannot support a law, or the config's world is beyond equal
+            provers of fresh models.
     """
     _check(question)
+    require_equal_provers(config, "risk", attacks=_ATTACKS)
+    question = of_world(config, question)
     curves = training.train(config, root, progress)
     costs = translation.costs_of(config, curves)
     count = min(config.security.bootstraps, _RESAMPLES)

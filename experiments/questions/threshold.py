@@ -12,6 +12,7 @@ from ..config.experiment import Config
 from ..pipeline import training, translation
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
+from .worlds import require_equal_provers
 
 
 def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
@@ -39,8 +40,11 @@ def threshold_table(
 
     Raises:
         ConfigError: If config and data do not go together.
-        Refused: If the runs cannot support a law.
+        Refused: If the runs cannot support a law, or the config's world is beyond equal
+            provers of fresh models.
     """
+    # With and without a head start are rows of the table.
+    require_equal_provers(config, "threshold", attacks=("private", "private_premined"))
     curves = training.train(config, root, progress)
     law = translation.law_of(config, curves, translation.costs_of(config, curves))
     net, target = config.network, config.security.target

@@ -20,6 +20,7 @@ from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..pipeline.translation import law_of, lottery_of
 from ..store.files import Progress
+from .worlds import require_equal_provers
 
 COLUMNS = (
     *("t_acc", "p_2", "beta", "low", "high", "count", "method"),
@@ -90,6 +91,9 @@ def _cell(config: Config, curves: CurveSet, costs, t_acc: float, p_2: float) -> 
         ).beta
 
     try:
+        require_equal_provers(
+            config, "the map of thresholds", attacks=("private", "private_premined")
+        )
         law = law_of(config, curves, costs, lottery=lottery)
     except Refused as refusal:
         nothing = math.nan, math.nan, math.nan, 0, f"refused: {refusal}"

@@ -173,7 +173,8 @@ def verdict_rows(table: pa.Table) -> pd.DataFrame:
     first = np.zeros(table.num_rows, bool)
     first[np.unique(table["point"].to_numpy(), return_index=True)[1]] = True
     names = ["point", "status", "quantity", "at", "value", "low", "high", "method"]
-    names += [n for n in ("security.target",) if n in table.column_names]
+    known = ("security.target", "adversary.attack")
+    names += [name for name in known if name in table.column_names]
     return table.select(names).filter(pa.array(wanted | first)).to_pandas()
 
 

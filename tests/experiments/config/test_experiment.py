@@ -25,7 +25,10 @@ from hypothesis import example, given, strategies as st
 from pydantic import BaseModel, ValidationError
 
 SPACE = 1 << 256
-SHIPPED = {"mining", "paper", "quickstart", "reality", "smoke", "sweep"}
+SHIPPED = {
+    *("cross-slot", "delays", "mining", "paper", "quickstart", "reality", "smoke"),
+    *("sweep", "unequal", "weights"),
+}
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
 # What the tests below count on, however [smoke] is tuned.

@@ -532,7 +532,7 @@ def test_confirmations_reach_down_to_2_to_the_minus_128(smoke):
 def test_what_carries_a_figure_stands_beside_it(smoke):
     page = (smoke.folder / "summary.md").read_text()
     table = page.partition("## Security")[2].partition("\n## ")[0]
-    notes = summary.footnotes(smoke.result.tables)
+    notes = summary.footnotes(smoke.config, smoke.result.tables)
     assert len(notes) == 2
     assert all(text in table for text in notes)
     assert "†: for a private chain only" in table

@@ -91,9 +91,10 @@ def design() -> list[Config]:
 def test_twenty_points_compile_nothing_new_after_the_first_two(
     design, curves, compiled
 ):
-    first = evaluated(design[:2], curves)
+    # Of the first two one at least is undecided by the grid: the network is split.
+    first = evaluated(design[1:3], curves)
     before = len(compiled)
-    rest = evaluated(design[2:], curves)
+    rest = evaluated(design[:1] + design[3:], curves)
     assert before > 0
     assert compiled[before:] == []
     assert all(outcome.rows and not outcome.error for outcome in first + rest)

@@ -1,0 +1,58 @@
+"""Which worlds a question knows: any other is refused by the name of its setting."""
+
+from collections.abc import Container
+
+from ...analysis.estimation.estimate import Refused
+from ..config.experiment import Config
+
+PRIVATE = ("private",)
+"""Attacks of a question that is about a private chain from the tip."""
+_RULES: dict[str, tuple[object, ...]] = {
+    "protocol.chain_rule": ("longest",),
+    "protocol.tie_rule": ("first_seen",),
+    "protocol.progress": ("lost",),
+    "protocol.reference": ("fresh",),
+    "network.delay_model": ("worst_case", "fixed"),
+    "security.criterion": ("equal",),
+}
+
+
+def require_equal_provers(
+    config: Config,
+    command: str,
+    *,
+    attacks: Container[str] | None = PRIVATE,
+    known: Container[str] = (),
+    s_min: bool = True,
+) -> None:
+    """Refuse a world beyond equal provers of fresh models on the longest chain.
+
+    Args:
+        config: The experiment.
+        command: Who refuses.
+        attacks: Values of ``adversary.attack`` that it knows; None: it does not ask.
+        known: Settings of which it knows every value.
+        s_min: Whether it knows ``protocol.s_min``.
+
+    Raises:
+        Refused: Naming every setting that is beyond it, and what it can be.
+    """
+    problems = []
+    for field, values in _RULES.items():
+        section, name = field.split(".")
+        given = getattr(getattr(config, section), name)
+        if field not in known and given not in values:
+            problems.append(f"{field} = {given} (known: {', '.join(map(str, values))})")
+    if not config.network.equal_speeds:
+        problems.append("network.classes of unequal speeds (known: speed 1)")
+    attack = config.adversary.attack
+    if attacks is not None and attack not in attacks:
+        words = [each for each in ("private", "private_premined") if each in attacks]
+        problems.append(f"adversary.attack = {attack} (known: {', '.join(words)})")
+    if not s_min and config.protocol.s_min:
+        problems.append(f"protocol.s_min = {config.protocol.s_min} (known: 0)")
+    if problems:
+        raise Refused(
+            f"{command} does not know {'; '.join(problems)}. dpodl run computes what "
+            "it can of such a world"
+        )

@@ -1,0 +1,97 @@
+"""The config alone picks the engine, and what the chosen one simulates."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.block_time.uncertain import UncertainLaw
+from dpodl.analysis.estimation.estimate import Estimate
+from dpodl.analysis.estimation.measurement import Measurement
+from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline.engines import (
+    assess_world,
+    chosen_engine,
+    event_network_of,
+    taken,
+)
+from dpodl.experiments.pipeline.translation import plan_of
+
+config = partial(load_config, "smoke")
+LAW = exponential(1 / 200, dead_time=100)
+FAST = "network.classes=[{count=2}, {count=1, speed=3}, {count=1, corrupted=true}]"
+
+
+def named(*settings):
+    return chosen_engine(config([*settings]))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("protocol.chain_rule=weight", "protocol.chain_rule = weight"),
+        ("protocol.tie_rule=random", "protocol.tie_rule = random"),
+        ("network.delay_model=random", "network.delay_model = random"),
+        ("network.delays=[1, 5, 9]", "network.delay_model = table"),
+        (FAST, "network.classes of unequal speeds"),
+    ],
+)
+def test_what_is_beyond_levels_goes_block_by_block_and_says_why(setting, said):
+    found = named(setting)
+    assert found.name == "event"
+    assert said in found.why
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "network.classes=[{count=3}, {count=1, corrupted=true}]",
+        "network.delay_model=fixed",
+        "adversary.attack=cross_slot_new",
+        "protocol.step_rule=false",
+    ],
+)
+def test_equal_provers_and_one_delay_go_level_by_level(setting):
+    assert named(setting).name == named().name == "level"
+
+
+def test_the_honest_provers_keep_their_speeds_and_the_corrupted_join_if_they_obey():
+    public = event_network_of(config([FAST]), LAW)
+    assert sorted(np.asarray(public.speeds).tolist()) == [1, 1, 3]
+    obedient = event_network_of(config([FAST, "adversary.attack=honest"]), LAW)
+    assert sorted(np.asarray(obedient.speeds).tolist()) == [1, 1, 1, 3]
+
+
+def test_a_world_of_one_rare_fast_prover_is_its_own():
+    """With Δ = 0 the public chain's interval is the fastest of the honest provers'."""
+    some = config(
+        [FAST, "network.delay_steps=0", "security.levels=64", "security.windows=[2]"]
+    )
+    plan = plan_of(some)._replace(replicas=600, good_period_replicas=200)
+    memoryless = exponential(1 / 200)
+    found = assess_world(
+        some, UncertainLaw(memoryless), memoryless, jax.random.key(3), plan
+    )
+    (mean,) = [
+        m.estimate for m in found.measurements if m.quantity == "block_interval_mean"
+    ]
+    # Rates add: 1 + 1 + 3 of 1/200.
+    assert mean.low <= 40 <= mean.high
+    assert mean.high - mean.low < 2
+
+
+def test_no_public_block_is_honest_where_all_are_relabelled():
+    quality = Measurement(
+        "chain_quality", None, "", Estimate(0.6, 0.5, 0.7, 9, "x"), ""
+    )
+    gap = Measurement("quality_gap", 9.0, "", Estimate(0.1, 0.0, 0.2, 9, "x"), "")
+    growth = Measurement("chain_growth", None, "", Estimate(0.2, 0.1, 0.3, 9, "x"), "")
+    every = [quality, gap, growth]
+    unbound = ["adversary.attack=relabel", "protocol.binding=none"]
+    kept = taken(config(unbound), every)
+    assert [m.quantity for m in kept] == ["chain_quality", "chain_growth"]
+    assert kept[0].estimate.value == kept[0].estimate.high == 0
+    assert "relabelled" in kept[0].estimate.method
+    assert taken(config(unbound[:1]), every) == every
+    assert taken(config([*unbound, "network.beta=0"]), every) == every
