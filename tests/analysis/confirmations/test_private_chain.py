@@ -102,7 +102,7 @@ def test_the_interval_of_the_curve_is_that_of_the_logarithm():
     )
     # The saddle point knows a law three times as slow to a twelfth of the way.
     low = math.log(found.risks[0].estimate.low)
-    assert low == pytest.approx(logs[0] - half, abs=0.08 * half)
+    assert low == pytest.approx(logs[0] - half, abs=float(0.08 * half))
 
 
 @pytest.mark.parametrize("depths", [(60,), (8,)])
@@ -112,7 +112,7 @@ def test_the_first_depths_interval_is_where_the_band_crosses_the_target(depths):
     fine = chain(exponential(0.001, dead_time=25.0), depths=range(1, 81), **settings)
     target = 1e-3
     last = {
-        end: max(m.at for m in fine.risks if getattr(m.estimate, end) > target)
+        end: max(m.at or 0 for m in fine.risks if getattr(m.estimate, end) > target)
         for end in ("value", "low", "high")
     }
     (depth,) = fine.depths
