@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.config.loading import load_config
+
+# A thread imports the estimates while models are trained; beside the hook that checks
+# types, two imports at once break Python's own parser.
 from dpodl.experiments.pipeline import pictures, stages
 
 # As many bootstrap races as races: one program instead of two.
