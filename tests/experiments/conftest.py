@@ -17,7 +17,7 @@ from dpodl.experiments.config.loading import load_config
 
 # A thread imports the estimates while models are trained; beside the hook that checks
 # types, two imports at once break Python's own parser.
-from dpodl.experiments.pipeline import pictures, stages
+from dpodl.experiments.pipeline import estimates, pictures, stages  # noqa: F401
 
 # As many bootstrap races as races: one program instead of two.
 SETTINGS = ("security.bootstrap_replicas=400", "security.bootstraps=2")
