@@ -9,6 +9,7 @@ from typing import Any
 from ..models.learning.files import write_atomically
 from . import (
     commands,
+    design_points,
     machine,
     measure,
     report,
@@ -29,6 +30,7 @@ def workloads(*, full: bool) -> list[Workload]:
         *training.workloads(full),
         *simulation.workloads(full),
         *sweeping.workloads(full),
+        *design_points.workloads(full),
         *commands.workloads(full),
         *scaling.workloads(full),
     ]

@@ -5,10 +5,11 @@ Notation (``race/walk.py`` says which event)
     P(k)        Pr[violation at depth k], the row ``persistence_violation`` at k
     k*(ε)       smallest k with P(k) ≤ ε, the row ``safe_depth`` at ε
 
-One solution of the race under each law gives the curve and all depths. The law of all
-runs is solved on three grids and Richardson's error is in the interval; resampled laws,
-whose spread is a hundred times that of the coarsest grid, on that one alone where the
-law of all runs shows that it is good enough.
+One solution of the race gives the curve and all depths. The law of all runs is solved
+on three grids and Richardson's error is in the interval; the extremes, whose effect is
+a hundred times that of the coarsest grid, on that one alone where the law of all runs
+shows that it is good enough. How far resampled laws move a figure is the saddle
+point's (``resampled.py``), and the coarsest grid's where it does not serve.
 
 The risk is spread on its logarithm, which is all but k times a rate that has the
 training's error; the depth on its own. The k* of the target that the verdict is about
@@ -37,6 +38,7 @@ from ..race.fourier import Answers, answers, further
 from ..race.walk import OUTGROWS, Race, race
 from ..simulation.levels import Network
 from .decision import HORIZON
+from .resampled import nearby
 
 METHOD = (
     "Fourier grid of the private race (upper bound of the private chain's risk on this "
@@ -70,12 +72,15 @@ class PrivateChain(NamedTuple):
 class _Under(NamedTuple):
     """Under one law: NaN where it is refused."""
 
+    asked: Sequence[int]
     curve: Answers
     safe: tuple[float, ...]
     refusals: tuple[str, ...]
 
     def at(self, depths: Sequence[int]) -> list[float]:
-        """Ln P at more depths."""
+        """Ln P at depths, those of the curve or others."""
+        if list(depths) == list(self.asked):
+            return self.curve.logs.tolist()
         if math.isinf(self.curve.off):
             return [math.nan] * len(depths)
         try:
@@ -125,16 +130,40 @@ def private_chain(
 
     def resampled(number: int) -> _Under:
         # Whether the runs are long enough was judged by all of them.
-        return _under(raced(others[number], math.inf), depths, targets, coarse)
+        one = others[on_grid[number]]
+        return _under(raced(one, math.inf), depths, targets, coarse)
 
     mine = raced(law.law, law.known_until)
     found = _under(mine, depths, targets)
     coarse = found.curve.off <= _GOOD
-    done: list[_Under] = []
-    for each in mapped(resampled, len(others)):
-        done.append(each)
+    near = None
+    if not math.isinf(found.curve.off):
+        laws = law.law, *law.resamples
+        near = nearby(list(map(networks, laws)), ties_win=ties_win, premined=premined)
+    served = set() if near is None else set(np.flatnonzero(near.serves).tolist())
+    on_grid = [i for i in range(len(others)) if i not in served]
+    solved: dict[int, _Under] = {}
+    for i, each in zip(on_grid, mapped(resampled, len(on_grid)), strict=True):
+        solved[i] = each
         if progress is not None:
-            progress(1 + len(done), 1 + len(others))
+            progress(1 + len(served) + len(solved), 1 + len(others))
+
+    def depths_under(i: int) -> list[float]:
+        """Of the i-th target, under the others."""
+        moved = () if near is None else near.depths(targets[i], found.safe[i])
+        every = [
+            float(solved[j].safe[i] if j in solved else moved[j])
+            for j in range(len(others))
+        ]
+        return [math.inf if math.isnan(each) else each for each in every]
+
+    def logs_under(at: Sequence[int], own: Sequence[float]) -> list[list[float]]:
+        """Ln P at depths, under the others."""
+        moved = [] if near is None else near.logs(at, own).tolist()
+        return [
+            solved[j].at(at) if j in solved else moved[j] for j in range(len(others))
+        ]
+
     count, how = len(law.resamples), EXACT if mine.delay == 0 else METHOD
     how += ", with a head start" if premined else ""
     name = SAFE_DEPTH + (PREMINED if premined else "") + ("" if ties_win else STRICT)
@@ -142,8 +171,7 @@ def private_chain(
     for i, target in enumerate(targets):
         if math.isnan(found.safe[i]):
             continue
-        drawn = [math.inf if math.isnan(e.safe[i]) else e.safe[i] for e in done]
-        depth = depth_estimate(found.safe[i], drawn, count, basis, how)
+        depth = depth_estimate(found.safe[i], depths_under(i), count, basis, how)
         safe.append(
             Measurement(name, target, "target", depth, unit="blocks", basis=basis)
         )
@@ -164,19 +192,15 @@ def private_chain(
             if not math.isnan(log)
         ]
 
-    curve = rows(
-        depths,
-        [float(each) for each in found.curve.logs],
-        [float(each) for each in found.curve.errors],
-        [each.curve.logs for each in done],
-    )
+    logs = found.curve.logs.tolist()
+    curve = rows(depths, logs, found.curve.errors.tolist(), logs_under(depths, logs))
     beyond: list[Measurement] = []
     if carried_on and safe and safe[0].at == targets[0]:
         ladder = _ladder(max(depths), safe[0].estimate)
         if ladder:
             logs = found.at(ladder)
-            drawn = [each.at(ladder) for each in done]
-            beyond = rows(ladder, logs, [0.0] * len(ladder), drawn)
+            none = [0.0] * len(ladder)
+            beyond = rows(ladder, logs, none, logs_under(ladder, logs))
         safe[0] = safe[0]._replace(
             estimate=_read_off(safe[0].estimate, [*curve, *beyond], targets[0])
         )
@@ -260,7 +284,7 @@ def _under(
     """All that can be known of a race: one hard target does not cost the curve."""
     try:
         found = answers(one, depths, targets, coarse=coarse)
-        return _Under(found, found.safe, ())
+        return _Under(depths, found, found.safe, ())
     except Refused as refusal:
         told = [str(refusal)]
     found = []
@@ -273,7 +297,7 @@ def _under(
             told.append(str(refusal))
     curve, *each = found
     safe = tuple(depth for one in each for depth in one.safe)
-    return _Under(curve, safe, tuple(dict.fromkeys(told)))
+    return _Under(depths, curve, safe, tuple(dict.fromkeys(told)))
 
 
 def _risk(

@@ -15,35 +15,24 @@ next whole number is the depth. The tests hold it against ``fourier.smallest_dep
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from scipy import fft
 
 from ..block_time.law import Real
 from .grid import Grid, shift, transform
-from .saddle_point import Atoms, Saddles, Walks, depths_of, tail_share
+from .saddle_point import MOST_BEHIND, Atoms, Saddles, Walks, depths_of, tail_share
+from .transforms import Solved, log_risk
 
 # Steps of a spread on the finer grid; e^-28 and 6.5 standard deviations of the tilted
 # walk must not come round the circle.
 _FINE, _NEGLIGIBLE, _DEVIATIONS = 6, 28.0, 6.5
-# Share of the tilted public chain's time that may lie in its tail: where more than half
-# does, ``walk.tilts`` may refuse. Most points, beyond which the saddle point has to do.
-_BEHIND, _MOST_POINTS = 0.25, 2**17
+# Most points, beyond which the saddle point has to do.
+_MOST_POINTS = 2**17
 # Of a tail, in its means under the tilt.
 _TAIL_CELL, _TAIL_CELLS = 0.125, 240
 _TRIES = 12
-
-
-class _Sum(NamedTuple):
-    """What a depth's risk is read from, as ``fourier.py`` has it."""
-
-    size: Float[np.ndarray, " frequencies"]
-    angle: Float[np.ndarray, " frequencies"]
-    rest: Complex[np.ndarray, " frequencies"]
-    log_scale: float
-    log_rate: float
 
 
 def coarse_depths(
@@ -63,7 +52,7 @@ def coarse_depths(
     theta, star = float(found.theta_0[0]), float(found.theta_star[0])
     if not math.isfinite(theta + star):
         return None
-    if tail_share(walks.public, theta) > _BEHIND:
+    if tail_share(walks.public, found.theta_0)[0] > MOST_BEHIND:
         return None
     guesses = [
         [float(depths_of(found, risk, premined=ahead)[0]) for risk in risks]
@@ -85,14 +74,14 @@ def coarse_depths(
     return depths[0], depths[1]
 
 
-def _crossing(both: Sequence[_Sum], risk: float, guess: float) -> float:
+def _crossing(both: Sequence[Solved], risk: float, guess: float) -> float:
     """Where the line through the whole depths reaches the risk."""
     target, depth = math.log(risk), max(1, math.ceil(guess) - 1)
     known: dict[int, float] = {}
 
     def at(k: int) -> float:
         if k not in known:
-            coarse, fine = (_log_risk(each, k) for each in both)
+            coarse, fine = (log_risk(each, k) for each in both)
             known[k] = min(fine + (fine - coarse) / 3, 0.0)
         return known[k]
 
@@ -110,7 +99,7 @@ def _crossing(both: Sequence[_Sum], risk: float, guess: float) -> float:
     return max(depth + over, 1.0)
 
 
-def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[_Sum, _Sum]:
+def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[Solved, Solved]:
     """As ``fourier.py``: Spitzer's identity for the maximum, and all that is summed."""
     theta, step, n = float(found.theta_0[0]), grid.step, grid.points
     place, mass = _tilted(walks.public, theta)
@@ -137,8 +126,8 @@ def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[_Sum, _Sum]:
     angle, start = np.angle(walk), float(found.start[0])
     later = start + float(found.longer[0])
     return (
-        _Sum(size, angle, rest * interval, start, rate),
-        _Sum(size, angle, rest * by_length * maximum, later, rate),
+        Solved(size, angle, rest * interval, start, rate),
+        Solved(size, angle, rest * by_length * maximum, later, rate),
     )
 
 
@@ -170,12 +159,3 @@ def _on_circle(
     circle = np.bincount(index, mass * (1 - share), grid.points)
     circle += np.bincount((index + 1) % grid.points, mass * share, grid.points)
     return circle / circle.sum()
-
-
-def _log_risk(solved: _Sum, depth: int) -> float:
-    counts = np.flatnonzero(solved.size > -45.0 / depth)
-    rest, angle = solved.rest[counts], depth * solved.angle[counts]
-    power = np.exp(depth * solved.size[counts])
-    turned = np.real(rest) * np.cos(angle) - np.imag(rest) * np.sin(angle)
-    value = max(float(power @ turned), 1e-300)
-    return math.log(value) + solved.log_scale + depth * solved.log_rate

@@ -32,11 +32,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float
-from scipy import fft
+from jaxtyping import Float
 
 from ..estimation.estimate import Estimate, Refused
-from .grid import Grid, finer, grid_for, on_grid, shift, transform
+from .grid import Grid, finer, grid_for
+from .transforms import Solved, log_risk, log_risks, solve
 from .walk import (
     LEFT_OUT,
     OUTGROWS,
@@ -57,26 +57,6 @@ _TOLERANCE = 0.01
 _ROOM = 25.0
 # Of ln Pr to that of a target: closer, and the coarsest grid may miss by a block.
 _CLOSE = 0.02
-# Depths in a row that are solved from one to the next.
-_STRETCH = 12
-
-
-class _Solved(NamedTuple):
-    """Everything but the depth.
-
-    Attributes:
-        size: ln |φ̃| at the transform's frequencies.
-        angle: Argument of φ̃.
-        rest: Transforms of V, M, W times that of the weights e^{−θ_0 u}, u ≥ 0.
-        log_scale: ln of what the tilt took out.
-        log_rate: K(θ_0).
-    """
-
-    size: Float[np.ndarray, " frequencies"]
-    angle: Float[np.ndarray, " frequencies"]
-    rest: Complex[np.ndarray, " frequencies"]
-    log_scale: float
-    log_rate: float
 
 
 class Answers(NamedTuple):
@@ -108,7 +88,7 @@ class _Solutions(NamedTuple):
     """
 
     grids: list[Grid]
-    solved: list[tuple[_Solved, float]]
+    solved: list[tuple[Solved, float]]
     left_out: float
 
 
@@ -213,11 +193,11 @@ def answers(
     if coarse and not solutions.grids[0].exact:
         for found in settled:
             ends = [k for k in (found.depth - 1, found.depth) if k >= 1]
-            away = [_log_risk(coarsest, k) - math.log(found.target) for k in ends]
+            away = [log_risk(coarsest, k) - math.log(found.target) for k in ends]
             if min(map(abs, away)) < _CLOSE:
                 return answers(race, depths, targets)
     elif not solutions.grids[0].exact:
-        alone = _log_risks(coarsest, depths)
+        alone = log_risks(coarsest, depths)
         off = float(np.abs(alone - logs).max())
     safe = tuple(float(each.depth) for each in settled)
     return Answers(logs, errors, safe, off, solutions)
@@ -235,7 +215,7 @@ def _settle(solutions: _Solutions, target: float, deep: int) -> SafeDepth:
     coarsest, _ = solutions.solved[0]
 
     def safe(depth: int) -> bool:
-        return _log_risk(coarsest, depth) <= math.log(target)
+        return log_risk(coarsest, depth) <= math.log(target)
 
     guess = 1 + bisect_left(range(1, deep), True, key=safe)
     margin = 1
@@ -276,7 +256,7 @@ def _solutions(
     finest = 1 if grid.exact else grids
     each = [finer(grid, halvings) for halvings in range(finest)]
     each[0] = grid  # which may be an exact one
-    solved = [_solve(race, tilt, one) for one in each]
+    solved = [solve(race, tilt, one) for one in each]
     return _Solutions(each, solved, log_left_out(race))
 
 
@@ -286,7 +266,7 @@ def _risks(
     """Logarithm of each depth's risk, and its relative error."""
     logs, roundings = [], []
     for solved, mass in solutions.solved:
-        logs.append(_log_risks(solved, depths))
+        logs.append(log_risks(solved, depths))
         scale = solved.log_scale + solved.log_rate * np.asarray(depths)
         roundings.append(_ROUNDING * mass * np.exp(scale - logs[-1]))
     errors, value = np.max(roundings, axis=0), logs[0]
@@ -344,74 +324,3 @@ def _deep_enough(race: Race, tilt: Tilt, target: float) -> int:
     room = -math.log1p(-tilt.theta_0 / tilt.theta_star)
     start = log_start(race, tilt.theta_0) + maxima * room
     return max(2, math.ceil((math.log(target) - start) / tilt.log_rate) + 1)
-
-
-def _solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[_Solved, float]:
-    """All transforms of a race on a grid, and the mass that rounding is relative to."""
-    theta, step, n = tilt.theta_0, grid.step, grid.points
-    interval = on_grid(race.honest, theta, grid, until=race.until)
-    draw = np.conj(transform(on_grid(race.adversary, -theta, grid)))
-    early, late = float(race.honest.offset) + race.delay, float(race.adversary.offset)
-    walk = transform(interval) * draw * shift(early - late, grid)
-    # ln(1 − e^K φ̃) by Spitzer: its positive places make the maximum's law.
-    logarithm = np.asarray(
-        fft.irfft(np.log(1 - math.exp(tilt.log_rate) * walk), n)  # pyright: ignore
-    )
-    d = np.zeros(n)
-    ahead = np.arange(1, (n + 1) // 2)
-    d[ahead] = -logarithm[ahead]
-    log_untilted = float(d[ahead] @ np.exp(-theta * step * ahead))
-    maximum = np.exp(transform(d) - log_untilted)
-
-    if race.premined:
-        interval = on_grid(race.honest, theta, grid, longer_by=early, until=race.until)
-    start = transform(interval) * (1.0 if race.ties_win else draw)
-    grace = race.delay + early - (0.0 if race.ties_win else late)
-    place = step * np.arange(n // 2)
-    weights = np.zeros(n)
-    log_scale = log_start(race, theta)
-    if grid.exact:
-        # The grace need not lie on the grid: U + grace ≥ 0 from the first point on.
-        first = math.ceil(-grace / step - 1e-6)
-        log_scale -= theta * (grace + step * first)
-        start = start * shift(-step * first, grid)
-        weights[: n // 2] = np.exp(-theta * place)
-    else:
-        start = start * shift(grace, grid)
-        weights[: n // 2] = np.exp(-theta * place)
-        weights[0] = 0.5
-    total = start * maximum ** (2 if race.premined else 1)
-    rest = total * np.conj(transform(weights)) / n
-    # A real sequence: all frequencies but 0 and n/2 stand for two.
-    rest[1 : (n + 1) // 2] *= 2
-    size = np.log(np.maximum(np.abs(walk), 1e-300))
-    solved = _Solved(size, np.angle(walk), rest, log_scale, tilt.log_rate)
-    return solved, float(np.real(total[0]))
-
-
-def _log_risks(solved: _Solved, depths: Sequence[int]) -> Float[np.ndarray, " depths"]:
-    """``_log_risk`` of each depth; of a whole stretch, from one to the next."""
-    first, last = depths[0], depths[-1]
-    if len(depths) < _STRETCH or list(depths) != list(range(first, last + 1)):
-        return np.array([_log_risk(solved, k) for k in depths])
-    counts = np.flatnonzero(solved.size > -45.0 / first)
-    step = np.exp(solved.size[counts] + 1j * solved.angle[counts])
-    power = solved.rest[counts] * step**first
-    logs = []
-    for depth in depths:
-        value = max(float(np.real(power).sum()), 1e-300)
-        scale = solved.log_scale + depth * solved.log_rate
-        logs.append(min(0.0, math.log(value) + scale))
-        power *= step
-    return np.array(logs)
-
-
-def _log_risk(solved: _Solved, depth: int) -> float:
-    # |φ̃|^k leaves few frequencies where k is large.
-    counts = np.flatnonzero(solved.size > -45.0 / depth)
-    rest, angle = solved.rest[counts], depth * solved.angle[counts]
-    power = np.exp(depth * solved.size[counts])
-    turned = np.real(rest) * np.cos(angle) - np.imag(rest) * np.sin(angle)
-    # Rounding may leave a sum of nothing at −1e-17; the refusal follows from its size.
-    value = max(float(power @ turned), 1e-300)
-    return min(0.0, math.log(value) + solved.log_scale + depth * solved.log_rate)

@@ -20,11 +20,12 @@ them all; they begin where a like race ended.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import optimize
+from scipy import optimize, special
 
 from ..block_time.law import BlockTimeLaw, Real
 from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
@@ -33,8 +34,15 @@ from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
 _GROUP, _FINE = 16, 64
 # Up to this share of its limit a tilt is looked for, as ``walk.py``.
 _ROOT = 1 - 2.0**-12
+# Share of the tilted public chain's time that may lie in its tail: where more than half
+# does, ``walk.tilts`` may refuse.
+MOST_BEHIND = 0.25
 # Newton's steps double the digits: one of 1e-5 leaves 1e-10.
 _STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-5, 8
+
+
+# One for all laws, or one of each.
+Rates = float | Float[np.ndarray, " laws"]
 
 
 class Atoms(NamedTuple):
@@ -44,16 +52,17 @@ class Atoms(NamedTuple):
         log_mass: Of each atom; −inf for none.
         place: Its mean, steps.
         variance: About it.
-        tail: Log mass, begin and rate of what is left behind the atoms; None: nothing.
+        tail: Log mass, begin and rate of what is left behind the atoms, of all laws or
+            of each (−inf, 0, inf for none); None: nothing.
     """
 
     log_mass: Float[np.ndarray, "laws atoms"]
     place: Float[np.ndarray, "#laws atoms"]
     variance: Float[np.ndarray, "#laws atoms"]
-    tail: tuple[float, float, float] | None = None
+    tail: tuple[Rates, Rates, Rates] | None = None
 
     @property
-    def limit(self) -> float:
+    def limit(self) -> Rates:
         """Tilts must be below it."""
         return math.inf if self.tail is None else self.tail[2]
 
@@ -65,11 +74,13 @@ class Walks(NamedTuple):
         public: Laws of the fastest of all honest provers, without the delay.
         private: Laws of the adversary's next block.
         delay: Δ, steps.
+        ties_win: Whether a private chain of equal length reverts.
     """
 
     public: Atoms
     private: Atoms
     delay: float
+    ties_win: bool = True
 
 
 class Saddles(NamedTuple):
@@ -80,8 +91,10 @@ class Saddles(NamedTuple):
         theta_star: θ*; NaN where there is none.
         log_rate: K(θ_0).
         spread: σ.
-        start: ln E[e^{θ_0 V}], equal length sufficing.
+        start: ln E[e^{θ_0 V}].
+        early: Mean and variance of V under θ_0.
         longer: What drawing the first interval by length adds, with a head start.
+        outgrown: Whether the adversary outgrows the public chain: no tilt, no depth.
     """
 
     theta_0: Float[np.ndarray, " laws"]
@@ -89,7 +102,9 @@ class Saddles(NamedTuple):
     log_rate: Float[np.ndarray, " laws"]
     spread: Float[np.ndarray, " laws"]
     start: Float[np.ndarray, " laws"]
+    early: tuple[Float[np.ndarray, " laws"], Float[np.ndarray, " laws"]]
     longer: Float[np.ndarray, " laws"]
+    outgrown: Bool[np.ndarray, " laws"]
 
 
 def depth_estimate(race: Race, risk: Real) -> float:
@@ -162,6 +177,27 @@ def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
     )
 
 
+def stacked(laws: Sequence[Atoms]) -> Atoms:
+    """Laws of one row each as the rows of one."""
+    most = max(each.log_mass.shape[1] for each in laws)
+
+    def rows(name: str, empty: float) -> Float[np.ndarray, "laws atoms"]:
+        found = np.full((len(laws), most), empty)
+        for row, each in zip(found, laws, strict=True):
+            values = getattr(each, name)[0]
+            row[: len(values)] = values
+        return found
+
+    tail = None
+    if any(each.tail is not None for each in laws):
+        tails = [each.tail or (-math.inf, 0.0, math.inf) for each in laws]
+        log_mass, begin, rate = np.array(tails, float).T
+        tail = log_mass, begin, rate
+    return Atoms(
+        rows("log_mass", -math.inf), rows("place", 0.0), rows("variance", 0.0), tail
+    )
+
+
 def atoms_of(
     alive: Float[np.ndarray, "laws times"],
     times: Float[np.ndarray, " times"],
@@ -209,16 +245,23 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         asked=usable,
         least=theta_0,
     )
-    public, interval, _ = _moments(walks.public, theta_0)
+    public, interval, more = _moments(walks.public, theta_0)
     mean = _moments(walks.public, np.zeros(laws))[1]
     none = np.full(laws, math.nan)
+    start = public + 2 * theta_0 * walks.delay
+    early = interval + 2 * walks.delay, more
+    if not walks.ties_win:
+        private, draw, other = _moments(walks.private, -theta_0)
+        start, early = start + private, (early[0] - draw, more + other)
     return Saddles(
         np.where(usable, theta_0, none),
         np.where(usable & found, theta_star, none),
         np.where(usable, log_rate, none),
         np.where(usable, np.sqrt(np.maximum(square, 0.0)), none),
-        public + 2 * theta_0 * walks.delay,
+        start,
+        early,
         np.log((interval + walks.delay) / (mean + walks.delay)),
+        gain >= 0,
     )
 
 
@@ -248,20 +291,51 @@ def depths_of(
     return np.maximum(np.where(spread, np.maximum(at, width**-2.0), depth), 1.0)
 
 
-def tail_share(public: Atoms, theta: Real) -> float:
+def log_risks_of(
+    found: Saddles, depths: Sequence[int]
+) -> Float[np.ndarray, "laws depths"]:
+    """Ln risk at each depth of every race, without a head start.
+
+    Under θ_0 let V + S_k be normal, of mean μ and variance s², and M exponential of
+    rate θ* (without the tilt). Then
+
+        risk(k) ≈ E[e^{θ_0 V}] e^{kK(θ_0)} e^{−θ_0 m − θ_0² s²/2}
+                  [Φ(m/s) + e^{θ* m + θ*² s²/2} Φ(−m/s − θ* s)],   m = μ − θ_0 s²,
+
+    which is the root's formula far out, and 1 where depth does not help yet.
+
+    Returns:
+        0 where the adversary outgrows; NaN where a tilt is not known. Near risks of 1
+        it may be above 0.
+    """
+    at = np.asarray(depths, float)
+    theta, star = found.theta_0[:, None], found.theta_star[:, None]
+    square = found.early[1][:, None] + at * found.spread[:, None] ** 2
+    s = np.sqrt(square)
+    m = found.early[0][:, None] - theta * square
+    caught = star * m + star**2 * square / 2 + special.log_ndtr(-m / s - star * s)
+    with np.errstate(invalid="ignore"):  # where there is no tilt
+        either = np.logaddexp(special.log_ndtr(m / s), caught)
+    logs = found.start[:, None] + at * found.log_rate[:, None]
+    logs = logs - theta * m - theta**2 * square / 2 + either
+    return np.where(found.outgrown[:, None], 0.0, logs)
+
+
+def tail_share(
+    public: Atoms, theta: Float[np.ndarray, " laws"]
+) -> Float[np.ndarray, " laws"]:
     """Share of the public chain's time under θ that lies in its tail, not its atoms."""
     if public.tail is None:
-        return 0.0
-    tilt = np.array([float(theta)])
-    log_mass, mean, _ = _moments(public, tilt)
-    inner, place, _ = _moments(public._replace(tail=None), tilt)
-    return 1.0 - float(np.exp(inner[0] - log_mass[0]) * place[0] / mean[0])
+        return np.zeros(len(theta))
+    log_mass, mean, _ = _moments(public, theta)
+    inner, place, _ = _moments(public._replace(tail=None), theta)
+    return 1.0 - np.exp(inner - log_mass) * place / mean
 
 
 def _newton(
     walks: Walks,
     theta: np.ndarray,
-    limit: float,
+    limit: Rates,
     what: str,
     *,
     asked: Bool[np.ndarray, " laws"],
@@ -315,7 +389,7 @@ def _moments(
         return value, mean, square
     log_mass, begin, rate = atoms.tail
     left = np.maximum(rate - theta, 1e-12 * rate)
-    behind = log_mass + theta * begin + np.log(rate / left)
+    behind = log_mass + theta * begin - np.log(np.maximum(1 - theta / rate, 1e-12))
     both = np.logaddexp(value, behind)
     share, place = np.exp(behind - both), begin + 1 / left
     whole = mean + share * (place - mean)

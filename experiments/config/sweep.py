@@ -40,6 +40,10 @@ class SweepConfig(Section):
         description="setting → values: an array, 'start:stop:step', 'low:high:log5', "
         "'a,b,c', or 'low..high' for sobol, halton and latin",
     )
+    quantities: Literal["all", "quick"] = Field(
+        default="all",
+        description="quick: block times, growth, forks and confirmations alone",
+    )
     replicas: Annotated[Whole, Field(ge=100)] = Field(
         default=512, description="security.replicas of a point"
     )

@@ -35,7 +35,7 @@ _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
 _Evidence = tuple[CurveSet, np.ndarray | None, WarmStarts]
 # Resampled laws of the race, which is solved and not simulated: more of them narrow
 # what decides a point, and cost little.
-_RACE_RESAMPLES = 12
+_RACE_RESAMPLES = 24
 
 
 class Outcome(NamedTuple):
@@ -116,7 +116,7 @@ def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
         measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
-    return Outcome(tuple(map(_row, measured)), "")
+    return Outcome(tuple(map(row_of, measured)), "")
 
 
 def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _Laws:
@@ -236,7 +236,8 @@ def _assessed(key, network, both, plan, **options):
     return assess_laws(key, network, batch, plan, adversaries=adversaries, **options)
 
 
-def _row(m: Measurement) -> dict[str, Any]:
+def row_of(m: Measurement) -> dict[str, Any]:
+    """A measurement as a row of ``Outcome``."""
     return {
         "quantity": m.quantity,
         "at": np.nan if m.at is None else m.at,

@@ -17,7 +17,7 @@ from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
 from ..pipeline import sources, training
 from ..pipeline.dataset import config_dataset
-from . import evaluation
+from . import evaluation, quick_evaluation
 from .design import Design, design_of, text, told
 from .points import parameters, points_table
 from .shards import CurveSource, Evaluate, ShardTask
@@ -62,20 +62,22 @@ class SweepPlan(NamedTuple):
             raise ConfigError(told(found) + "\n  (--skip-invalid leaves these out)")
 
 
-def plan_of(
-    config: Config, root: Path, evaluate: Evaluate = evaluation.evaluate
-) -> SweepPlan:
+def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> SweepPlan:
     """Check a frozen sweep and find out what its points depend on. Computes nothing.
 
     Args:
         config: The sweep, from ``design.frozen``.
         root: Folder of all results.
-        evaluate: What computes points; its name is part of their keys.
+        evaluate: What computes points; its name is part of their keys. None: what the
+            config's ``quantities`` ask for.
 
     Raises:
         ConfigError: With every path and value that is wrong.
         DataError: If a data set cannot be read.
     """
+    if evaluate is None:
+        quick = config.sweep.quantities == "quick"
+        evaluate = quick_evaluation.evaluate if quick else evaluation.evaluate
     design, code = design_of(config), sources.sweep_code_at_start()
     evaluator = f"{evaluate.__module__}.{evaluate.__qualname__}"
     keys: list[str] = []

@@ -12,7 +12,7 @@ from dpodl.analysis.block_time.law import cv, fastest_of, mean
 from dpodl.analysis.block_time.uncertain import uncertain_law
 from dpodl.analysis.confirmations.depths import safe_depths
 from dpodl.analysis.estimation.estimate import Refused
-from dpodl.analysis.simulation.chain_rates import Case, chain_rates
+from dpodl.analysis.simulation.chain_rates import Case, ChainRates, chain_rates
 from dpodl.analysis.simulation.levels import network
 
 from tests.analysis.formula_curves import formula_curves
@@ -32,10 +32,16 @@ def _points(**changes):
     return [point._replace(**changes) for point in points]
 
 
+def _all_found(points, resamples: int) -> list[Found]:
+    found = quick_figures(KEY, 2, CURVES, points, resamples)
+    known = [each for each in found if isinstance(each, Found)]
+    assert len(known) == len(points)
+    return known
+
+
 @pytest.fixture(scope="module")
 def figures():
-    found = quick_figures(KEY, 2, CURVES, _points(), RESAMPLES)
-    assert all(isinstance(each, Found) for each in found)
+    found = _all_found(_points(), RESAMPLES)
     return [{m.place: m.estimate for m in each.measurements} for each in found]
 
 
@@ -87,7 +93,9 @@ def test_growth_and_forks_spread_as_simulated_resamples_do(figures, laws):
     for number, law in enumerate(laws):
         cases = [Case(one, float(HONEST), DELAY) for one in law.resamples]
         # The same draws for all: what differs is the law.
-        chains = chain_rates(KEY, cases, rounds=4)
+        found = chain_rates(KEY, cases, rounds=4)
+        chains = [each for each in found if isinstance(each, ChainRates)]
+        assert len(chains) == RESAMPLES
         for name, simulated in (
             ("chain_growth", [each.growth.value for each in chains]),
             ("stale_rate", [each.stale.value for each in chains]),
@@ -102,7 +110,7 @@ def test_growth_and_forks_spread_as_simulated_resamples_do(figures, laws):
 
 def test_points_depend_on_no_other(figures):
     for number in range(len(LOTTERIES)):
-        (alone,) = quick_figures(KEY, 2, CURVES, [_points()[number]], RESAMPLES)
+        (alone,) = _all_found([_points()[number]], RESAMPLES)
         for m in alone.measurements:
             beside = figures[number][m.place]
             assert m.estimate[:3] == pytest.approx(beside[:3], rel=1e-5)
@@ -118,7 +126,7 @@ def test_a_refused_law_takes_no_other_with_it():
 
 
 def test_an_adversary_that_outgrows_leaves_no_depth():
-    (found,) = quick_figures(KEY, 2, CURVES, _points(honest=8, adversarial=12)[:1], 6)
+    (found,) = _all_found(_points(honest=8, adversarial=12)[:1], 6)
     depths = [m for m in found.measurements if m.quantity.startswith("safe_depth")]
     assert len(depths) == 4
     assert all(math.isinf(m.estimate.value) for m in depths)
@@ -126,14 +134,14 @@ def test_an_adversary_that_outgrows_leaves_no_depth():
 
 
 def test_without_an_adversary_there_is_no_race():
-    (found,) = quick_figures(KEY, 2, CURVES, _points(honest=20, adversarial=0)[:1], 6)
+    (found,) = _all_found(_points(honest=20, adversarial=0)[:1], 6)
     names = {m.quantity for m in found.measurements}
     assert names == {"block_time_mean", "block_time_cv", "chain_growth", "stale_rate"}
 
 
 def test_where_no_coarse_grid_serves_the_saddle_point_does(figures, monkeypatch):
     monkeypatch.setattr(quick, "coarse_depths", lambda *_: None)
-    (found,) = quick_figures(KEY, 2, CURVES, _points()[:1], RESAMPLES)
+    (found,) = _all_found(_points()[:1], RESAMPLES)
     for m in found.measurements:
         if m.quantity.startswith("safe_depth"):
             assert "saddle point" in m.estimate.method
@@ -143,6 +151,6 @@ def test_where_no_coarse_grid_serves_the_saddle_point_does(figures, monkeypatch)
 
 
 def test_without_resamples_only_the_simulation_errs():
-    (found,) = quick_figures(KEY, 2, CURVES, _points()[:1], 0)
+    (found,) = _all_found(_points()[:1], 0)
     for m in found.measurements:
         assert "no error of the training runs" in m.estimate.method

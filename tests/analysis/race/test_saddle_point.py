@@ -125,7 +125,7 @@ def test_a_tail_is_exponential_behind_the_atoms():
     assert still.theta_star[0] == pytest.approx(0.5e-6, rel=1e-5)
     assert still.theta_0[0] == pytest.approx(0.25e-6, rel=1e-5)
     assert found.theta_star[0] < still.theta_star[0]
-    share = tail_share(part, float(still.theta_0[0]))
+    share = float(tail_share(part, still.theta_0)[0])
     # Of ∫ x e^{−(h − θ)x} beyond x = 128 · 1000 steps, by the means.
     x = (1e-6 - still.theta_0[0]) * float(part.tail[1])
     assert share == pytest.approx((1 + x) * math.exp(-x), rel=1e-3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dpodl.models.learning.architecture import hash_to_architecture, run_digest
 from dpodl.models.learning.curves import CurveSettings, draw_runs
-from dpodl.models.scheme.branching import _FIRST_DIGEST, branch_curves, first_reaching
+from dpodl.models.scheme.branching import FIRST_DIGEST, branch_curves, first_reaching
 from dpodl.models.scheme.records import Build, Way
 from dpodl.models.scheme.scheme import Training, advance, initialize, setup
 from dpodl.models.scheme.states import first_look
@@ -66,7 +66,7 @@ def test_a_branch_is_what_the_scheme_makes_of_a_reference(way):
         reference = referenced(int(run))
         assert found.reference_steps[row] == reference.now.steps
         assert found.reference_correct[row] == reference.now.correct
-        digest = run_digest(SEED, _FIRST_DIGEST + int(run))
+        digest = run_digest(SEED, FIRST_DIGEST + int(run))
         training = initialize(instance, digest, reference.model, way)
         assert training.initialization == found.curves.initializations[row]
         counts = []
@@ -95,7 +95,7 @@ def test_resume_keeps_the_setting_and_transplant_only_the_architecture():
             found.curves.initializations, found.origins, strict=True
         ):
             fresh = hash_to_architecture(
-                run_digest(SEED, _FIRST_DIGEST + int(run)), menu
+                run_digest(SEED, FIRST_DIGEST + int(run)), menu
             )
             origin = runs()[run]
             expected = origin.hpp
