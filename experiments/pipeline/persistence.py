@@ -182,7 +182,7 @@ def persistence(
             network,
             depth,
             repetitions=_REPETITIONS,
-            **({} if thorough else {"slots": _SLOTS}),
+            slots=_SLOTS if not thorough else 8,
         ).estimate
 
     risks = [*mine.risks, *mine.further]

@@ -184,6 +184,9 @@ def test_shipped_configs_load_and_read_back_equal(name, tmp_path):
 def test_shipped_configs_say_when_a_model_is_given_up(name):
     """A number: how far is trained must not decide which scheme is measured."""
     shipped = load_config(name)
+    if name == "weights":  # a law with accuracies knows no model that is given up
+        assert shipped.protocol.abandon_steps == "never"
+        return
     assert isinstance(shipped.protocol.abandon_steps, int)
     longer = 2 * shipped.training.horizon_steps
     again = load_config(name, [f"training.horizon_steps={longer}"])
