@@ -59,6 +59,7 @@ SWEEP_CHANGES = (
     "sweep.design=sobol",
     "sweep.points=8",
     "sweep.over={seed = [1, 2]}",
+    "sweep.quantities=quick",
     "sweep.replicas=300",
     "sweep.good_period_replicas=300",
     "sweep.bootstraps=2",
