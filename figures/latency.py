@@ -33,6 +33,7 @@ from matplotlib.ticker import (
 from ..analysis.bounds.delays import growth_under_delay
 from ..analysis.bounds.latency import guo_ren
 from ..analysis.bounds.races import nakamoto_approximation
+from .parts.carried_on import SAFE_DEPTH, carried_on
 from .parts.parameters import (
     few,
     first_of,
@@ -47,9 +48,6 @@ from .parts.tables import Tables, where
 from .style import BASELINE, legend_above, look, new_figure, styled
 
 _RISK, _INTERVAL = "persistence_violation", "block_interval_mean"
-_SAFE = "safe_depth"
-# Risks down to which the curve is carried on by the depths that are safe for them.
-_LEAST = 2.0**-40
 _SERIES = ("network.beta", "network.delay_steps", "scheme.t_2", "scheme.t_acc")
 _MOST = 4
 _BAND = {"color": "0.8", "linewidth": 0}
@@ -72,7 +70,7 @@ def data(tables: Tables) -> pd.DataFrame:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If no point has a number.
     """
-    rows = read_sweep(tables, (_RISK, _INTERVAL, _SAFE))
+    rows = read_sweep(tables, (_RISK, _INTERVAL, SAFE_DEPTH))
     names = first_of(swept(rows), _SERIES)
     along = names[0] if names else ""
     rows, fixed = slice_of(rows, [along] if along else [])
@@ -164,17 +162,8 @@ def _curve(mine: pd.DataFrame) -> pd.DataFrame:
 def _risks(mine: pd.DataFrame) -> pd.DataFrame:
     """Risk by depth; beyond the last depth, depths at which it falls to a target."""
     risks = where(mine, "quantity", _RISK).sort_values("at")
-    safe = where(mine, "quantity", _SAFE)
-    last = risks["at"].max() if len(risks) else np.inf
-    known = safe["value"].gt(last) & np.isfinite(safe["value"].to_numpy(float))
-    safe = safe.loc[known & (safe["at"] >= _LEAST)].sort_values("value")
-    further = pd.DataFrame(
-        {
-            "at": safe["value"],
-            **dict.fromkeys(("value", "low", "high"), safe["at"]),
-        }
-    )
-    return pd.concat([risks, further], ignore_index=True) if len(safe) else risks
+    further = carried_on(mine, risks)
+    return pd.concat([risks, further], ignore_index=True) if len(further) else risks
 
 
 def _references(mine: pd.DataFrame, curve: pd.DataFrame) -> list[pd.DataFrame]:

@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
+from .parts.carried_on import carried_on
 from .parts.probabilities import draw_points
 from .parts.tables import Tables, read_points
 from .style import new_figure, styled
@@ -32,8 +33,8 @@ _SIMULATED = {
     "persistence_simulated": "ties win, simulated",
     "persistence_simulated_strict": "strict, simulated",
 }
-# Down to where the curve is carried on: 2^-40, about 1e-12.
-_LEAST = 2.0**-40
+# Bars of simulated points that can be told apart.
+_POINTS = 10
 
 
 def data(tables: Tables) -> pd.DataFrame:
@@ -54,7 +55,7 @@ def data(tables: Tables) -> pd.DataFrame:
     if estimates["quantity"].isin(list(_SIMULATED)).to_numpy().any():
         mine = df["layer"].eq("estimate")
         curve = df.loc[mine].assign(layer="curve")
-        beside = read_points({"estimates": estimates}, _SIMULATED)
+        beside = _some(read_points({"estimates": estimates}, _SIMULATED))
         parts = [curve, _carried_on(estimates, curve), beside, df.loc[~mine]]
         df = pd.concat([part for part in parts if len(part)], ignore_index=True)
     unseen = df["layer"].eq("reference") & df["label"].str.endswith(_TABLE_ONLY)
@@ -81,19 +82,14 @@ def draw(df: pd.DataFrame) -> Figure:
 
 
 def _carried_on(estimates: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve at the depths that are safe for a risk: there it falls to that risk."""
+    """The curve at the depths that are safe for a risk."""
     name, label = next(iter(_LABELS.items()))
-    mine = curve.loc[curve["quantity"] == name]
-    rows = estimates.loc[estimates["quantity"] == "safe_depth"]
-    last = mine["at"].max() if len(mine) else float("inf")
-    known = (rows["value"] > last) & (rows["value"] < float("inf"))
-    rows = rows.loc[known & (rows["at"] >= _LEAST)].sort_values("value")
-    return pd.DataFrame(
-        {
-            "quantity": name,
-            "label": label,
-            "layer": "curve",
-            "at": rows["value"],
-            **dict.fromkeys(("value", "low", "high"), rows["at"]),
-        }
-    )
+    mine = curve.loc[curve["quantity"] == name].sort_values("at")
+    further = carried_on(estimates, mine)
+    return further.assign(quantity=name, label=label, layer="curve")
+
+
+def _some(points: pd.DataFrame) -> pd.DataFrame:
+    """Of simulated points at very many depths a few, the first and evenly on."""
+    step = max(1, round(points["at"].nunique() / _POINTS))
+    return points.loc[(points["at"] - points["at"].min()) % step == 0]
