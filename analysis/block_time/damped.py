@@ -115,4 +115,4 @@ def _at_end(
     a: Complex[np.ndarray, " frequencies"], b: Complex[np.ndarray, " frequencies"]
 ) -> float:
     """(a ∗ b) at the last knot."""
-    return float(np.real((a * b) @ _last()))
+    return float(np.real((a * b * _last()).sum()))

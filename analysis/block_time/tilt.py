@@ -135,7 +135,7 @@ def _cut_tail(law: BlockTimeLaw, theta: Real, until: Real) -> tuple[float, float
         logs = (theta - rate) * atoms + math.log(math.expm1(rate * g))
         weight = np.exp(logs - logs.max())
         mass = start + float(logs.max()) + math.log(weight.sum())
-        return mass, end + float(weight @ atoms) / float(weight.sum())
+        return mass, end + float((weight * atoms).sum()) / float(weight.sum())
     fall = np.array([(rate - theta) * length])
     mass = start + math.log(rate * length) + float(log_phi(fall)[0])
     return mass, end + length * float(centre(fall)[0])
@@ -160,7 +160,7 @@ def log_moment(
     total = float(weight.sum())
     offset = float(law.offset)
     value = theta * offset + top + math.log(total)
-    return value, offset + float(weight @ cells.place) / total
+    return value, offset + float((weight * cells.place).sum()) / total
 
 
 def sampler(

@@ -114,7 +114,7 @@ def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[Solved, Solved]:
     d = np.zeros(n)
     ahead = np.arange(1, (n + 1) // 2)
     d[ahead] = -logarithm[ahead]
-    maximum = np.exp(transform(d) - float(d[ahead] @ falls[ahead]))
+    maximum = np.exp(transform(d) - float((d[ahead] * falls[ahead]).sum()))
     weights = np.zeros(n)
     weights[: n // 2] = falls[: n // 2]
     weights[0] = 0.5

@@ -54,7 +54,9 @@ def solve(race: Race, tilt: Tilt, grid: Grid) -> tuple[Solved, float]:
     d = np.zeros(n)
     ahead = np.arange(1, (n + 1) // 2)
     d[ahead] = -logarithm[ahead]
-    log_untilted = float(d[ahead] @ np.exp(-theta * step * ahead))
+    # Sums here are NumPy's: BLAS splits a dot product by its threads, and where it does
+    # the last digit depends on the machine's cores.
+    log_untilted = float((d[ahead] * np.exp(-theta * step * ahead)).sum())
     maximum = np.exp(transform(d) - log_untilted)
 
     if race.premined:
@@ -91,7 +93,7 @@ def log_risk(solved: Solved, depth: int) -> float:
     power = np.exp(depth * solved.size[counts])
     turned = np.real(rest) * np.cos(angle) - np.imag(rest) * np.sin(angle)
     # Rounding may leave a sum of nothing at −1e-17; the refusal follows from its size.
-    value = max(float(power @ turned), 1e-300)
+    value = max(float((power * turned).sum()), 1e-300)
     return math.log(value) + solved.log_scale + depth * solved.log_rate
 
 
