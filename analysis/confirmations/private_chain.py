@@ -143,10 +143,15 @@ def private_chain(
     served = set() if near is None else set(np.flatnonzero(near.serves).tolist())
     on_grid = [i for i in range(len(others)) if i not in served]
     solved: dict[int, _Under] = {}
-    for i, each in zip(on_grid, mapped(resampled, len(on_grid)), strict=True):
-        solved[i] = each
+
+    def told() -> None:
         if progress is not None:
             progress(1 + len(served) + len(solved), 1 + len(others))
+
+    told()
+    for i, each in zip(on_grid, mapped(resampled, len(on_grid)), strict=True):
+        solved[i] = each
+        told()
 
     def depths_under(i: int) -> list[float]:
         """Of the i-th target, under the others."""
