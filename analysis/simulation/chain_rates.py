@@ -116,7 +116,7 @@ def chain_rates(
         rounds: Times 16 replicas of 128 levels; no replica is run twice.
     """
     words = words_of(key)
-    found: list[ChainRates | Refused] = [Refused("")] * len(cases)
+    found: dict[int, ChainRates | Refused] = {}
     kinds = [bool(case.law.lattice) for case in cases]
     for lattice in set(kinds):
         mine = [n for n, kind in enumerate(kinds) if kind == lattice]
@@ -127,7 +127,7 @@ def chain_rates(
             sums = _summed(words, batch, rounds, size, lattice)
             for row, n in enumerate(some):
                 found[n] = _read(jax.tree.map(lambda x, r=row: x[r], sums), cases[n])
-    return found
+    return [found[n] for n in range(len(cases))]
 
 
 def _summed(words, cases: Sequence[Case], rounds: int, size: int, lattice: bool):

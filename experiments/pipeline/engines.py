@@ -209,7 +209,7 @@ def event_network_of(config: Config, law: Law) -> EventNetwork:
             ),
         )
     except ValueError as error:
-        raise Refused(f"the network: {error}") from None
+        raise Refused(f"the event engine has no such network: {error}") from None
 
 
 class WeightWorld(NamedTuple):

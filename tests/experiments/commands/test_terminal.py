@@ -204,7 +204,12 @@ def test_a_config_in_the_home_folder(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("side", [1, 3, 6])
 @pytest.mark.parametrize(
-    "command", [["run"], ["sweep", "--over", "network.beta=0,0.25"], ["mine"]]
+    "command",
+    [
+        ["run"],
+        ["sweep", "--over", "network.beta=0,0.25"],
+        ["mine", "--set", "adversary.attack=honest"],
+    ],
 )
 def test_images_too_small_for_a_network_are_bad_input(command, side, tmp_path):
     rng = np.random.default_rng(side)

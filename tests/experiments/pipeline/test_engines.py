@@ -5,18 +5,23 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.block_time.law import exponential
+from dpodl.analysis.block_time.law import exponential, geometric
 from dpodl.analysis.block_time.uncertain import UncertainLaw
-from dpodl.analysis.estimation.estimate import Estimate
+from dpodl.analysis.estimation.estimate import Estimate, Refused
 from dpodl.analysis.estimation.measurement import Measurement
 from dpodl.experiments.config.loading import load_config
+from dpodl.experiments.pipeline import engines
 from dpodl.experiments.pipeline.engines import (
     assess_world,
     chosen_engine,
     event_network_of,
     taken,
 )
-from dpodl.experiments.pipeline.translation import plan_of
+from dpodl.experiments.pipeline.translation import (
+    network_of,
+    plan_of,
+    require_known,
+)
 
 config = partial(load_config, "smoke")
 LAW = exponential(1 / 200, dead_time=100)
@@ -95,3 +100,37 @@ def test_no_public_block_is_honest_where_all_are_relabelled():
     assert "relabelled" in kept[0].estimate.method
     assert taken(config(unbound[:1]), every) == every
     assert taken(config([*unbound, "network.beta=0"]), every) == every
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["adversary.attack=selfish"], "adversary.attack = selfish"),
+        (["protocol.progress=kept"], "protocol.progress = kept"),
+        (["security.criterion=longer"], "security.criterion = longer"),
+        (
+            ["adversary.attack=equivocate", "protocol.binding=none"],
+            "adversary.attack = equivocate with protocol.binding = none",
+        ),
+    ],
+)
+def test_a_world_that_no_engine_has_is_refused_by_name(settings, said):
+    with pytest.raises(Refused, match=r"^this command does not compute ") as refused:
+        require_known(config(settings))
+    assert said in str(refused.value)
+
+
+def test_whole_looks_of_unequal_speeds_are_refused():
+    # Winners of laws without a pre-hash tie, and speeds make the looks incommensurable.
+    law = geometric(0.1, trial=20.0)
+    with pytest.raises(Refused, match=r"network\.classes: speeds must be equal"):
+        network_of(config([FAST]), law)
+
+
+def test_what_the_event_engine_cannot_take_is_refused(monkeypatch):
+    def none(*_, **__):
+        raise ValueError("speeds must be > 0")
+
+    monkeypatch.setattr(engines, "event_network", none)
+    with pytest.raises(Refused, match=r"the event engine has no such network: speeds"):
+        event_network_of(config([FAST]), LAW)

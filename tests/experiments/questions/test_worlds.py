@@ -55,6 +55,7 @@ def test_another_world_is_refused_before_anything_is_trained(
         QUESTIONS[question](config, tmp_path)
     assert said in str(refused.value)
     assert "known: " in str(refused.value)
+    assert "dpodl run computes what it can of such a world" in str(refused.value)
     assert not list(tmp_path.iterdir())
 
 
