@@ -279,12 +279,12 @@ def test_without_an_interval_the_first_lottery_is_the_configs_or_scanned(root):
     asked = read_targets(QUICK, ["beta>=0.1"])
     at, terms = _situation(QUICK, curves, asked)
 
-    def scanned(*over):
+    def found(*over):
         scan = read_scan(QUICK, [*ONE, *over], asked)
         return scanned(QUICK, at, terms, asked, scan, silent)
 
-    assert [each.t_1 for each in scanned()] == [1 << 248]
-    both = scanned("scheme.t_1=2^246,2^248")
+    assert [each.t_1 for each in found()] == [1 << 248]
+    both = found("scheme.t_1=2^246,2^248")
     times = {f"2^{one.t_1.bit_length() - 1}": one.figures["interval"] for one in both}
     assert times["2^246"] > times["2^248"]
 
