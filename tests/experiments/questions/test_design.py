@@ -18,6 +18,7 @@ from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline.training import train
 from dpodl.experiments.questions.design import _situation, design, state_bytes
+from dpodl.experiments.questions.design_scan import scanned
 from dpodl.experiments.questions.design_targets import read_scan, read_targets
 
 from ..conftest import silent
