@@ -126,8 +126,8 @@ def test_a_real_network_lies_between_its_ends(delay):
     assert faults(grid, simulated) == []
 
     def split(depth):
-        options = {"particles": 256, "repetitions": 16}
-        return splitting.persistence(key, net, depth, **options).estimate
+        found = splitting.persistence(key, net, depth, particles=256, repetitions=16)
+        return found.estimate
 
     curve, refusals = with_lower_ends(grid, simulated, simulated, [9, 12], split)
     assert refusals == []

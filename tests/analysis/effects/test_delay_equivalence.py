@@ -98,6 +98,7 @@ def test_real_branches_become_laws_with_their_resamples():
     extra = value(rows, "extra_delay_mean")
     assert extra == pytest.approx(mean(fresh[1.0].law) - mean(warm[1.0].law))
     # What is branched from few runs rests on few, however many are fresh.
+    assert at.mtx is not None
     assert warm[1.0].runs == len(np.unique(at.mtx.origins)) == 20
     for each in rows:
         own = fresh[each.at].basis(8, 2).runs

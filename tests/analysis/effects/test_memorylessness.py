@@ -163,6 +163,7 @@ def test_a_number_says_how_many_runs_it_rests_on_and_is_wider_for_few():
     )
     rows = {r.quantity: r for r in memorylessness(laws, provers=20, honest=15)}
     (law,) = laws.values()
+    assert law.by_run is not None
     fast = fastest(law.by_run, 15)
     assert rows["interval_mean"].runs_effective == min(x.runs for x in fast) < 20
     assert "training runs in effect" in rows["interval_mean"].warning
