@@ -11,6 +11,7 @@ from .commands.design import design
 from .commands.effects import effects
 from .commands.logs import set_up_logging
 from .commands.questions import attack, threshold, validate
+from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
 from .commands.risk import risk
@@ -58,6 +59,7 @@ for _command in (
     risk,
     attack,
     effects,
+    rational,
     design,
     validate,
     mine,

@@ -133,7 +133,7 @@ def _moves(counts: Counts):
 
 
 def crowd_payoffs(
-    table: Payoffs, mix: Sequence[float] | Float[np.ndarray, " policies"]
+    table: Payoffs, mix: Sequence[float | int] | np.ndarray
 ) -> Float[np.ndarray, " policies"]:
     """f_k(x): payoff of each policy among n − 1 others drawn from a mix.
 
@@ -149,46 +149,44 @@ def crowd_payoffs(
 
 
 def replicate(
-    table: Payoffs, mix: Sequence[float], *, rounds: int = _ROUNDS
+    table: Payoffs, mix: Sequence[float | int] | np.ndarray, *, rounds: int = _ROUNDS
 ) -> Float[np.ndarray, "rounds policies"]:
     """The path of the replicator equation from a mix, until it rests.
 
-    Steps are such that no logarithm of a share moves by more than ¼.
+    In a step no logarithm of a share moves by more than ¼, and by half as much after
+    each step that has overshot, so that the path comes to rest at a stable point.
     """
     crowd = _crowd(table)
     x = np.asarray(mix, float)
-    path = [x]
+    path, stride, before = [x], 0.25, np.zeros(len(x))
     for _ in range(rounds):
         fitness = _fitness(x, *crowd)
-        drift = fitness - x @ fitness
-        largest = float(np.abs(np.where(x > 0, drift, 0)).max())
-        if largest < 1e-12:
+        drift = np.where(x > 0, fitness - x @ fitness, 0.0)
+        largest = float(np.abs(drift).max())
+        if largest < 1e-12 or stride < 1e-7 or float((x * abs(drift)).max()) < 1e-12:
             break
-        x = x * np.exp(0.25 * drift / largest * min(1.0, largest / _least_drift(table)))
+        if before @ (x * drift) < 0:
+            stride /= 2
+        before = x * drift
+        x = x * np.exp(stride * drift / largest)
         x = x / x.sum()
         path.append(x)
-        if float((x * np.abs(drift)).max()) < 1e-9:
-            break
     return np.stack(path)
-
-
-def _least_drift(table: Payoffs) -> float:
-    # A tenth of an income: below it steps shrink with the drift, so that paths settle.
-    return 0.1 / table.provers
 
 
 def _crowd(table: Payoffs):
     policies = len(table.policies)
-    others = np.array(list(compositions(table.provers - 1, policies)))
+    mixes = list(compositions(table.provers - 1, policies))
+    others = np.array(mixes)
     logs = np.cumsum([0.0, *np.log(np.arange(1, table.provers))])
     weights = logs[table.provers - 1] - logs[others].sum(axis=1)
-    earned = np.stack(
+    earned = np.array(
         [
             [
-                table.mean(tuple(row + (np.arange(policies) == k)))[k]
+                table.mean(tuple(c + (j == k) for j, c in enumerate(mix)))[k]
                 for k in range(policies)
             ]
-            for row in others
+            for mix in mixes
         ]
     )
     return others, weights, earned

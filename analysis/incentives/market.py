@@ -39,10 +39,10 @@ class Prices(NamedTuple):
         verification: Verifying a block.
     """
 
-    step: float = 0.0
-    hash: float = 0.0
-    byte: float = 0.0
-    verification: float = 0.0
+    step: float | int = 0.0
+    hash: float | int = 0.0
+    byte: float | int = 0.0
+    verification: float | int = 0.0
 
 
 def cost_of_interval(

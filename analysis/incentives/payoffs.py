@@ -81,8 +81,7 @@ def payoff_table(
         profiles: Which; None: all.
 
     Raises:
-        ValueError: If there are too many profiles, or one has no prover that is sure to
-            make a block of worth.
+        ValueError: If there are too many profiles, or one is none of these provers'.
     """
     provers = draws.times.shape[2]
     if profiles is None:

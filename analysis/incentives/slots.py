@@ -13,7 +13,8 @@ the holder's model if it would and may (the holder shares it, or is itself). It 
 X after its start, and k steps later if it pads. On an invalid tip the block of who
 skipped is worth nothing. The first block of worth wins; its miner has R(S) of the
 reward, and the holder the rest, if it was referred to. Blocks up to Δ after the first
-are stale. A prover that is out does nothing.
+are stale. A prover that is out does nothing. Where nobody verifies, an invalid tip
+passes for a valid one; where nobody mines, nothing happens and nothing is paid.
 
 The same uniforms are behind every profile of policies (common random numbers): block
 times of (slot, prover) are drawn once for each law and looked up. So the difference
@@ -53,7 +54,7 @@ class Policy(NamedTuple):
     refers: bool = True
     verifies: bool = True
     grinds: bool = False
-    pads: float = 0.0
+    pads: float | int = 0.0
     mines: bool = True
 
 
@@ -96,10 +97,10 @@ class GameRules(NamedTuple):
     """
 
     share: ShareOf
-    hashing: float = 0.0
-    verification: float = 0.0
-    invalid: float = 0.0
-    delay: float = 0.0
+    hashing: float | int = 0.0
+    verification: float | int = 0.0
+    invalid: float | int = 0.0
+    delay: float | int = 0.0
     prices: Prices = Prices()
 
 
@@ -142,7 +143,7 @@ def draw_slots(
     provers: int,
     slots: int = 16_384,
     batches: int = 64,
-    invalid: float = 0.0,
+    invalid: float | int = 0.0,
 ) -> Draws:
     """Draw a game's slots.
 
@@ -189,7 +190,7 @@ def play(draws: Draws, rules: GameRules, profile: Sequence[Policy]) -> Played:
 
     Raises:
         ValueError: If the profile has another number of provers, or grinds where no
-            ground law is given, or nobody is sure to make a block of worth.
+            ground law is given.
     """
     laws, slots, provers = draws.times.shape
     if len(profile) != provers:
@@ -200,8 +201,10 @@ def play(draws: Draws, rules: GameRules, profile: Sequence[Policy]) -> Played:
     }
     if flags["grinds"].any() and laws <= GROUND:
         raise ValueError("a policy that grinds needs the law ground, got none")
-    if not (flags["mines"] & (flags["verifies"] | (rules.invalid == 0))).any():
-        raise ValueError("one prover at least must mine, and verify where tips may lie")
+    if not flags["mines"].any():
+        nothing = np.zeros(draws.batches)
+        idle = np.zeros((draws.batches, provers))
+        return Played(idle, nothing + np.inf, nothing, nothing)
     pads = np.array([each.pads for each in profile])
     rows, place = np.arange(slots), np.arange(provers)
     mine = draws.holder[:, None] == place
@@ -211,7 +214,8 @@ def play(draws: Draws, rules: GameRules, profile: Sequence[Policy]) -> Played:
     law = np.where(warm, WARM, np.where(flags["grinds"], GROUND, FRESH))
     start = np.where(flags["verifies"], rules.verification, 0.0)
     trained = draws.times[law, rows[:, None], place]
-    worthless = ~flags["mines"] | (draws.invalid[:, None] & ~flags["verifies"])
+    noticed = draws.invalid & (flags["verifies"] & flags["mines"]).any()
+    worthless = ~flags["mines"] | (noticed[:, None] & ~flags["verifies"])
     finish = np.where(worthless, np.inf, start + trained + pads)
     winner = finish.argmin(axis=1)
     first = finish[rows, winner]
