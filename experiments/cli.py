@@ -14,6 +14,7 @@ from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
+from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
@@ -60,6 +61,7 @@ for _command in (
     attack,
     effects,
     rational,
+    retention,
     design,
     validate,
     mine,

@@ -23,6 +23,7 @@ from dpodl.experiments.questions import (
     design,
     effects,
     rational,
+    retention,
     risk,
     threshold,
 )
@@ -30,12 +31,12 @@ from dpodl.experiments.questions import (
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    "rational",
+    *("rational", "retention"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "design", "compare"),
-    "rational",
+    *("rational", "retention"),
 )
 
 
@@ -184,6 +185,11 @@ TABLE = pd.DataFrame(
             ["--p-2", "0.5"],
         ),
         (
+            *("retention", retention, "retention"),
+            {"block": pd.DataFrame(), "deadlines": pd.DataFrame()},
+            ["--deadline", "7"],
+        ),
+        (
             *("design", design, "design"),
             design.Design("missed", (), {"front": TABLE}),
             ["--target", "useful>=0.5"],
@@ -194,7 +200,11 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     name, module, function, answer, words, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(module, function, lambda *_, **__: answer)
-    if name in ("attack", "rational"):  # of tables that are none of the figures'
+    if name in (
+        "attack",
+        "rational",
+        "retention",
+    ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
     line = [name, "smoke", "--set", "seed=7", *words]
