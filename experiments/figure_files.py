@@ -23,12 +23,13 @@ from .config.experiment import Config
 from .config.hash_targets import format_target
 from .config.loading import parse_config
 from .config.section import ConfigError
-from .pipeline import stages, training, translation
-from .pipeline.dataset import config_dataset
+from .pipeline import stages, training
 from .questions.threshold_map import P_2, telling_accuracies, threshold_map
 from .store.files import Progress, table_bytes
 from .store.locks import exclusive
 from .store.run_folder import RunFolder, how_again
+from .world import translation
+from .world.dataset import config_dataset
 
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")

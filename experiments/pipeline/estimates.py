@@ -16,14 +16,14 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
+from ..world.engines import assess_world, chosen_engine, taken, world_estimates
+from ..world.persistence import persistence, race_basis
+from ..world.situation import NO_STARTS, WarmStarts, world_law
+from ..world.translation import plan_of
+from ..world.weights import weight_estimates
 from .devices import on_devices
-from .engines import assess_world, chosen_engine, taken, world_estimates
 from .laws import _look_success
 from .notes import notes_table
-from .persistence import persistence, race_basis
-from .translation import plan_of
-from .weights import weight_estimates
-from .world import NO_STARTS, WarmStarts, world_law
 
 _NOTES = ["kind", "text"]
 _NO_FORMS = (

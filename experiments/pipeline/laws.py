@@ -26,9 +26,9 @@ from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.hash_targets import format_target
 from ..config.sections import ComparisonConfig, LotteryConfig
+from ..world.situation import NO_STARTS, WarmStarts, world_law
+from ..world.translation import law_of, lottery_of, plan_of
 from .notes import further
-from .translation import law_of, lottery_of, plan_of
-from .world import NO_STARTS, WarmStarts, world_law
 
 _LAW_POINTS = 400
 

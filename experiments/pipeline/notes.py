@@ -16,7 +16,7 @@ from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
-from .translation import conduct_of
+from ..world.translation import conduct_of
 
 
 def notes_table(

@@ -16,21 +16,20 @@ _LAWS = (
     "experiments/config",
     "experiments/store/files.py",
     *(
-        f"experiments/pipeline/{name}.py"
+        f"experiments/world/{name}.py"
         for name in (
-            "branching",
             "dataset",
-            "devices",
-            "machine",
+            "engines",
+            "persistence",
+            "situation",
             "translation",
-            "world",
+            "weights",
         )
     ),
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("translation", "world", "engines", "weights", "persistence")
+        for name in ("branching", "devices", "estimates", "laws", "machine", "notes")
     ),
-    *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
 # What each stage's numbers depend on. Trained curves must not grow stale by an edit of
 # the chain: they take an hour where everything after them takes a minute.

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ..config.experiment import Config
+from ..world.verdict import Verdict as Verdict, verdict
 from . import pictures
-from .verdict import Verdict as Verdict, verdict
 
 _NAMES = {
     "block_interval_mean": "block interval, steps",

@@ -30,7 +30,7 @@ from ..config.section import ConfigError
 from ..store.files import Progress
 from ..store.run_folder import RunFolder
 from ..store.state_store import StateStore
-from .dataset import check_images, config_dataset
+from ..world.dataset import check_images, config_dataset
 from .machine import usable_cores
 from .sources import stage_digest
 from .training_shelf import TrainingShelf

@@ -13,10 +13,11 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.branching import Branches, branch_curves
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from ..world import translation
+from ..world.dataset import config_dataset
 from .worlds import require_equal_provers
 
 # Deep targets beside the config's own; the first one decides the verdict.

@@ -37,10 +37,11 @@ from ...models.learning.networks import build_network, initial_parameters
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from ..world import translation
+from ..world.dataset import config_dataset
 from .design_scan import FINALISTS, Candidate, finalists_of, in_steps, scanned
 from .design_tables import (
     ASSUMPTIONS,

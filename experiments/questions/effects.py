@@ -30,10 +30,11 @@ from ...models.learning.curves import CurveSet, training_set
 from ...models.learning.pins import seed_key
 from ...models.scheme.branching import branch_curves
 from ..config.experiment import Config
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from ..world import translation
+from ..world.dataset import config_dataset
 from .worlds import require_equal_provers
 
 POST_HASHES = tuple(2.0**-k for k in range(13))

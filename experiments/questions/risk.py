@@ -25,9 +25,10 @@ from ...analysis.race.walk import TARGETS, Race, outgrows, race
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import persistence, training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
+from ..world import persistence, translation
 from .worlds import require_equal_provers
 
 BETAS = (0.1, 0.2, 0.3, 0.4)

@@ -18,8 +18,8 @@ from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
-from ..pipeline.translation import law_of, lottery_of
 from ..store.files import Progress
+from ..world.translation import law_of, lottery_of
 from .worlds import require_equal_provers
 
 COLUMNS = (
@@ -45,7 +45,7 @@ def threshold_map(
     Args:
         config: Everything else: provers, delay, T_1, policies, number of resamples.
         curves: Learning curves of its menu.
-        costs: ``pipeline.translation.costs_of``.
+        costs: ``world.translation.costs_of``.
         progress: Told of every cell.
         t_accs: Accuracies T_acc in (0, 1].
         p_2s: Chances p_2 in (0, 1].

@@ -21,11 +21,11 @@ from ...analysis.estimation.training_error import UNKNOWN, Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
-from ..pipeline.engines import chosen_engine, taken, world_estimates
-from ..pipeline.persistence import persistence, race_basis, with_growth
-from ..pipeline.translation import lottery_of, network_of, plan_of
-from ..pipeline.weights import weight_estimates
-from ..pipeline.world import NO_STARTS, WarmStarts, own_laws, world_law
+from ..world.engines import chosen_engine, taken, world_estimates
+from ..world.persistence import persistence, race_basis, with_growth
+from ..world.situation import NO_STARTS, WarmStarts, own_laws, world_law
+from ..world.translation import lottery_of, network_of, plan_of
+from ..world.weights import weight_estimates
 
 # What a point may change without training, or compiling, anything again.
 _SHARED = ("data", "menu", "training", "seed")

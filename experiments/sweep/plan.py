@@ -16,7 +16,7 @@ from ...models.learning.data import Dataset
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
 from ..pipeline import sources, training
-from ..pipeline.dataset import config_dataset
+from ..world.dataset import config_dataset
 from . import evaluation, quick_evaluation
 from .design import Design, design_of, text, told
 from .points import parameters, points_table

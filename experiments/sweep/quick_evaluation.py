@@ -22,9 +22,9 @@ from ...analysis.estimation.quantities import (
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
-from ..pipeline.engines import chosen_engine
-from ..pipeline.translation import lottery_of, require_known
-from ..pipeline.world import NO_STARTS, WarmStarts, own_laws
+from ..world.engines import chosen_engine
+from ..world.situation import NO_STARTS, WarmStarts, own_laws
+from ..world.translation import lottery_of, require_known
 from . import evaluation
 from .evaluation import Outcome, row_of
 

@@ -26,8 +26,8 @@ from ..config.experiment import Config
 from ..config.sections import MenuConfig
 from ..pipeline.branching import needs, stored_warm_starts
 from ..pipeline.sources import sweep_code_at_start
-from ..pipeline.translation import step_costs
 from ..store.curve_store import CurveStore
+from ..world.translation import step_costs
 from . import evaluation
 from .shard_file import encode, shard_key
 

@@ -20,7 +20,7 @@ from dpodl.experiments.config.hash_targets import (
 from dpodl.experiments.config.loading import load_config, shipped_configs
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.config.sections import GridConfig, SchemeConfig
-from dpodl.experiments.pipeline import translation
+from dpodl.experiments.world import translation
 from hypothesis import example, given, strategies as st
 from pydantic import BaseModel, ValidationError
 

@@ -9,8 +9,8 @@ from dpodl.analysis.bounds import races
 from dpodl.analysis.estimation.training_error import UNKNOWN
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.pipeline.estimates import measurement_table
-from dpodl.experiments.pipeline.persistence import persistence
-from dpodl.experiments.pipeline.verdict import verdict
+from dpodl.experiments.world.persistence import persistence
+from dpodl.experiments.world.verdict import verdict
 
 LAW = UncertainLaw(exponential(1 / 200))
 

@@ -5,9 +5,9 @@ import pytest
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.estimation.training_error import UNKNOWN
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline.engines import assess_world, weight_world
-from dpodl.experiments.pipeline.translation import law_of, plan_of
-from dpodl.experiments.pipeline.weights import weight_estimates
+from dpodl.experiments.world.engines import assess_world, weight_world
+from dpodl.experiments.world.translation import law_of, plan_of
+from dpodl.experiments.world.weights import weight_estimates
 from dpodl.models.learning.curves import CurveSet, draw_runs
 from dpodl.models.learning.pins import seed_key
 

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline.verdict import count_verdicts, sweep_line, verdict
+from dpodl.experiments.world.verdict import count_verdicts, sweep_line, verdict
 
 CONFIG = load_config(
     "smoke", ["security.levels=128", "security.depths=40", "security.target=1e-3"]

@@ -14,8 +14,8 @@ from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
 from .engines import assess_weight_world, weight_world
+from .situation import NO_STARTS, situation
 from .translation import require_known
-from .world import NO_STARTS, situation
 
 
 def weight_estimates(

@@ -10,14 +10,14 @@ from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.estimation.estimate import Estimate, Refused
 from dpodl.analysis.estimation.measurement import Measurement
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline import engines
-from dpodl.experiments.pipeline.engines import (
+from dpodl.experiments.world import engines
+from dpodl.experiments.world.engines import (
     assess_world,
     chosen_engine,
     event_network_of,
     taken,
 )
-from dpodl.experiments.pipeline.translation import (
+from dpodl.experiments.world.translation import (
     network_of,
     plan_of,
     require_known,
