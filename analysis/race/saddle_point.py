@@ -224,8 +224,8 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
     usable = gain < 0
     if near is None:
         # As of two exponential laws: K' = 0 half way between their rates.
-        mean = _moments(walks.public, np.zeros(laws))[1] + walks.delay
-        draw = _moments(walks.private, np.zeros(laws))[1]
+        mean = moments(walks.public, np.zeros(laws))[1] + walks.delay
+        draw = moments(walks.private, np.zeros(laws))[1]
         begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
     else:
         begin = np.broadcast_to(near.theta_0, laws)
@@ -245,13 +245,13 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         asked=usable,
         least=theta_0,
     )
-    public, interval, more = _moments(walks.public, theta_0)
-    mean = _moments(walks.public, np.zeros(laws))[1]
+    public, interval, more = moments(walks.public, theta_0)
+    mean = moments(walks.public, np.zeros(laws))[1]
     none = np.full(laws, math.nan)
     start = public + 2 * theta_0 * walks.delay
     early = interval + 2 * walks.delay, more
     if not walks.ties_win:
-        private, draw, other = _moments(walks.private, -theta_0)
+        private, draw, other = moments(walks.private, -theta_0)
         start, early = start + private, (early[0] - draw, more + other)
     return Saddles(
         np.where(usable, theta_0, none),
@@ -327,8 +327,8 @@ def tail_share(
     """Share of the public chain's time under θ that lies in its tail, not its atoms."""
     if public.tail is None:
         return np.zeros(len(theta))
-    log_mass, mean, _ = _moments(public, theta)
-    inner, place, _ = _moments(public._replace(tail=None), theta)
+    log_mass, mean, _ = moments(public, theta)
+    inner, place, _ = moments(public._replace(tail=None), theta)
     return 1.0 - np.exp(inner - log_mass) * place / mean
 
 
@@ -366,16 +366,16 @@ def _cumulant(
     walks: Walks, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """K, K' and K'' at a tilt of every race's own."""
-    public, interval, more = _moments(walks.public, theta)
-    private, draw, other = _moments(walks.private, -theta)
+    public, interval, more = moments(walks.public, theta)
+    private, draw, other = moments(walks.private, -theta)
     gain = interval + walks.delay - draw
     return public + private + theta * walks.delay, gain, more + other
 
 
-def _moments(
+def moments(
     atoms: Atoms, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ln E[e^{θx}], and mean and variance under the tilt."""
+    """Ln E[e^{θx}], and mean and variance under the tilt, of every law."""
     tilt = theta[:, None]
     logs = atoms.log_mass + tilt * atoms.place
     top = logs.max(axis=1)
