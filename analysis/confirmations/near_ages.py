@@ -17,22 +17,29 @@ What that leaves out is nearly the same for laws of resampled runs, so that
     ln P_b(t) = ln P_0(t) + ln P̂_b(t) − ln P̂_0(t),
 
 and t_b(ε) is where that is ln ε. Paths for each law cost a hundred times as much.
-Lattice laws, races that ``bounded`` cuts and those without an s below θ* are left to
-the paths.
+
+Public intervals beyond the law's table are left out: at x one has probability e^{−c−rx}
+and moves the risk by e^{θx} at the most before age t and by e^{(s−θ)x} after it, which
+is nothing where both are far below 1 at the table's end and r is above θ and s − θ.
+Where they are not, and for lattice laws and races without an s below θ*, paths remain.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
 
 from ..estimation.estimate import Refused
-from ..race.saddle_point import Atoms, condensed, moments
-from ..race.walk import Race, bounded, outgrows, tilts
+from ..race.saddle_point import Atoms, Rates, condensed, moments
+from ..race.walk import Race, outgrows
 
 _CLOSE = 1e-9
+# Ln of what may be left out.
+_LEFT_OUT = -10.0
+# Where a tilt above θ* is looked for, in powers of 2 of a level's rate.
+_POWERS = np.arange(-6, 40)
 
 
 class _Age(NamedTuple):
@@ -109,20 +116,23 @@ def near_ages(races: Sequence[Race]) -> NearAges:
 def _age(race: Race) -> _Age | None:
     lattice = bool(race.honest.lattice) or bool(race.adversary.lattice)
     try:
-        if lattice or outgrows(race) or bounded(race).until < math.inf:
+        if lattice or outgrows(race):
             return None
-        star = tilts(race).theta_star
-    except Refused:
+    except Refused:  # the public chain may stop
         return None
     public, private = condensed(race.honest, 1.0), condensed(race.adversary, 1.0)
-    pair = _tilts(public, private, race.delay, star)
-    if pair is None:
+    tail, public = public.tail, public._replace(tail=None)
+    found = _tilts(public, private, race.delay)
+    if found is None:
         return None
-    theta, s = pair
+    theta, s, star = found
+    decay = s - theta
+    if tail is not None and not all(_nothing(tail, rate) for rate in (theta, decay)):
+        return None
     low, opening, variance = _of(public, theta)
     high, interval, wide = _of(public, s)
     other, draw, spread = _of(private, -theta)
-    interval, decay = interval + race.delay, s - theta
+    interval = interval + race.delay
     over = (1 - math.exp(low - high - decay * race.delay)) / (decay * interval)
     start = low + 2 * theta * race.delay + math.log(over)
     mean, square = -(opening + 2 * race.delay), variance
@@ -136,31 +146,42 @@ def _age(race: Race) -> _Age | None:
     )
 
 
+def _nothing(tail: tuple[Rates, Rates, Rates], rate: float) -> bool:
+    """Whether intervals of the tail do not matter at e^{rate·x}."""
+    log_mass, begin, limit = map(float, tail)
+    if rate >= limit:
+        return False
+    return log_mass + rate * begin - math.log1p(-rate / limit) < _LEFT_OUT
+
+
 def _tilts(
-    public: Atoms, private: Atoms, delay: float, star: float
-) -> tuple[float, float] | None:
-    """θ and s; None without an s below θ*."""
+    public: Atoms, private: Atoms, delay: float
+) -> tuple[float, float, float] | None:
+    """θ, s and θ*; None without an s below θ*."""
+
+    def root(f: Callable[[float], float], low: float, high: float) -> float:
+        return float(optimize.brentq(f, low, high, rtol=_CLOSE))  # pyright: ignore
 
     def weight(theta: float, s: float) -> float:
         return _of(public, s)[0] + s * delay + _of(private, -theta)[0]
 
     def s_of(theta: float) -> float:
-        return float(
-            optimize.brentq(lambda s: weight(theta, s), theta, star, rtol=_CLOSE)  # pyright: ignore
-        )
+        return root(lambda s: weight(theta, s), theta, star)
 
     def balance(theta: float) -> float:
         interval = _of(public, s_of(theta))[1] + delay
         return math.log(_of(private, -theta)[1] / interval)
 
-    ends = 1e-3 * star, (1 - 1e-3) * star
-    if any(weight(end, star) <= 0 for end in ends):
+    typical = 1 / (_of(public, 0.0)[1] + delay)
+    above = next((x for x in typical * 2.0**_POWERS if weight(x, x) > 0), None)
+    if above is None:  # the adversary never gains
         return None
-    try:
-        theta = float(optimize.brentq(balance, *ends, rtol=_CLOSE))  # pyright: ignore
-        return theta, s_of(theta)
-    except ValueError:  # no change of sign: too near an end
+    star = root(lambda x: weight(x, x), 1e-6 * typical, float(above))
+    low, high = 1e-3 * star, (1 - 1e-3) * star
+    if balance(low) * balance(high) > 0:
         return None
+    theta = root(balance, low, high)
+    return theta, s_of(theta), star
 
 
 def _of(law: Atoms, theta: float) -> tuple[float, float, float]:

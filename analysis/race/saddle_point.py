@@ -41,7 +41,7 @@ MOST_BEHIND = 0.25
 _STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-5, 8
 
 
-# One for all laws, or one of each.
+# A number for all laws, or one of each.
 Rates = float | Float[np.ndarray, " laws"]
 
 
