@@ -32,7 +32,8 @@ import numpy as np
 from scipy import optimize, special
 
 from ..estimation.estimate import Refused
-from ..race.saddle_point import Atoms, Rates, condensed, moments
+from ..race.atoms import Atoms, Rates, condensed
+from ..race.saddle_point import moments
 from ..race.walk import Race, outgrows
 
 _CLOSE = 1e-9
