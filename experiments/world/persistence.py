@@ -38,6 +38,7 @@ from ...analysis.simulation.levels import Network
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
+from .forks import balance_persistence
 from .translation import network_of
 
 _REPETITIONS = 16
@@ -133,6 +134,27 @@ def persistence(
         )
 
     targets = targets_of(config)
+    if chosen == "strategy":
+        few = law._replace(resamples=law.resamples[: security.bootstraps])
+        if config.adversary.attack == "balance":
+            return Persistence(balance_persistence(config, few, targets, basis), [], [])
+        counted = _unbounded(config, measured, basis, refusals=[])
+        chains = [
+            raced(
+                f"confirmations, {start} head start",
+                few,
+                depths=(1,),
+                targets=targets,
+                premined=premined,
+            )
+            for start, premined in (("without", False), ("with", True))
+        ]
+        rows = [m for chain in chains for m in chain.depths]
+        reasons = [text for chain in chains for text in chain.refusals]
+        return counted._replace(
+            measurements=[*counted.measurements, *rows],
+            refusals=list(dict.fromkeys(reasons)),
+        )
     if chain_rule != "longest" or tie_rule != "first_seen":
         if config.adversary.attack == "private_premined":
             return Persistence([], [_NO_LEAD], [])
@@ -221,7 +243,10 @@ def persistence(
 
 
 def _unbounded(
-    config: Config, measured: Sequence[Measurement], basis: Basis
+    config: Config,
+    measured: Sequence[Measurement],
+    basis: Basis,
+    refusals: Sequence[str] = (_UNBOUND,),
 ) -> Persistence:
     """Simulated persistence where no bound is known."""
     security = config.security
@@ -240,7 +265,7 @@ def _unbounded(
         asked=float(security.depths),
         growth=None,
     )
-    return Persistence([*risks, *strict, unsafe], [_UNBOUND], [])
+    return Persistence([*risks, *strict, unsafe], list(refusals), [])
 
 
 def race_basis(config: Config, law: UncertainLaw) -> Basis:

@@ -15,6 +15,7 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig
+from ..config.world import STRATEGIES
 from .dataset import config_dataset
 
 
@@ -178,9 +179,9 @@ def require_known(config: Config) -> None:
         if given in known or nobody:
             continue
         words = ", ".join(map(str, known))
-        if given in ("selfish", "balance"):
-            words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        problems += _beyond_strategy(config)
     own = config.attackers and conduct_of(config).changes_law()
     if own and not config.network.equal_speeds:
         problems.append(
@@ -194,6 +195,41 @@ def require_known(config: Config) -> None:
         )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
+
+
+def _beyond_strategy(config: Config) -> list[str]:
+    """Settings that a simulated strategy does not have, each with the reason."""
+    attack, net, rules = config.adversary.attack, config.network, config.protocol
+    late = ("worst_case",) if attack == "balance" else ("worst_case", "fixed")
+    whose = {
+        "balance": "whose delays are the adversary's",
+        "selfish": "whose honest messages all take Δ",
+    }[attack]
+    found = [
+        (
+            net.delay_model not in late,
+            f"network.delay_model = {net.delay_model}, {whose} (known: "
+            f"{', '.join(late)})",
+        ),
+        (
+            rules.chain_rule != "longest",
+            f"protocol.chain_rule = {rules.chain_rule}, a strategy by height (known: "
+            "longest)",
+        ),
+        (
+            rules.tie_rule != "first_seen",
+            f"protocol.tie_rule = {rules.tie_rule}, where the strategy says who adopts "
+            "which of equal blocks (known: first_seen)",
+        ),
+        (
+            attack == "balance" and not net.equal_speeds,
+            "network.classes of unequal speeds, whose halves are not equal (known: "
+            "speed 1)",
+        ),
+    ]
+    return [
+        f"adversary.attack = {attack} with {text}" for wrong, text in found if wrong
+    ]
 
 
 def plan_of(config: Config) -> Plan:

@@ -19,6 +19,7 @@ from ...analysis.confirmations.decision import (
     owed_to,
 )
 from ..config.experiment import Config
+from ..config.world import STRATEGIES
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
 VERDICT_QUANTITIES = (_RISK, _UNSAFE)
@@ -60,7 +61,8 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     found = _decision(estimates, config.security.target)
     runs = int(tables["law_summary"].query("main").iloc[0].runs)
     asked = config.security.depths
-    line = f"{_sentence(config, found, estimates, runs)} ({_source(estimates, runs)})."
+    source = _source(config, estimates, runs)
+    line = f"{_sentence(config, found, estimates, runs)} ({source})."
     if tables["notes"]["kind"].eq("fault").to_numpy().any():
         line = f"NOT TO BE RELIED ON, the notes say what is wrong: {line}"
     return Verdict(
@@ -97,6 +99,8 @@ def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
 
 def _adversary(config: Config) -> str:
     attack, beta = config.adversary.attack, f"β = {config.network.beta:g}"
+    if attack in STRATEGIES and config.attackers:
+        return f"against {attack} of {beta}"
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"
@@ -170,12 +174,16 @@ def _good_windows(estimates) -> str:
     )
 
 
-def _source(estimates, runs: int) -> str:
+def _source(config: Config, estimates, runs: int) -> str:
     rows = estimates[estimates.quantity == _RISK]
     simulated = estimates[estimates.quantity == "persistence_simulated"]
     if simulated.empty:
         simulated = rows
     races = f"{int(simulated['count'].max()):,} simulated races"
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        races = races.replace("races", "chains")
+        if rows["method"].str.startswith("Markov chain").any():
+            races = "Markov chain of a fork"
     if rows["method"].str.startswith("Fourier").any():
         how = f"Fourier grid, {races} beside it"
     else:
