@@ -141,7 +141,7 @@ def _adopted(config: Config) -> str:
         "first_seen": "the one it saw first",
         "random": "either, by a fair coin, and begins anew where it goes over",
         "adversary": "the one it heard of last, and begins anew",
-    }[config.protocol.tie_rule]
+    }[config.protocol.adopted]
 
 
 def _world(config: Config) -> Iterator[str]:
@@ -206,6 +206,12 @@ def _world(config: Config) -> Iterator[str]:
             f"attack, step rule {rule}; good periods are judged by what the protocol "
             "counts on, corrupted provers that mine as honest ones"
         )
+        if not net.equal_speeds:
+            yield (
+                "each corrupted prover has that law at its own speed; where an attack "
+                "chooses between laws, it takes the faster one for as many provers of "
+                "speed 1"
+            )
 
 
 def _horizon(assessment: Assessment) -> Iterator[str]:

@@ -34,10 +34,18 @@ _OF_STRATEGIES = {
     "safe_depth": "confirmations against a private chain, risk {risk} †",
 }
 
+# Rows of a criterion that needs a longer chain.
+_LONGER = {
+    name: f"{name}_strict"
+    for name in ("persistence_violation", "safe_depth", "safe_depth_premined")
+}
+
 # What carries a figure, said beside it: quantity → sentence.
 _FOOTNOTES = {
     "persistence_violation": "ties win: a private chain of equal length counts as "
     "replacing the block. That is the criterion; provers themselves {ties}.",
+    "longer": "security.criterion = longer: only a private chain that is longer counts "
+    "as replacing the block.",
     "balance": "persistence: a fork that begins level is kept alive for so many "
     "levels by the balance attack; who waited for as many blocks on its losing branch "
     "is reverted.",
@@ -90,6 +98,10 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
     }
     strategy = _strategy(config)
     names = _NAMES | (_OF_STRATEGIES if strategy else {})
+    if config.security.criterion == "longer":
+        names = {_LONGER.get(name, name): text for name, text in names.items()}
+        names[_LONGER["persistence_violation"]] = "Pr[{at:g} deep is outgrown]"
+        shown_at |= {_LONGER["persistence_violation"]: _chosen_depths(config, tables)}
     if strategy == "balance":
         names |= {"safe_depth": "confirmations for risk {risk}"}
     rows = []
@@ -116,8 +128,11 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
 def footnotes(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What must be read with ``closing_rows``, a sentence or two each."""
     there = set(tables["estimates"]["quantity"])
-    ties = _TIES[config.protocol.tie_rule]
+    ties = _TIES[config.protocol.adopted]
     strategy = _strategy(config)
+    if config.security.criterion == "longer":
+        there -= {"persistence_violation"}
+        there |= {"longer", *(["safe_depth"] if "safe_depth_strict" in there else [])}
     if strategy:
         there = {strategy, *(there & {"safe_depth"})}
     if strategy == "balance":

@@ -57,7 +57,7 @@ def chosen_engine(config: Config) -> Chosen:
     beyond = []
     if rules.chain_rule != "longest":
         beyond.append(f"protocol.chain_rule = {rules.chain_rule}")
-    if rules.tie_rule != "first_seen":
+    if rules.adopted != "first_seen":
         beyond.append(f"protocol.tie_rule = {rules.tie_rule}")
     if not net.equal_speeds:
         beyond.append("network.classes of unequal speeds")
@@ -238,7 +238,7 @@ def event_network_of(config: Config, law: Law) -> EventNetwork:
                 rules.chain_rule,
                 t_acc=config.scheme.t_acc,
                 weight=Weight(rules.weight.family, rules.weight.kappa),
-                ties=rules.tie_rule,
+                ties=rules.adopted,
             ),
         )
     except ValueError as error:

@@ -97,7 +97,8 @@ def network_of(
 ) -> Network:
     """The config's network under a law.
 
-    Provers of unequal speeds are one on each side, whose law is that of its side's next
+    Provers of unequal speeds, each with the law of its side at its own speed, are one
+    on each side, whose law is that of its side's next
     block: what races, and what bounds the network where every message takes Δ.
 
     Args:
@@ -117,7 +118,7 @@ def network_of(
         )
     other = None if known is None else known.against(law)
     if not net.equal_speeds:
-        return _sides(config, law)
+        return _sides(config, law, other)
     return network(
         law,
         provers=net.provers,
@@ -127,14 +128,18 @@ def network_of(
     )
 
 
-def _sides(config: Config, law: BlockTimeLaw) -> Network:
+def _sides(config: Config, law: BlockTimeLaw, other: BlockTimeLaw | None) -> Network:
     net = config.network
     honest, corrupted = net.honest_speeds, net.corrupted_speeds
     if not config.attackers:
         honest, corrupted = honest + corrupted, ()
     try:
         laws = [
-            fastest_of_speeds(law, speeds) for speeds in (honest, corrupted or (1,))
+            fastest_of_speeds(*side)
+            for side in (
+                (law, honest),
+                (law if other is None else other, corrupted or (1,)),
+            )
         ]
     except ValueError as error:
         raise Refused(f"network.classes: {error}") from None
@@ -160,8 +165,6 @@ def conduct_of(config: Config) -> Conduct:
 # What is simulated level by level, and raced on a grid.
 _KNOWN: dict[str, tuple[object, ...]] = {
     "adversary.attack": LAWS,
-    "protocol.progress": ("lost",),
-    "security.criterion": ("equal",),
 }
 
 
@@ -180,14 +183,13 @@ def require_known(config: Config) -> None:
             continue
         words = ", ".join(map(str, known))
         problems.append(f"{field} = {given} (known: {words})")
+    if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
+        problems.append(
+            "protocol.progress = kept with protocol.chain_rule = weight, where a "
+            "sibling may be heavier (known: lost)"
+        )
     if config.attackers and config.adversary.attack in STRATEGIES:
         problems += _beyond_strategy(config)
-    own = config.attackers and conduct_of(config).changes_law()
-    if own and not config.network.equal_speeds:
-        problems.append(
-            f"adversary.attack = {config.adversary.attack} by provers of unequal "
-            "speeds, network.classes (known: speed 1)"
-        )
     if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
         problems.append(
             "adversary.attack = equivocate with protocol.binding = none, whose private "
@@ -217,9 +219,14 @@ def _beyond_strategy(config: Config) -> list[str]:
             "longest)",
         ),
         (
-            rules.tie_rule != "first_seen",
+            rules.adopted != "first_seen",
             f"protocol.tie_rule = {rules.tie_rule}, where the strategy says who adopts "
             "which of equal blocks (known: first_seen)",
+        ),
+        (
+            config.security.criterion != "equal",
+            f"security.criterion = {config.security.criterion}, where blocks are "
+            "counted that were reverted (known: equal)",
         ),
         (
             attack == "balance" and not net.equal_speeds,
