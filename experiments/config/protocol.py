@@ -77,3 +77,13 @@ class ProtocolConfig(Section):
     reward: Annotated[Whole, Field(ge=0, lt=2**40)] = Field(
         default=1_000_000, description="coins a block pays"
     )
+
+    @property
+    def adopted(self) -> str:
+        """Which of equal tips a prover goes on with.
+
+        One that keeps what it has trained stays with its tip until its own block is
+        higher than any sibling: on the longest chain that is first seen.
+        """
+        kept = self.progress == "kept" and self.chain_rule == "longest"
+        return "first_seen" if kept else self.tie_rule

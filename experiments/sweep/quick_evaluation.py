@@ -166,7 +166,8 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
 
 def _known(config: Config) -> bool:
     level = chosen_engine(config).name == "level"
-    return level and not own_laws(config) and not config.protocol.s_min
+    equal = config.security.criterion == "equal"
+    return level and equal and not own_laws(config) and not config.protocol.s_min
 
 
 def _point(config: Config) -> Point:
