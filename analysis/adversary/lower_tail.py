@@ -80,7 +80,7 @@ def with_early_looks(
 
     Returns:
         A law of the same grid whose hazard is nowhere less than the law's, and not less
-        than the bound at the first looks; without a dead time but S_min's.
+        than the bound at the first looks, to within a spacing.
 
     Raises:
         ValueError: If p_2 is out of range.
@@ -93,27 +93,26 @@ def with_early_looks(
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(before > 0, chance / before, 1.0)
     hazard = -np.log1p(-np.minimum(share, 1 - 1e-12))
-    # On the law's own grid, from the first look that counts; the dead time goes.
-    start = float(law.offset)
-    first = (
-        looks[chance > 0][0] - (0.0 if law.lattice else e) if chance.any() else start
-    )
-    gone = max(0, math.ceil((start - first) / g - 1e-9))
-    knots = np.asarray(law.cumulative_hazard, float)
+    # On the law's own grid, carried on to before its dead time.
+    start, knots = float(law.offset), np.asarray(law.cumulative_hazard, float)
+    gone = math.floor(start / g + 1e-9)
+    if float(s_min) > 0:
+        gone = min(gone, max(0, math.ceil((start - float(s_min)) / g - 1e-9) + 1))
     offset = start - gone * g
     own = np.diff(np.concatenate([np.zeros(gone), knots])[: len(knots)])
-    ends = offset + g * np.arange(1, len(knots))
-    per_cell = np.zeros_like(own)
     if law.lattice:
-        # All of a look's hazard at the first point of the grid at or before it.
+        # All of a look's hazard at the last point of the grid that is not after it.
+        per_cell = np.zeros_like(own)
         place = np.floor((looks - offset) / g + 1e-9).astype(int) - 1
         inside = (place >= 0) & (place < len(own))
         np.add.at(per_cell, place[inside], hazard[inside])
     else:
         # Evenly over the interval that ends at the look.
-        index = np.ceil(ends / e - 1e-9).astype(int) - 1
-        inside = (index >= 0) & (index < len(hazard))
-        per_cell[inside] = hazard[index[inside]] * g / e
+        ends = offset + g * np.arange(len(knots))
+        until = np.concatenate([[0.0], np.cumsum(hazard)])
+        so_far = np.interp(ends, np.concatenate([[0.0], looks]), until)
+        so_far[0] = 0.0
+        per_cell = np.diff(so_far)
     return law._replace(
         cumulative_hazard=np.concatenate([[0.0], np.cumsum(np.maximum(own, per_cell))]),
         offset=offset,

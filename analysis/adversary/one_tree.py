@@ -36,7 +36,6 @@ from ..race.walk import Race, Tilt, bounded, cumulant, tilts
 from .clocks import fastest_child, hazard_windows, slowest_level
 
 Event = Literal["private", "any"]
-_DEEPEST = 100_000
 
 
 class OneTree(NamedTuple):
@@ -126,7 +125,8 @@ def one_tree_depth(target: Real, law: BlockTimeLaw, **given) -> int:
     """Smallest k with a risk of at most ε, as ``one_tree_risks``.
 
     Raises:
-        Refused: As ``one_tree_risks``; or if the depth is beyond 100,000.
+        ValueError: If ε is not in (0, 1).
+        Refused: As ``one_tree_risks``; a depth too great for the grid is refused there.
     """
     if not 0 < target < 1:
         raise ValueError(f"target must lie in (0, 1), got {target}")
@@ -139,13 +139,8 @@ def one_tree_depth(target: Real, law: BlockTimeLaw, **given) -> int:
         ]
         if inside:
             break
-        if high >= _DEEPEST:
-            raise Refused(
-                f"any adversary: no depth up to {_DEEPEST} brings the risk to "
-                f"{target:g}; a larger target or a smaller adversary"
-            )
         more = (found.logs[-1] - goal) / -found.log_rate
-        high = min(_DEEPEST, math.ceil(high + 1.1 * more + 4))
+        high = math.ceil(high + 1.1 * more + 4)
     while True:
         place = found.depths.index(inside[0])
         low = found.depths[place - 1] if place else 0

@@ -239,7 +239,7 @@ def _first_permanent(
 
 
 def _first(alone, reached, level: int) -> Int[np.ndarray, " replicas"]:
-    """First level up to this one at which (i) and (ii) hold so far; else a later one."""
+    """First level up to this one with (i) and (ii) so far; else beyond all."""
     covered = np.maximum.accumulate(reached[:level], axis=0)
     permanent = alone[1 : level + 1] & (covered < np.arange(1, level + 1)[:, None])
     none = len(alone)

@@ -119,7 +119,9 @@ def three_tiers(
         def figure(one: BlockTimeLaw) -> float:
             given = {**race, "adversary": law.against(one)}
             known = law.known_until
-            return one_tree_depth(target, one, event=event, known_until=known, **given)
+            return float(
+                one_tree_depth(target, one, event=event, known_until=known, **given)
+            )
 
         return figure
 
@@ -229,7 +231,7 @@ def _best(private: Tier, attacks: Sequence[Tier]) -> Tier:
         return private._replace(name="best attack found")
 
     def value(each: Tier) -> float:
-        return -1.0 if each.depth is None else each.depth.value
+        return -1.0 if each.depth is None else float(each.depth.value)
 
     worst = max(known, key=value)
     return worst._replace(
