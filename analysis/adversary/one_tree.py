@@ -103,25 +103,37 @@ def one_tree_risks(
     """
     if not depths or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
-    walk, tilt = _prepared(
-        law, event, honest, adversarial, delay_steps, adversary, known_until
+    solved = _solved(
+        law,
+        event,
+        max(depths),
+        honest,
+        adversarial,
+        delay_steps,
+        adversary,
+        known_until,
     )
-    grid = grid_for(walk.race, tilt, max(depths) + walk.more)
-    grids = [finer(grid, halvings) for halvings in range(3)]
-    raw = [_logs(walk, tilt, each, depths) for each in grids]
-    first, value = ((4 * b - a) / 3 for a, b in pairwise(raw))
-    errors = np.abs(np.expm1(np.minimum(value - first, 1.0))) + 1e-12
-    capped = np.minimum(value, 0.0)
+    logs, errors = solved.risks(depths)
     return OneTree(
         event,
-        tilt.log_rate,
-        tuple(capped.tolist()),
+        solved.tilt.log_rate,
+        tuple(np.minimum(logs, 0.0).tolist()),
         tuple(errors.tolist()),
         tuple(int(k) for k in depths),
     )
 
 
-def one_tree_depth(target: Real, law: BlockTimeLaw, **given) -> int:
+def one_tree_depth(
+    target: Real,
+    law: BlockTimeLaw,
+    *,
+    event: Event,
+    honest: Real,
+    adversarial: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+) -> int:
     """Smallest k with a risk of at most ε, as ``one_tree_risks``.
 
     Raises:
@@ -130,30 +142,58 @@ def one_tree_depth(target: Real, law: BlockTimeLaw, **given) -> int:
     """
     if not 0 < target < 1:
         raise ValueError(f"target must lie in (0, 1), got {target}")
-    goal = math.log(target)
-    high = 8
-    while True:
-        found = one_tree_risks(law, _spread(1, high), **given)
-        inside = [
-            k for k, log in zip(found.depths, found.logs, strict=True) if log <= goal
-        ]
-        if inside:
-            break
-        more = (found.logs[-1] - goal) / -found.log_rate
-        high = math.ceil(high + 1.1 * more + 4)
-    while True:
-        place = found.depths.index(inside[0])
-        low = found.depths[place - 1] if place else 0
-        if inside[0] - low <= 1:
-            return inside[0]
-        found = one_tree_risks(law, _spread(low + 1, inside[0]), **given)
-        inside = [
-            k for k, log in zip(found.depths, found.logs, strict=True) if log <= goal
-        ]
+    solved = _solved(
+        law, event, target, honest, adversarial, delay_steps, adversary, known_until
+    )
+
+    def safe(depth: int) -> bool:
+        return float(solved.risks([depth])[0][0]) <= math.log(target)
+
+    low, high = 0, 1
+    while not safe(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if safe(middle):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
-def _spread(first: int, last: int) -> list[int]:
-    return sorted({round(x) for x in np.linspace(first, last, 24)})
+class _Solved(NamedTuple):
+    """A walk on its grids, coarsest first: Y's law, and all else that the risk has."""
+
+    walk: _Walk
+    tilt: Tilt
+    laws: list[np.ndarray]
+    rests: list[np.ndarray]
+
+    def risks(self, depths: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Logarithms of the risks, and their relative errors."""
+        raw = []
+        for law, rest in zip(self.laws, self.rests, strict=True):
+            logs = []
+            for depth in depths:
+                levels = depth + self.walk.more
+                share = max(float(np.real(np.sum(rest * law**levels))), 1e-300)
+                tilted = levels * self.tilt.log_rate
+                logs.append(math.log(share) + tilted)
+            raw.append(np.array(logs) + self.tilt.theta_0 * self.walk.delay)
+        first, value = ((4 * b - a) / 3 for a, b in pairwise(raw))
+        return value, np.abs(np.expm1(np.minimum(value - first, 1.0))) + 1e-12
+
+
+def _solved(law, event, reach, honest, adversarial, delay, adversary, known) -> _Solved:
+    """The walk solved up to a depth, or up to that of a target below 1."""
+    walk, tilt = _prepared(law, event, honest, adversarial, delay, adversary, known)
+    if reach < 1:
+        # e^{θΔ} ρ^k / (1 − ρ)² is above the risk; twice as deep while doubling.
+        log_start = tilt.theta_0 * walk.delay - 2 * math.log(-math.expm1(tilt.log_rate))
+        reach = 2 + 2 * math.ceil((log_start - math.log(reach)) / -tilt.log_rate)
+    grid = grid_for(walk.race, tilt, int(reach) + walk.more)
+    both = [_on(walk, tilt, finer(grid, halvings)) for halvings in range(3)]
+    return _Solved(walk, tilt, [each[0] for each in both], [each[1] for each in both])
 
 
 def _prepared(law, event, honest, adversarial, delay, adversary, known):
@@ -196,8 +236,8 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
     return walk, tilt
 
 
-def _logs(walk: _Walk, tilt: Tilt, grid: Grid, depths: Sequence[int]) -> np.ndarray:
-    """Logarithm of Pr[W + S_n + M + Δ ≥ 0] on one grid."""
+def _on(walk: _Walk, tilt: Tilt, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms of Y under the tilt, and of all else with the weights e^{−θu}."""
     theta, step, n = tilt.theta_0, grid.step, grid.points
     race = walk.race
     interval = transform(on_grid(race.honest, theta, grid, until=race.until))
@@ -219,10 +259,4 @@ def _logs(walk: _Walk, tilt: Tilt, grid: Grid, depths: Sequence[int]) -> np.ndar
     weights[0] = 0.5
     rest = maximum**2 * shift(walk.delay, grid) * np.conj(transform(weights)) / n
     rest[1 : (n + 1) // 2] *= 2
-    law = moved / math.exp(tilt.log_rate)
-    logs = []
-    for depth in depths:
-        levels = depth + walk.more
-        share = max(float(np.real(np.sum(rest * law**levels))), 1e-300)
-        logs.append(math.log(share) + levels * tilt.log_rate + theta * walk.delay)
-    return np.array(logs)
+    return moved / math.exp(tilt.log_rate), rest
