@@ -5,7 +5,8 @@ Notation
     h       height
     D       how late the chain is, C − C_a − T (h − h_a)
 
-A saturated block is one that met the highest target: nothing can be made easier for it,
+A saturated block is one that met the highest target, or one within 2^-10 of it, as far
+as windows round it away: nothing can be made easier for it,
 so that what it is late is no reason for later blocks to come faster. Under
 ``anti_windup`` the rule's clock therefore runs for at most T while such a block is
 found, whichever rule reads it; for ASERT that moves its anchor. WTEMA forgets what it
@@ -73,6 +74,11 @@ class State(NamedTuple):
         return self.window[-1].clock
 
 
+def saturated_from(rule: Rule) -> int:
+    """The target from which on a block counts as saturated."""
+    return rule.highest - (rule.highest >> 10)
+
+
 def begin(rule: Rule, target: int, *, time: int = 0) -> State:
     """The state after the genesis.
 
@@ -98,7 +104,7 @@ def advance(rule: Rule, state: State, *, time: int, steps: int) -> State:
     """
     last = state.window[-1]
     took = steps if rule.name == "steps" else time - last.time
-    if rule.anti_windup and state.target >= rule.highest:
+    if rule.anti_windup and state.target >= saturated_from(rule):
         took = min(took, rule.interval)
     seen = Seen(time, last.clock + took, steps, state.target)
     window = (*state.window, seen)[-_kept(rule) :]
