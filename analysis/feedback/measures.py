@@ -25,8 +25,8 @@ from .scenarios import Scenario
 _GROUPS = 10
 # Noise of a group's mean, so many times, must be less than that.
 _SIGNAL = 4.0
-RECOVERED = 0.05
-"""Share of T within which the mean expected interval must stay."""
+RECOVERED = 0.2
+"""Share of the first deviation within which the mean expected interval must stay."""
 _LATE = 4.0
 CONFIRMATIONS = 6
 
@@ -59,8 +59,10 @@ def quantities(laws: Laws, paths: Paths, scenario: Scenario) -> list[Quantity]:
         saturated: share of blocks that met p_2 = 1.
         stolen: what on/off miners get a time over a dedicated one's, less 1; only
             where there are some.
-        recovery: blocks from B until the mean of m stays within 5 % of T; only where
-            something happens. Of chains in 10 groups; NaN where these are too few.
+        off: mean of |m − 1|, in T.
+        recovery: blocks from B, or from the event's end, until the mean of m stays
+            within a fifth of the deviation that it had there; only where something
+            happens. Of chains in 10 groups; NaN where these are too few.
 
     Raises:
         Refused: For fewer than 10 chains.
@@ -79,6 +81,7 @@ def quantities(laws: Laws, paths: Paths, scenario: Scenario) -> list[Quantity]:
         "confirmation": estimate_mean(six.mean(axis=1), "confirmation time"),
         "sd_target": _deviation(target / target.mean(), "sd of the target"),
         "sd_expected": _deviation(inner, "sd of the expected interval"),
+        "off": estimate_mean(np.abs(inner - 1.0).mean(axis=1), "off"),
         "delayed": estimate_mean(np.maximum(took - _LATE, 0.0).mean(axis=1), "delayed"),
         "drift": estimate_mean(sums[:, -1] - took.shape[1], "drift"),
         "saturated": estimate_mean(
@@ -129,12 +132,16 @@ def _recovery(expected: np.ndarray, scenario: Scenario) -> Estimate:
     after = expected[:, first:]
     groups = np.array_split(after, min(_GROUPS, len(after)))
     noise = after[:, -1].std() / math.sqrt(len(groups[-1]))
-    if _SIGNAL * noise > RECOVERED:
-        method = f"{noise:.1%} of noise in a group's mean"
+    within = RECOVERED * abs(after[:, 0].mean(dtype=float) - 1.0)
+    if _SIGNAL * noise > within:
+        method = (
+            f"{noise:.2%} of noise in a group's mean, {within:.2%} is what counts as "
+            "recovered"
+        )
         return Estimate(math.nan, math.nan, math.nan, len(groups), method)
     blocks, open_end = [], 0
     for group in groups:
-        off = np.abs(group.mean(axis=0, dtype=float) - 1.0) > RECOVERED
+        off = np.abs(group.mean(axis=0, dtype=float) - 1.0) > within
         last = int(np.flatnonzero(off)[-1]) + 1 if off.any() else 0
         open_end += last >= 0.95 * after.shape[1]
         blocks.append(float(last))

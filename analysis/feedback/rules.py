@@ -29,7 +29,7 @@ SATURATED = 2.0**-10
 _MOST_SHARE = MOST / ONE
 _LWMA_MOST, _EPOCH_CLAMP, _STEP_CLAMP = 6.0, 4.0, 4.0
 # A window is one of few lengths, each of which is a program of its own.
-_LENGTHS = (64, 160, 384, 1024, 4104)
+_LENGTHS = (32, 64, 128, 192, 256, 384, 1024, 4104)
 
 
 class LoopRule(NamedTuple):

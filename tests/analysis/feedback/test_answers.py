@@ -94,11 +94,12 @@ def test_quantities_by_hand():
     assert found["stolen"].value == pytest.approx(theirs / own - 1)
     assert found["sd_target"].value == pytest.approx(theta.std() / theta.mean())
     m = 1 / (theta * np.array([1, 1, 1, 4, 4, 1, 1]))
+    assert found["off"].value == pytest.approx(np.abs(m - 1).mean(), rel=1e-5)
     assert found["sd_expected"].value == pytest.approx(m.std(), rel=1e-5)
     assert "recovery" not in found
 
 
-def test_recovery_is_when_the_mean_stays_within_a_twentieth():
+def test_recovery_is_when_the_mean_stays_within_a_fifth_of_the_step():
     scenario = provers_step(400, 2.0, at=100, back=400)
     expected = 1 - 0.5 * np.exp(-np.arange(300) / 40)
     theta = 1 / (2 * np.r_[np.full(100, 0.5), expected])
@@ -106,7 +107,7 @@ def test_recovery_is_when_the_mean_stays_within_a_twentieth():
     there = np.tile(scenario.provers, (20, 1)).astype(np.float32)
     paths = by_hand(np.ones((20, 400), np.float32), target, there)
     found = {q.name: q.estimate for q in quantities(dead_time(0.0), paths, scenario)}
-    assert found["recovery"].value == math.ceil(40 * math.log(10))
+    assert found["recovery"].value == math.ceil(40 * math.log(5))
     never = by_hand(np.ones((20, 400), np.float32), 0 * target, there)
     found = {q.name: q.estimate for q in quantities(dead_time(0.0), never, scenario)}
     assert found["recovery"].value == math.inf
