@@ -79,7 +79,8 @@ def evaluate(
 
 def _known(config: Config) -> bool:
     level = chosen_engine(config).name == "level"
-    return level and not own_laws(config) and not config.protocol.s_min
+    fresh = not own_laws(config) and not config.protocol.s_min
+    return level and fresh and config.law.has_curves
 
 
 def _point(config: Config) -> Point:

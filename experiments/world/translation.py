@@ -15,6 +15,7 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig
+from ..own.evidence import own_law
 from .dataset import config_dataset
 
 
@@ -31,6 +32,8 @@ def step_costs(
 
 def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
     """``step_costs`` with the config's own data set."""
+    if not config.law.trained:
+        return curves.step_costs
     if config.clock.unit == "steps":
         return None
     dataset = config_dataset(config)
@@ -48,6 +51,9 @@ def law_of(
 ) -> UncertainLaw:
     """The law of a block from a fresh model, with everything that is uncertain of it.
 
+    Where [law] has times or a formula, that is the law of a whole attempt: no lottery
+    is before or after it.
+
     Args:
         config: Its seed fixes the resamples.
         curves: Its learning curves.
@@ -58,6 +64,11 @@ def law_of(
     Raises:
         Refused: As ``uncertain_law``.
     """
+    count = config.security.bootstraps if resamples is None else resamples
+    if problems := _without_curves(config):
+        raise Refused(f"the law: {'; '.join(problems)}")
+    if not config.law.has_curves:
+        return own_law(config, count)
     if config.protocol.s_min:
         due = np.full(len(curves.initializations), config.protocol.s_min)
         curves = ticketed(curves, due)
@@ -65,7 +76,7 @@ def law_of(
         config.seed,
         curves,
         lottery or lottery_of(config, config.scheme),
-        config.security.bootstraps if resamples is None else resamples,
+        count,
         step_costs=costs,
     )
 
@@ -182,6 +193,7 @@ def require_known(config: Config) -> None:
             words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
     own = config.attackers and conduct_of(config).changes_law()
+    problems += _without_curves(config)
     if own and not config.network.equal_speeds:
         problems.append(
             f"adversary.attack = {config.adversary.attack} by provers of unequal "
@@ -194,6 +206,26 @@ def require_known(config: Config) -> None:
         )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
+
+
+def _without_curves(config: Config) -> list[str]:
+    """Settings that nothing but learning curves can answer for."""
+    if config.law.trained:
+        return []
+    rules, source = config.protocol, config.law.source
+    given = {"protocol.reference": (rules.reference, "fresh")}
+    if config.attackers and conduct_of(config).changes_law():
+        given["adversary.attack"] = (config.adversary.attack, "private")
+    if not config.law.has_curves:
+        given["protocol.s_min"] = (rules.s_min, 0)
+        given["protocol.chain_rule"] = (
+            ("weight", "longest") if rules.chain_rule == "weight" else (0, 0)
+        )
+    return [
+        f"{field} = {has} with law.source = {source} (known: {known})"
+        for field, (has, known) in given.items()
+        if has != known
+    ]
 
 
 def plan_of(config: Config) -> Plan:
