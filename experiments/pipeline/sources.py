@@ -14,6 +14,7 @@ _LAWS = (
     "models/scheme",
     "analysis",
     "experiments/config",
+    "experiments/own",
     "experiments/store/files.py",
     *(
         f"experiments/world/{name}.py"
@@ -42,6 +43,7 @@ _USED = {
     ),
     "curves": (
         "models/learning",
+        "experiments/own",
         "experiments/pipeline/laws.py",
         "experiments/pipeline/training.py",
     ),

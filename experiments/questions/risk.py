@@ -27,6 +27,7 @@ from ...analysis.race.walk import TARGETS, Race, outgrows, race
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
+from ..own.words import evidence
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
@@ -313,6 +314,15 @@ def _with_spread(
     return place | _cell(found, basis=races.basis)
 
 
+def _intervals(config: Config, resamples: int) -> str:
+    if config.law.source == "formula":
+        return "intervals: of simulated figures alone, the law is a formula"
+    many = f"{config.training.runs} " if config.law.trained else ""
+    return (
+        f"intervals: 95 %, over {resamples} resamples of the {many}{evidence(config)}"
+    )
+
+
 def _assumptions(config: Config, question: Question, resamples: int) -> list[str]:
     net = config.network
     start = (
@@ -328,8 +338,7 @@ def _assumptions(config: Config, question: Question, resamples: int) -> list[str
         "from above, not that of others (dpodl attack)",
         "risks that no simulation sees are carried on from the law: they hold if "
         "trainings are independent of each other, which no interval doubts",
-        f"intervals: 95 %, over {resamples} resamples of the "
-        f"{config.training.runs} trained models",
+        _intervals(config, resamples),
         "memoryless and Nakamoto: exponential block times, the same β and no delay; "
         "Nakamoto's is his Poisson approximation, without a head start and too small",
         f"any block: at least one of {question.horizon:,} levels is reverted. "

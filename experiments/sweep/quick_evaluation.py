@@ -167,7 +167,8 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
 def _known(config: Config) -> bool:
     level = chosen_engine(config).name == "level"
     equal = config.security.criterion == "equal"
-    return level and equal and not own_laws(config) and not config.protocol.s_min
+    fresh = not own_laws(config) and not config.protocol.s_min
+    return level and equal and fresh and config.law.has_curves
 
 
 def _point(config: Config) -> Point:

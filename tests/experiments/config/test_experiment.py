@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 SPACE = 1 << 256
 SHIPPED = {
     *("cross-slot", "delays", "mining", "paper", "quickstart", "reality", "smoke"),
-    *("sweep", "unequal", "weights"),
+    *("sweep", "unequal", "weights", "formula", "own-curves", "own-times"),
 }
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
@@ -73,6 +73,16 @@ CHANGES = (
     "seed=1",
     "data.name=mnist",
     "data.path=some/where.npz",
+    "law.source=formula",
+    "law.path=curves.csv",
+    'law.columns={run = "seed"}',
+    "law.short_runs=hold",
+    "law.formula.family=gamma",
+    "law.formula.mean=500.0",
+    "law.formula.dead_time=10.0",
+    "law.formula.cv=0.3",
+    "law.formula.stages=3",
+    "law.formula.shape=1.5",
     'menu.architectures=["softmax"]',
     "menu.batch_sizes=[64]",
     "menu.init_scales=[0.5]",
