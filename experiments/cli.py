@@ -9,6 +9,7 @@ from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
 from .commands.effects import effects
+from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
@@ -60,6 +61,7 @@ for _command in (
     risk,
     attack,
     effects,
+    feedback,
     rational,
     retention,
     design,

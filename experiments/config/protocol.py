@@ -86,3 +86,13 @@ class ProtocolConfig(Section):
     reward_decay: Annotated[Real, Field(ge=0, le=1)] = Field(
         default=0.5, description="δ of reward_rule = decay, in whole 65536ths"
     )
+
+    @property
+    def adopted(self) -> str:
+        """Which of equal tips a prover goes on with.
+
+        One that keeps what it has trained stays with its tip until its own block is
+        higher than any sibling: on the longest chain that is first seen.
+        """
+        kept = self.progress == "kept" and self.chain_rule == "longest"
+        return "first_seen" if kept else self.tie_rule

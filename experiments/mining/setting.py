@@ -33,7 +33,7 @@ from ...models.scheme.records import (
 from ...models.scheme.scheme import dataset_digest
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline.dataset import config_dataset
+from ..world.dataset import config_dataset
 from .files import ChainError, read_regular
 
 _COINS = 1_000  # every prover's, to pay the others with

@@ -40,7 +40,7 @@ def expected(rule: RewardRule, lineage: list[Contribution]) -> list[Fraction]:
     return [each / sum(asked) for each in asked]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     family=st.sampled_from(("steps", "equal", "operations", "own", "decay")),
     decay=st.integers(0, DECAY_UNIT),

@@ -103,7 +103,7 @@ def rejects(public: bytes, message: bytes, signature: bytes) -> bool:
     return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(range(3)), st.data())
 def test_a_flipped_bit_of_key_message_or_signature_is_refused(part, data):
     parts = [ALICE.public, b"message", ALICE.sign(b"message")]
@@ -301,7 +301,7 @@ def test_a_score_counts_as_a_transaction_and_moves_nothing():
     assert "must have sequence 1" in refused([said, said]).reason
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 120)), max_size=6

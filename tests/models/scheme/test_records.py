@@ -260,7 +260,7 @@ def test_samples_come_back(name):
 # ------------------------------------------------------------------ every byte counts
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.sampled_from(list(SAMPLES)), st.data())
 def test_a_mutated_byte_changes_the_digest_or_is_refused(name, data):
     codec, value, domain = SAMPLES[name]
