@@ -37,9 +37,10 @@ from ...models.scheme.states import first_look, run_segment
 from ..config.experiment import Config
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.dataset import config_dataset
-from ..pipeline.translation import costs_of, law_of, lottery_of
 from ..store.files import Progress
+from ..world.dataset import config_dataset
+from ..world.translation import costs_of, law_of, lottery_of
+from .worlds import require_curves
 
 DEADLINES = (1.0, 10.0, 60.0, 600.0, 1800.0)
 SPACINGS = (1, 2, 4, 8, 16, 32)
@@ -104,6 +105,7 @@ def retention(
     Raises:
         Refused: If the runs cannot support the law of a block.
     """
+    require_curves(config, "retention")
     curves = training.train(config, root, progress)
     law = law_of(config, curves, costs_of(config, curves), resamples=0).law
     interval = mean(fastest_of(law, config.network.provers))

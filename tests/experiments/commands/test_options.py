@@ -68,7 +68,8 @@ def another(option: click.Option) -> list[str]:
         value = str(int(value) + 1) if value == str(option.default) else value
     else:
         numeric = isinstance(kind, type(click.FLOAT))
-        value = "0.5" if numeric else "17" if kind is click.INT else "a=b c"
+        least = getattr(kind, "min", None) or 0
+        value = f"{least + 0.5}" if numeric else "17" if kind is click.INT else "a=b c"
     words = [option.opts[0], value]
     return [*words, *words] if option.multiple else words
 
