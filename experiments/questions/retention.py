@@ -33,6 +33,7 @@ from ...figures import retention as figure
 from ...models.chain.retention import Retention, kept_leaves
 from ...models.learning.architecture import hash_to_architecture, run_digest
 from ...models.learning.curves import TrainingSet, training_set
+from ...models.learning.networks import parameter_count
 from ...models.scheme.states import first_look, run_segment
 from ..config.experiment import Config
 from ..pipeline import training
@@ -40,6 +41,7 @@ from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 from ..world.dataset import config_dataset
 from ..world.translation import costs_of, law_of, lottery_of
+from .design import COPIES
 from .worlds import require_curves
 
 DEADLINES = (1.0, 10.0, 60.0, 600.0, 1800.0)
@@ -77,9 +79,9 @@ class Measured(NamedTuple):
     Attributes:
         name: Of the architecture.
         share: Of the menu.
-        state: Bytes of a checkpoint.
+        state: Bytes of a checkpoint, the mean over the menu's optimizers.
         step_seconds: Least seconds a step, of a few segments that were timed.
-        zlib: Compressed bytes over bytes.
+        zlib: Compressed bytes over bytes, of one training's checkpoint.
         lzma: The same.
     """
 
@@ -161,18 +163,24 @@ def _measured(config: Config, every: int, progress: Progress) -> list[Measured]:
     names = config.menu.architectures
     for done, name in enumerate(names):
         progress("timing architectures", done, len(names))
-        share = sum(p for hpp, p in shares.items() if hpp.architecture == name)
+        mine = {h: p for h, p in shares.items() if h.architecture == name}
+        share = sum(mine.values())
+        copies = sum(p * COPIES[h.optimizer] for h, p in mine.items()) / share
+        height, width = dataset.x_train.shape[1:]
+        state = 4 * copies * parameter_count(name, (height, width), data.classes)
         drawn = (
             hash_to_architecture(run_digest(config.seed, i), menu) for i in count()
         )
         init = next(each for each in drawn if each.hpp.architecture == name)
         length = every * math.ceil(_LEAST_STEPS / every)
-        found.append(_timed(name, share, init, data, settings, length))
+        timed = _timed(init, data, settings, length)
+        found.append(Measured(name, share, state, *timed))
     progress("timing architectures", len(names), len(names))
     return found
 
 
-def _timed(name: str, share, init, data: TrainingSet, settings, length: int):
+def _timed(init, data: TrainingSet, settings, length: int) -> list[float]:
+    """Seconds a step, and what two compressors leave of the last checkpoint."""
     look = first_look(init, data, None)
     times, raw = [], b""
     for turn in range(_TIMED + 1):
@@ -189,8 +197,7 @@ def _timed(name: str, share, init, data: TrainingSet, settings, length: int):
         if turn:  # the first one compiles
             times.append((time.perf_counter() - begun) / length)
     packed = len(zlib.compress(raw, 6)), len(lzma.compress(raw, preset=1))
-    size = float(len(raw))
-    return Measured(name, share, size, min(times), *(each / size for each in packed))
+    return [min(times), *(each / len(raw) for each in packed)]
 
 
 def _storage(
