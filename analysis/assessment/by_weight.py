@@ -84,6 +84,8 @@ def assess_weights(
         measurements += _withheld(withheld_key, network, record, chain, plan, corrupted)
     except Refused as refusal:
         refusals.append(str(refusal))
+    if not plan.windows:
+        return Assessment(measurements, refusals, {}, None, missing)
     try:
         sizes = {"levels": plan.levels, "round_steps": plan.round_steps}
         horizon = Network(next_block, 1.0, 0.0, float(network.delay))

@@ -77,6 +77,15 @@ class ProtocolConfig(Section):
     reward: Annotated[Whole, Field(ge=0, lt=2**40)] = Field(
         default=1_000_000, description="coins a block pays"
     )
+    reward_rule: Literal["steps", "equal", "operations", "own", "decay"] = Field(
+        default="steps",
+        description="how a block's reward is split along the lineage of its model: by "
+        "steps; alike; by operations; nothing for references; by steps, times "
+        "reward_decay for each reference further back",
+    )
+    reward_decay: Annotated[Real, Field(ge=0, le=1)] = Field(
+        default=0.5, description="δ of reward_rule = decay, in whole 65536ths"
+    )
 
     @property
     def adopted(self) -> str:

@@ -100,7 +100,7 @@ def estimate_tables(
             ),
         )
     oracle, refusals = [], []
-    if success is not None:
+    if success is not None and config.law.has_curves:
         oracle, refusals = oracle_figures(
             config.seed,
             curves,

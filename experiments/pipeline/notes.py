@@ -17,6 +17,8 @@ from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
 from ..config.world import STRATEGIES
+from ..own.evidence import own_warnings
+from ..own.words import evidence, rests_on
 from ..world.translation import conduct_of
 
 
@@ -43,11 +45,12 @@ def notes_table(
     rows = [("assumption", text) for text in _assumptions(config, law, curves)]
     rows += [("assumption", text) for text in _horizon(assessment)]
     rows += [("assumption", text) for text in _sampling(config, assessment)]
-    rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
+    rows += [("warning", text) for text in _law_warnings(config, law, groups, brackets)]
     rows += [("warning", text) for text in _horizon_warnings(config, law, groups)]
     rows += [
         ("warning", text) for text in _interval_warnings(config, assessment, failed)
     ]
+    rows += [("warning", text) for text in own_warnings(config)]
     rows += [("refused", text) for text in assessment.refusals]
     return pd.DataFrame(rows, columns=["kind", "text"])
 
@@ -72,6 +75,9 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         "waits for one more block"
     )
     yield f"time unit: {_unit(config)}"
+    if not config.law.has_curves:
+        yield rests_on(config, law.runs, law.reached)
+        return
     kept = config.protocol.abandon_steps
     rule = {
         "never": "is never given up",
@@ -80,9 +86,11 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
     }.get(str(kept), f"is given up after {kept} steps for a new one")
     yield (
         f"{law.reached} of {law.runs} models reached T_acc within the "
-        f"{training.horizon_steps} steps trained (or before they were given up); a "
-        f"model that has not {rule}"
+        f"{training.horizon_steps} steps {_seen(config)} (or before they were given "
+        f"up); a model that has not {rule}"
     )
+    if not config.law.trained:
+        return
     broken = int((~np.isfinite(curves.loss)).any(axis=1).sum())
     if broken:
         yield (
@@ -241,7 +249,7 @@ def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
     )
 
 
-def _law_warnings(law, groups, brackets) -> Iterator[str]:
+def _law_warnings(config, law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
             yield (
@@ -250,11 +258,11 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
                 f"{high:.4g} steps"
             )
     most = max(groups.values())
-    if law.runs < 10 * most:
+    if 0 < law.runs < 10 * most:
         yield (
             f"the fastest of {most} provers depends on the lowest 1/{most} of "
-            f"{law.runs} trained models; for a bias below its error train at least "
-            f"{10 * most}"
+            f"{law.runs} {evidence(config)}; for a bias below its error "
+            f"{'train' if config.law.trained else 'have'} at least {10 * most}"
         )
 
 
@@ -282,10 +290,10 @@ def further(owed: Owed, config: Config) -> str:
 
 
 def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[str]:
-    if config.security.bootstraps == 0:
+    if config.security.bootstraps == 0 and config.law.source != "formula":
         yield (
             "the intervals hold the simulation's error only (bootstraps = 0), not that "
-            "of the number of trained models"
+            f"of the number of {evidence(config)}"
         )
     if failed:
         yield (
@@ -308,7 +316,15 @@ def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[
         )
 
 
+def _seen(config: Config) -> str:
+    return "trained" if config.law.trained else "looked at"
+
+
 def _unit(config: Config) -> str:
+    if not config.law.trained:
+        seconds = f"{config.clock.seconds_per_step:.3g} s (clock.seconds_per_step)"
+        what = "a formula's" if config.law.source == "formula" else "the file's"
+        return f"{what}; one is taken for {seconds}"
     unit = config.clock.unit
     seconds = f"{config.clock.seconds_per_step:.3g} s"
     if unit == "steps":

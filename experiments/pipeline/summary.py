@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..config.experiment import Config
 from ..config.world import STRATEGIES
+from ..own.words import evidence
 from ..world.verdict import Verdict as Verdict, verdict
 from . import pictures
 
@@ -255,7 +256,9 @@ def law_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, ...]]:
                 _pm(row.mean, row.mean_low, row.mean_high),
                 f"{number(row.mean_seconds)} ± {number(row.sd_seconds)}",
                 _pm(row.cv, row.cv_low, row.cv_high),
-                "—" if row.kind == "pow" else f"{int(row.reached)}/{int(row.runs)}",
+                "—"
+                if row.kind == "pow" or not row.runs
+                else f"{int(row.reached)}/{int(row.runs)}",
             )
         if columns > len(cells):
             cells = (*cells, _published(row))
@@ -272,6 +275,18 @@ def _published(row: Any) -> str:
     )
 
 
+def _data(config: Config) -> str:
+    if config.law.trained:
+        return f"Data: {config.data.name}."
+    return f"Law: {config.law.source}, {config.law.path or config.law.formula.family}."
+
+
+def _resampled(config: Config) -> str:
+    if config.law.source == "formula":
+        return "of the simulation"
+    return f"from resampling the {evidence(config)}"
+
+
 def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
     """The run's summary page."""
     net, scheme = config.network, config.scheme
@@ -283,13 +298,13 @@ def markdown(config: Config, tables: Mapping[str, pd.DataFrame]) -> str:
         f"Scheme: T_acc = {scheme.t_acc:g}, p_1 = {scheme.p_1:.3g}, p_2 = "
         f"{scheme.p_2:.3g}, retry = {config.protocol.retry}. Network: "
         f"{net.provers} provers, β = {net.beta:g}, Δ = {net.delay_steps:g} steps. "
-        f"Data: {config.data.name}.",
+        f"{_data(config)}",
         "",
         "## Block time of one prover",
         "",
         *_table(law_columns(tables), law_rows(tables)),
         "",
-        "Intervals: 95 %, from resampling the trained models, and never less than what",
+        f"Intervals: 95 %, {_resampled(config)}, and never less than what",
         "the extrapolation beyond the horizon leaves open. Seconds are the",
         "time unit's conversion (`clock`), not a measurement of each run. Beside the",
         "published Table 2 of SLT23 compare the ordering and the CVs: its rows are 20",

@@ -16,6 +16,7 @@ from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig
 from ..config.world import STRATEGIES
+from ..own.evidence import own_law
 from .dataset import config_dataset
 
 
@@ -32,6 +33,8 @@ def step_costs(
 
 def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
     """``step_costs`` with the config's own data set."""
+    if not config.law.trained:
+        return curves.step_costs
     if config.clock.unit == "steps":
         return None
     dataset = config_dataset(config)
@@ -49,6 +52,9 @@ def law_of(
 ) -> UncertainLaw:
     """The law of a block from a fresh model, with everything that is uncertain of it.
 
+    Where [law] has times or a formula, that is the law of a whole attempt: no lottery
+    is before or after it.
+
     Args:
         config: Its seed fixes the resamples.
         curves: Its learning curves.
@@ -59,6 +65,11 @@ def law_of(
     Raises:
         Refused: As ``uncertain_law``.
     """
+    count = config.security.bootstraps if resamples is None else resamples
+    if problems := _without_curves(config):
+        raise Refused(f"the law: {'; '.join(problems)}")
+    if not config.law.has_curves:
+        return own_law(config, count)
     if config.protocol.s_min:
         due = np.full(len(curves.initializations), config.protocol.s_min)
         curves = ticketed(curves, due)
@@ -66,7 +77,7 @@ def law_of(
         config.seed,
         curves,
         lottery or lottery_of(config, config.scheme),
-        config.security.bootstraps if resamples is None else resamples,
+        count,
         step_costs=costs,
     )
 
@@ -183,6 +194,7 @@ def require_known(config: Config) -> None:
             continue
         words = ", ".join(map(str, known))
         problems.append(f"{field} = {given} (known: {words})")
+    problems += _without_curves(config)
     if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
         problems.append(
             "protocol.progress = kept with protocol.chain_rule = weight, where a "
@@ -236,6 +248,26 @@ def _beyond_strategy(config: Config) -> list[str]:
     ]
     return [
         f"adversary.attack = {attack} with {text}" for wrong, text in found if wrong
+    ]
+
+
+def _without_curves(config: Config) -> list[str]:
+    """Settings that nothing but learning curves can answer for."""
+    if config.law.trained:
+        return []
+    rules, source = config.protocol, config.law.source
+    given = {"protocol.reference": (rules.reference, "fresh")}
+    if config.attackers and conduct_of(config).changes_law():
+        given["adversary.attack"] = (config.adversary.attack, "private")
+    if not config.law.has_curves:
+        given["protocol.s_min"] = (rules.s_min, 0)
+        given["protocol.chain_rule"] = (
+            ("weight", "longest") if rules.chain_rule == "weight" else (0, 0)
+        )
+    return [
+        f"{field} = {has} with law.source = {source} (known: {known})"
+        for field, (has, known) in given.items()
+        if has != known
     ]
 
 

@@ -20,6 +20,7 @@ from ...analysis.confirmations.decision import (
 )
 from ..config.experiment import Config
 from ..config.world import STRATEGIES
+from ..own.words import evidence, more_evidence
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
 _LONGER = f"{_RISK}_strict"
@@ -62,8 +63,8 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     found = _decision(estimates, config.security.target, _criterion(config))
     runs = int(tables["law_summary"].query("main").iloc[0].runs)
     asked = config.security.depths
-    source = _source(config, estimates, runs)
-    line = f"{_sentence(config, found, estimates, runs)} ({source})."
+    how = _source(config, estimates, runs)
+    line = f"{_sentence(config, found, estimates, runs)} ({how})."
     if tables["notes"]["kind"].eq("fault").to_numpy().any():
         line = f"NOT TO BE RELIED ON, the notes say what is wrong: {line}"
     return Verdict(
@@ -112,7 +113,7 @@ def _adversary(config: Config) -> str:
 
 def _remedy(config: Config, found: Decision, runs: int) -> str:
     """What would decide the depth asked for, or narrow the rest."""
-    asked = config.security.depths
+    asked, models = config.security.depths, more_evidence(config)
     open_ = found.at(asked) == "UNDECIDED"
     # The wider side, where no depth is asked for.
     above = math.isinf(found.safe) or (
@@ -123,21 +124,27 @@ def _remedy(config: Config, found: Decision, runs: int) -> str:
     if cause == "horizon":
         return (
             "most of that is what training may do beyond the horizon: a longer "
-            "training.horizon_steps narrows it, more models do not"
+            f"training.horizon_steps narrows it, more {models} do not"
         )
     if cause == "gap":
+        return "most of that is the gap between the bound and the network itself" + (
+            f", which more {models} do not close" if models else ""
+        )
+    if not models:
         return (
-            "most of that is the gap between the bound and the network itself, which "
-            "more models do not close"
+            "the law is a formula, so a smaller interval of the simulation "
+            "(security.replicas) would decide more"
         )
     if open_:
         needed = models_needed(found, asked, runs)
         if needed <= 1e6:
-            return f"about {_rounded(needed)} models, not {runs}, would decide {asked}"
-        return f"more models than {runs} narrow it, too slowly to decide {asked}"
+            return (
+                f"about {_rounded(needed)} {models}, not {runs}, would decide {asked}"
+            )
+        return f"more {models} than {runs} narrow it, too slowly to decide {asked}"
     if math.isinf(found.safe):
-        return f"more models than {runs} would narrow it"
-    return f"{4 * runs} models, not {runs}, would halve that range"
+        return f"more {models} than {runs} would narrow it"
+    return f"{4 * runs} {models}, not {runs}, would halve that range"
 
 
 def _rounded(count: float) -> str:
@@ -192,7 +199,9 @@ def _source(config: Config, estimates, runs: int) -> str:
         how = f"Fourier grid, {races} beside it"
     else:
         how = races
-    return f"{how}; 95 % intervals from {runs} trained models"
+    if config.law.source == "formula":
+        return f"{how}; 95 % intervals of the simulation, the law is a formula"
+    return f"{how}; 95 % intervals from {runs} {evidence(config)}"
 
 
 def _criterion(config: Config) -> str:
