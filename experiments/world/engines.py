@@ -126,17 +126,18 @@ def assess_world(
         )
 
     following = fastest_of_speeds(law, corrupted) if other is not None else None
-    # Persistence, which is rare, has its own replicas until it is as good as asked.
-    fixed = plan._replace(rel_error=None)
+    # Persistence, which is rare, is raced on replicas of its own.
+    rest = plan._replace(depths=()) if corrupted else plan
     found = assess(
-        key, network, fixed, mapped=mapped, engine=Engine(simulate, following)
+        key, network, rest, mapped=mapped, engine=Engine(simulate, following)
     )
     if not corrupted:
         return found
     rows, missing = _races(key, simulate, plan, float(config.network.delay_steps))
-    named = {m.quantity for m in rows}
-    kept = [m for m in found.measurements if m.quantity not in named]
-    return found._replace(measurements=[*kept, *rows], missing=missing)
+    return found._replace(
+        measurements=[*found.measurements, *rows],
+        missing=(*found.missing, *missing),
+    )
 
 
 def _races(
