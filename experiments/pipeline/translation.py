@@ -181,6 +181,11 @@ def require_known(config: Config) -> None:
         if given in ("selfish", "balance"):
             words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
+    if config.protocol.retarget is not None:
+        problems.append(
+            "protocol.retarget (known: not set, T_2 stays; dpodl feedback has rules "
+            "that move it)"
+        )
     own = config.attackers and conduct_of(config).changes_law()
     if own and not config.network.equal_speeds:
         problems.append(

@@ -11,7 +11,8 @@ every length has a limit that is checked before anything is read.
     choice         one byte, the place in the list of options
     optional       0x00, or 0x01 and the value
     sequence       a four-byte count, then the items
-    record         one byte kind, one byte version, then the fields in their order
+    record         one byte kind, one byte version, then the fields in their order;
+                   version 2 has fields that came later, version 1 none of them
 
 Digests are SHA-256 with domain separation: Hash(domain, m) is the SHA-256 of
 ``dpodl/<domain>/<version>\\0`` followed by m. No domain holds a NUL byte, so no two of
@@ -24,11 +25,13 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 DIGEST_BYTES = 32
 VERSION = 1
+# Of a record that has fields which came later.
+GROWN = 2
 _LENGTH_BYTES = 4
 
 
@@ -241,22 +244,28 @@ class Record:
         build: The record's class; its ValueErrors count as bad encodings.
         kind: One byte, different for every record.
         fields: Codecs by name, in the order of the class's fields.
+        later: Codecs of fields that came after; they are the class's last. Where all of
+            them are None they are left out, and the bytes are those of before.
     """
 
     build: type
     kind: int
     fields: Mapping[str, Codec]
+    later: Mapping[str, Codec] = field(default_factory=dict)
 
     def __post_init__(self):
-        names = getattr(self.build, "_fields", None) or tuple(self.fields)
-        if names != tuple(self.fields):
-            raise TypeError(f"fields must be {names}, got {tuple(self.fields)}")
+        known = (*self.fields, *self.later)
+        names = getattr(self.build, "_fields", None) or known
+        if names != known:
+            raise TypeError(f"fields must be {names}, got {known}")
 
     def write(self, value: Any, out: bytearray) -> None:
         if not isinstance(value, self.build):
             raise EncodingError(f"must be a {self.build.__name__}, got {_brief(value)}")
-        out += bytes((self.kind, VERSION))
-        for name, codec in self.fields.items():
+        grown = any(getattr(value, name) is not None for name in self.later)
+        out += bytes((self.kind, GROWN if grown else VERSION))
+        later = self.later if grown else {}
+        for name, codec in {**self.fields, **later}.items():
             with _field(name):
                 codec.write(getattr(value, name), out)
 
@@ -264,14 +273,18 @@ class Record:
         kind, version = reader.take(2)
         if kind != self.kind:
             raise EncodingError(f"must be a record of kind {self.kind}, got {kind}")
-        if version != VERSION:
+        grown = bool(self.later) and version == GROWN
+        if version != VERSION and not grown:
             raise EncodingError(
                 f"version {version} of the encoding is not known, only {VERSION}"
             )
         values = {}
-        for name, codec in self.fields.items():
+        later = self.later if grown else {}
+        for name, codec in {**self.fields, **later}.items():
             with _field(name):
                 values[name] = codec.read(reader)
+        if grown and all(values[name] is None for name in later):
+            raise EncodingError(f"version {GROWN} must have one of {', '.join(later)}")
         try:
             return self.build(**values)
         except EncodingError:

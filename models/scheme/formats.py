@@ -34,6 +34,7 @@ from .records import (
     Parameters,
     Proof,
     Reference,
+    Retarget,
     Score,
     Task,
     Transaction,
@@ -69,6 +70,24 @@ WEIGHT = Record(
 )
 
 
+RETARGET = Record(
+    Retarget,
+    23,
+    {
+        "rule": Choice(
+            ("epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps")
+        ),
+        "interval": U64,
+        "blocks": U32,
+        "schedule": Flag(),
+        "anti_windup": Flag(),
+        "share": U32,
+        "share_blocks": U32,
+        "selection": Choice(("number", "work", "interval")),
+    },
+)
+
+
 PARAMETERS = Record(
     Parameters,
     3,
@@ -90,6 +109,7 @@ PARAMETERS = Record(
         "tolerance": Float(),
         "reward": U64,
     },
+    {"retarget": Optional(RETARGET)},
 )
 
 
@@ -181,7 +201,12 @@ REFERENCE = Record(
 CHECKPOINT = Record(Checkpoint, 15, {"state": DIGEST, "correct": U32, "steps": U64})
 
 
-HEADER = Record(Header, 16, {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST})
+HEADER = Record(
+    Header,
+    16,
+    {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST},
+    {"time": Optional(U64)},
+)
 
 
 PROOF = Record(

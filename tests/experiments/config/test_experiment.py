@@ -53,6 +53,7 @@ MINING_CHANGES = (
     "mining.tasks=[{name='digits', t_acc=0.5}]",
     "mining.score_depth=2",
     "mining.transfers=0",
+    "mining.changes=[{at = 900, provers = 1, speed = 0}]",
 )
 # Which points a sweep has: no experiment depends on it either.
 SWEEP_CHANGES = (
@@ -104,6 +105,7 @@ CHANGES = (
     "protocol.reference_window=off",
     "protocol.tolerance=1e-6",
     "protocol.reward=1",
+    "protocol.retarget={rule = 'wtema', interval = 700}",
     "protocol.reference=tip_model",
     "protocol.way=transplant",
     "adversary.attack=relabel",
