@@ -133,7 +133,8 @@ def feedback(config: Config, root: Path, progress: Progress, asked: Asked) -> An
     """
     rules = {text: parse_rule(text) for text in asked.rules}
     makers = _chosen(asked.scenarios)
-    require_equal_provers(config, "feedback", attacks=None)
+    known = ("protocol.retarget",)
+    require_equal_provers(config, "feedback", attacks=None, known=known)
     curves = training.train(config, root, progress)
     switch = asked.switch
     if switch is None:

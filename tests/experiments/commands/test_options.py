@@ -23,9 +23,11 @@ from dpodl.experiments.questions import attack, design, effects, risk, threshold
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
+    *("feedback", "mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
-FOLDERS = ("threshold", "risk", "attack", "effects", "design", "compare")
+FOLDERS = (
+    *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
+)
 
 
 def parsed(words: list[str]) -> click.Context:

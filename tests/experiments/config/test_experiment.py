@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 SPACE = 1 << 256
 SHIPPED = {
     *("cross-slot", "delays", "mining", "paper", "quickstart", "reality", "smoke"),
-    *("sweep", "unequal", "weights"),
+    *("retarget", "sweep", "unequal", "weights"),
 }
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
@@ -301,7 +301,7 @@ def test_the_digest_sees_values_and_not_the_way_they_are_written(tmp_path):
 
 
 NEEDED = {"low": 1, "high": 2, "count": 3, "mean_seconds": 1, "variance": 1}
-NEEDED |= {"t_acc": 0.5}
+NEEDED |= {"t_acc": 0.5, "interval": 700, "at": 1.0, "provers": 1, "speed": 1.0}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

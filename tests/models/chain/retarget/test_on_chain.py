@@ -1,5 +1,7 @@
 """Chains whose T_2 follows them: real proofs, judged by the rule and by hand."""
 
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false
+# pyright: reportArgumentType=false
 import itertools
 import math
 import random
