@@ -12,6 +12,7 @@ from .commands.effects import effects
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.questions import attack, threshold, validate
+from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
 from .commands.risk import risk
@@ -60,6 +61,7 @@ for _command in (
     attack,
     effects,
     feedback,
+    rational,
     design,
     validate,
     mine,

@@ -27,10 +27,10 @@ from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.translation import costs_of
 from ..store.files import Progress
+from ..world.translation import costs_of
 from .feedback_laws import LoopLaws, loop_laws
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 SWITCHES = ("schedule", "anti-windup", "measured")
 DEFAULT_RULES = (*NAMES, "asert+anti-windup", "asert+schedule+anti-windup")
@@ -135,6 +135,7 @@ def feedback(config: Config, root: Path, progress: Progress, asked: Asked) -> An
     makers = _chosen(asked.scenarios)
     known = ("protocol.retarget",)
     require_equal_provers(config, "feedback", attacks=None, known=known)
+    require_curves(config, "feedback")
     curves = training.train(config, root, progress)
     switch = asked.switch
     if switch is None:

@@ -12,7 +12,8 @@ every length has a limit that is checked before anything is read.
     optional       0x00, or 0x01 and the value
     sequence       a four-byte count, then the items
     record         one byte kind, one byte version, then the fields in their order;
-                   version 2 has fields that came later, version 1 none of them
+                   version 1 + n has n fields that came later as optionals behind
+                   them, and is written only where the n-th is not the default
 
 Digests are SHA-256 with domain separation: Hash(domain, m) is the SHA-256 of
 ``dpodl/<domain>/<version>\\0`` followed by m. No domain holds a NUL byte, so no two of
@@ -26,12 +27,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 DIGEST_BYTES = 32
 VERSION = 1
-# Of a record that has fields which came later.
-GROWN = 2
 _LENGTH_BYTES = 4
 
 
@@ -244,53 +244,79 @@ class Record:
         build: The record's class; its ValueErrors count as bad encodings.
         kind: One byte, different for every record.
         fields: Codecs by name, in the order of the class's fields.
-        later: Codecs of fields that came after; they are the class's last. Where all of
-            them are None they are left out, and the bytes are those of before.
+        added: Codecs of fields that came later, in that order, with the default that
+            stands for their absence. Whoever has only defaults has the bytes of
+            version 1.
     """
 
     build: type
     kind: int
     fields: Mapping[str, Codec]
-    later: Mapping[str, Codec] = field(default_factory=dict)
+    added: Mapping[str, tuple[Codec, Any]] = field(default_factory=dict)
 
     def __post_init__(self):
-        known = (*self.fields, *self.later)
-        names = getattr(self.build, "_fields", None) or known
-        if names != known:
-            raise TypeError(f"fields must be {names}, got {known}")
+        given = (*self.fields, *self.added)
+        names = getattr(self.build, "_fields", None) or given
+        if names != given:
+            raise TypeError(f"fields must be {names}, got {given}")
 
     def write(self, value: Any, out: bytearray) -> None:
         if not isinstance(value, self.build):
             raise EncodingError(f"must be a {self.build.__name__}, got {_brief(value)}")
-        grown = any(getattr(value, name) is not None for name in self.later)
-        out += bytes((self.kind, GROWN if grown else VERSION))
-        later = self.later if grown else {}
-        for name, codec in {**self.fields, **later}.items():
+        later = {
+            name: None if getattr(value, name) == default else getattr(value, name)
+            for name, (_, default) in self.added.items()
+        }
+        there = [
+            place for place, name in enumerate(later, 1) if later[name] is not None
+        ]
+        count = max(there, default=0)
+        out += bytes((self.kind, VERSION + count))
+        for name, codec in self.fields.items():
             with _field(name):
                 codec.write(getattr(value, name), out)
+        for name, (codec, _) in islice(self.added.items(), count):
+            with _field(name):
+                Optional(codec).write(later[name], out)
 
     def read(self, reader: Reader) -> Any:
         kind, version = reader.take(2)
         if kind != self.kind:
             raise EncodingError(f"must be a record of kind {self.kind}, got {kind}")
-        grown = bool(self.later) and version == GROWN
-        if version != VERSION and not grown:
+        known = range(VERSION, VERSION + len(self.added) + 1)
+        if version not in known:
             raise EncodingError(
-                f"version {version} of the encoding is not known, only {VERSION}"
+                f"version {version} of the encoding is not known, only "
+                f"{' and '.join(map(str, known))}"
             )
         values = {}
-        later = self.later if grown else {}
-        for name, codec in {**self.fields, **later}.items():
+        for name, codec in self.fields.items():
             with _field(name):
                 values[name] = codec.read(reader)
-        if grown and all(values[name] is None for name in later):
-            raise EncodingError(f"version {GROWN} must have one of {', '.join(later)}")
+        values |= self._read_added(reader, version)
         try:
             return self.build(**values)
         except EncodingError:
             raise
         except ValueError as error:
             raise EncodingError(str(error)) from error
+
+    def _read_added(self, reader: Reader, version: int) -> dict[str, Any]:
+        found = {}
+        value: Any = None
+        for name, (codec, default) in islice(self.added.items(), version - VERSION):
+            with _field(name):
+                value = Optional(codec).read(reader)
+                if value is not None and value == default:
+                    raise EncodingError("the default is written by leaving it out")
+                if value is not None:
+                    found[name] = value
+        if version > VERSION and value is None:
+            raise EncodingError(
+                f"a record of version {version} must have a field that version "
+                f"{version - 1} has not"
+            )
+        return found
 
 
 DIGEST = Fixed(DIGEST_BYTES)

@@ -18,6 +18,7 @@ from .encoding import (
 from .records import (
     KEY_BYTES,
     MAXIMUM_ALLOCATIONS,
+    MAXIMUM_PRICES,
     MAXIMUM_REFERENCES,
     MAXIMUM_TASKS,
     MAXIMUM_TRANSACTIONS,
@@ -35,7 +36,9 @@ from .records import (
     Proof,
     Reference,
     Retarget,
+    RewardRule,
     Score,
+    StepPrice,
     Task,
     Transaction,
     Transfer,
@@ -72,7 +75,7 @@ WEIGHT = Record(
 
 RETARGET = Record(
     Retarget,
-    23,
+    25,
     {
         "rule": Choice(
             ("epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps")
@@ -84,6 +87,22 @@ RETARGET = Record(
         "share": U32,
         "share_blocks": U32,
         "selection": Choice(("number", "work", "interval")),
+    },
+)
+
+
+STEP_PRICE = Record(
+    StepPrice, 24, {"architecture": _NAME, "batch_size": U32, "operations": U64}
+)
+
+
+REWARD_RULE = Record(
+    RewardRule,
+    23,
+    {
+        "family": Choice(("steps", "equal", "operations", "own", "decay")),
+        "decay": U32,
+        "prices": Sequence(STEP_PRICE, MAXIMUM_PRICES),
     },
 )
 
@@ -109,7 +128,7 @@ PARAMETERS = Record(
         "tolerance": Float(),
         "reward": U64,
     },
-    {"retarget": Optional(RETARGET)},
+    added={"reward_rule": (REWARD_RULE, RewardRule()), "retarget": (RETARGET, None)},
 )
 
 
@@ -205,7 +224,7 @@ HEADER = Record(
     Header,
     16,
     {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST},
-    {"time": Optional(U64)},
+    added={"time": (U64, None)},
 )
 
 

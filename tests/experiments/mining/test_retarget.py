@@ -9,8 +9,8 @@ from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.mining import miner, reality, verifying
 from dpodl.experiments.mining.reading import read_chain
 from dpodl.experiments.mining.store import ChainError
-from dpodl.experiments.pipeline import translation
 from dpodl.experiments.questions.worlds import require_equal_provers
+from dpodl.experiments.world import translation
 from dpodl.models.chain.retarget import Rule, advance, begin
 
 from ..mining_settings import SETTINGS
@@ -75,9 +75,7 @@ def test_who_left_finds_nothing_until_he_is_back(mined):
 def test_what_does_not_know_it_refuses(mined, tmp_path):
     with pytest.raises(ChainError, match=r"protocol\.retarget must not be set"):
         reality.compare(mined.folder, tmp_path, lambda *_: None)
-    with pytest.raises(
-        Refused, match=r"protocol\.retarget \(known: not set, T_2"
-    ):
+    with pytest.raises(Refused, match=r"protocol\.retarget \(known: not set, T_2"):
         translation.require_known(config())
     with pytest.raises(Refused, match=r"protocol\.retarget \(known: not set\)"):
         require_equal_provers(config("protocol.s_min=0"), "risk", attacks=None)

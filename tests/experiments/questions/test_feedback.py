@@ -69,8 +69,8 @@ def test_a_config_gets_its_tables_figures_and_lines(tmp_path):
     sd = rows[(rows.quantity == "sd_expected") & (rows.scenario == "steady")]
     tuned = pd.read_csv(path.parent / "tuned.csv")
     for law, group in sd.groupby("law"):
-        right = tuned[(tuned.law == law) & tuned.reason.isna()]
-        some = group[group.rule.isin(right.rule)]
+        right = tuned.loc[(tuned.law == law) & tuned.reason.isna()]
+        some = group.loc[group.rule.isin(list(right.rule))]
         assert (some.value / right.asked.iloc[0]).between(0.8, 1.25).all() or some.empty
     for name in ("feedback_responses", "feedback_gain", "feedback_ranking"):
         for suffix in ("png", "pdf"):

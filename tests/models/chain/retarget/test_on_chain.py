@@ -128,7 +128,7 @@ def test_without_a_rule_bytes_are_those_of_before():
     grown = PLAIN._replace(retarget=SLOWER)
     assert decode(PARAMETERS, encode(PARAMETERS, grown)) == grown
     empty = bytes((16, 2)) + bytes(96) + b"\0"
-    with pytest.raises(EncodingError, match="version 2 must have one of time"):
+    with pytest.raises(EncodingError, match="must have a field that version 1"):
         decode(HEADER, empty)
 
 
