@@ -73,6 +73,8 @@ def require_equal_provers(
             given = config.protocol.adopted
         if field not in known and given not in values:
             problems.append(f"{field} = {given} (known: {', '.join(map(str, values))})")
+    if config.protocol.retarget is not None and "protocol.retarget" not in known:
+        problems.append("protocol.retarget (known: not set)")
     if not config.network.equal_speeds:
         problems.append("network.classes of unequal speeds (known: speed 1)")
     attack = config.adversary.attack

@@ -30,11 +30,11 @@ from dpodl.experiments.questions import (
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    "rational",
+    *("feedback", "rational"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
-    *("threshold", "risk", "attack", "effects", "design", "compare"),
+    *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
     "rational",
 )
 
