@@ -31,11 +31,11 @@ from dpodl.experiments.questions import (
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("rational", "retention"),
+    *("feedback", "rational", "retention"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
-    *("threshold", "risk", "attack", "effects", "design", "compare"),
+    *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
     *("rational", "retention"),
 )
 
