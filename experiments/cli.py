@@ -15,6 +15,7 @@ from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
+from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
@@ -62,6 +63,7 @@ for _command in (
     effects,
     feedback,
     rational,
+    retention,
     design,
     validate,
     mine,
