@@ -3,6 +3,11 @@ from .clocks import fastest_child as fastest_child, slowest_level as slowest_lev
 from .exponent import Exponent as Exponent, any_exponent as any_exponent
 from .one_tree import OneTree as OneTree, one_tree_risks as one_tree_risks
 from .permanence import Settled as Settled, settled as settled
+from .reset import (
+    Reset as Reset,
+    closed_growth as closed_growth,
+    reset_growth as reset_growth,
+)
 from .speed import (
     AnyThreshold as AnyThreshold,
     Speed as Speed,

@@ -50,7 +50,7 @@ _LEFT_OUT = 1e-7
 # Levels from one look at what is known to the next.
 _EVERY = 4
 # Draws of all replicas together that are made for one curve.
-_MOST_DRAWS = 1e8
+_MOST_DRAWS = 4e7
 _FEWEST = 1000
 
 

@@ -21,7 +21,7 @@ Source: docs/science/any-adversary.md.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw, measured
@@ -37,6 +37,7 @@ CRITERION = (
     "a block of a level named beforehand, a head start, a strictly longer chain reverts"
 )
 GRID = "one tree, Fourier grid"
+_LAW = "under the law of all runs"
 # Fewer are never enough for an interval below the target; more take too long.
 _PER_TARGET, _MOST = 8, 80_000
 _LADDER, _DEEPEST = 1.15, 400
@@ -109,7 +110,7 @@ def three_tiers(
     require("target", target, 0 < target < 1, "(0, 1)")
     require("honest", honest, 0 < honest < math.inf, "(0, ∞)")
     require("adversarial", adversarial, 0 < adversarial < math.inf, "(0, ∞)")
-    race = {
+    race: dict[str, Any] = {
         "honest": honest,
         "adversarial": adversarial,
         "delay_steps": delay_steps,
@@ -137,11 +138,7 @@ def three_tiers(
                 progress=progress,
             )
         except Refused as refusal:
-            if str(refusal) == OUTGROWN:
-                every = math.inf
-                sure = Estimate(every, every, every, 0, method)
-                return Tier(name, sure, grade, str(refusal), assumptions)
-            return Tier(name, None, grade, str(refusal), assumptions)
+            return _without(name, grade, refusal, method, assumptions)
         return Tier(name, whole_blocks(depth), grade, depth.method, assumptions)
 
     private = tier("private chain", "attack", deep("private"), GRID)
@@ -155,12 +152,22 @@ def three_tiers(
         proved = Tier("any adversary", None, "proved", "not asked for", ASSUMPTIONS)
         return Tiers(private, best, anybody, proved)
 
-    def shown(one: BlockTimeLaw) -> float:
-        given = {**race, "adversary": law.against(one)}
-        return proved_depth(seed, one, target, **given)
-
-    proved = tier("any adversary", "proved", shown, DRAWN, ASSUMPTIONS)
+    try:
+        own = law.against(law.law)
+        depth = proved_depth(seed, law.law, target, adversary=own, **race)
+        shown = Estimate(depth, depth, depth, 0, f"{DRAWN}; {_LAW}")
+        proved = Tier("any adversary", shown, "proved", shown.method, ASSUMPTIONS)
+    except Refused as refusal:
+        proved = _without("any adversary", "proved", refusal, DRAWN, ASSUMPTIONS)
     return Tiers(private, best, anybody, proved)
+
+
+def _without(name, grade, refusal: Refused, method: str, assumptions=()) -> Tier:
+    """A tier without a depth: none is safe, or it is not known."""
+    if str(refusal) == OUTGROWN:
+        sure = Estimate(math.inf, math.inf, math.inf, 0, method)
+        return Tier(name, sure, grade, str(refusal), assumptions)
+    return Tier(name, None, grade, str(refusal), assumptions)
 
 
 def proved_depth(
