@@ -138,7 +138,10 @@ def three_tiers(
                 progress=progress,
             )
         except Refused as refusal:
-            return _without(name, grade, refusal, method, assumptions)
+            if str(refusal) == OUTGROWN:
+                sure = Estimate(math.inf, math.inf, math.inf, 0, method)
+                return Tier(name, sure, grade, str(refusal), assumptions)
+            return Tier(name, None, grade, str(refusal), assumptions)
         return Tier(name, whole_blocks(depth), grade, depth.method, assumptions)
 
     private = tier("private chain", "attack", deep("private"), GRID)
@@ -147,6 +150,10 @@ def three_tiers(
         none = Tier("any adversary", None, "none", NO_BOUND)
         return Tiers(private, best, none, none)
     conditional = (*ASSUMPTIONS, ONE_TREE)
+    if private.depth is not None and math.isinf(private.depth.value):
+        # What one attack does, no bound excludes.
+        never = private._replace(name="any adversary", grade="none")
+        return Tiers(private, best, never, never)
     anybody = tier("any adversary", "conditional", deep("any"), GRID, conditional)
     if seed is None:
         proved = Tier("any adversary", None, "proved", "not asked for", ASSUMPTIONS)
@@ -158,16 +165,8 @@ def three_tiers(
         shown = Estimate(depth, depth, depth, 0, f"{DRAWN}; {_LAW}")
         proved = Tier("any adversary", shown, "proved", shown.method, ASSUMPTIONS)
     except Refused as refusal:
-        proved = _without("any adversary", "proved", refusal, DRAWN, ASSUMPTIONS)
+        proved = Tier("any adversary", None, "proved", str(refusal), ASSUMPTIONS)
     return Tiers(private, best, anybody, proved)
-
-
-def _without(name, grade, refusal: Refused, method: str, assumptions=()) -> Tier:
-    """A tier without a depth: none is safe, or it is not known."""
-    if str(refusal) == OUTGROWN:
-        sure = Estimate(math.inf, math.inf, math.inf, 0, method)
-        return Tier(name, sure, grade, str(refusal), assumptions)
-    return Tier(name, None, grade, str(refusal), assumptions)
 
 
 def proved_depth(
