@@ -19,6 +19,7 @@ from ...analysis.confirmations.decision import (
     owed_to,
 )
 from ..config.experiment import Config
+from .tiers import tier_sentence
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
 VERDICT_QUANTITIES = (_RISK, _UNSAFE)
@@ -61,6 +62,8 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     runs = int(tables["law_summary"].query("main").iloc[0].runs)
     asked = config.security.depths
     line = f"{_sentence(config, found, estimates, runs)} ({_source(estimates, runs)})."
+    tiers = tier_sentence(estimates)
+    line = f"{line} {tiers}" if tiers else line
     if tables["notes"]["kind"].eq("fault").to_numpy().any():
         line = f"NOT TO BE RELIED ON, the notes say what is wrong: {line}"
     return Verdict(
