@@ -26,7 +26,7 @@ from ..block_time.law import (
 from ..estimation.estimate import Refused
 
 # What is older than the grid comes once in so many blocks.
-_OLDER = 1e-5
+_OLDER = 1e-4
 _CONSTANT = 1e-3
 
 
@@ -38,12 +38,16 @@ class Ages(NamedTuple):
         hazards: ΔΛ_i of one prover; of the open cell for each further d.
         least: Least hazard of a stretch of length d that begins in the cell.
         most: Greatest one.
+        slowest: Least rate of hazard in the cell, per d.
+        fastest: Greatest one; infinite where the law has atoms.
     """
 
     width: float
     hazards: Float[np.ndarray, " ages"]
     least: Float[np.ndarray, " ages"]
     most: Float[np.ndarray, " ages"]
+    slowest: Float[np.ndarray, " ages"]
+    fastest: Float[np.ndarray, " ages"]
 
     @property
     def edges(self) -> Float[np.ndarray, " ages"]:
@@ -61,7 +65,7 @@ def ages_of(law: BlockTimeLaw, *, provers: Real, cells: int) -> Ages:
 
     Returns:
         The grid. It ends at the age from which on the hazard is constant, if the
-        smaller group reaches it, else at the age that it passes with chance 1e-5.
+        smaller group reaches it, else at the age that it passes with chance 1e-4.
 
     Raises:
         ValueError: For fewer than 2 cells, or no provers.
@@ -85,7 +89,34 @@ def ages_of(law: BlockTimeLaw, *, provers: Real, cells: int) -> Ages:
     edges = width * np.arange(cells + 1)
     hazards = np.diff(_cumulative(law, edges))
     least, most = _extremes(law, width, cells)
-    return Ages(width, hazards, np.minimum(least, hazards), np.maximum(most, hazards))
+    slowest, fastest = _rates(law, width, cells)
+    return Ages(
+        width,
+        hazards,
+        np.minimum(least, hazards),
+        np.maximum(most, hazards),
+        slowest,
+        fastest,
+    )
+
+
+def _rates(law: BlockTimeLaw, width: float, cells: int):
+    """Least and greatest rate of hazard by cells, per width; the last one is open."""
+    if law.lattice:
+        return np.zeros(cells), np.full(cells, np.inf)
+    inner = np.diff(law.cumulative_hazard) / law.spacing
+    rates = np.concatenate([[0.0], inner, [law.tail_hazard]]) * width
+    knots = law.offset + law.spacing * np.arange(len(law.cumulative_hazard))
+    starts = np.append(0.0, knots)
+    edges = width * np.arange(cells)
+    # The stretches of constant rate that a cell overlaps by more than rounding.
+    slack = 1e-9 * starts[-1]
+    first = np.searchsorted(starts, edges + slack) - 1
+    last = np.searchsorted(starts, edges + width - slack)
+    last[-1] = len(rates)
+    found = [rates[i:j] for i, j in zip(first, last, strict=True)]
+    least = np.array([each.min() for each in found])
+    return least, np.array([each.max() for each in found])
 
 
 def _extremes(law: BlockTimeLaw, width: float, cells: int):

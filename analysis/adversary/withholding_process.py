@@ -160,9 +160,11 @@ def _diagonals(hazards, price, values, fork, a, h, *, codes):
         none = jnp.exp(-both)
         share = -jnp.expm1(-both) / jnp.maximum(both, 1e-30)
         block = share * (honest * rows("theirs", k, 1) + mine * rows("own", k, 0))
-        # In the open cells the same step comes again and again.
-        again = block / jnp.maximum(-jnp.expm1(-both), 1e-30)
-        wait = jnp.where(k == ages - 1, again, block + none * later)
+        if later is None:
+            # The open cells: the same step comes again and again.
+            wait = block / jnp.maximum(-jnp.expm1(-both), 1e-30)
+        else:
+            wait = block + none * later
         wait = jnp.where(ended, _NEVER, wait)
         giving, showing = rows("adopt", k, 0), rows("publish", k, 1)
         value = jnp.maximum(jnp.maximum(giving, showing), wait)
@@ -172,8 +174,9 @@ def _diagonals(hazards, price, values, fork, a, h, *, codes):
         code = jnp.where(wait >= jnp.maximum(giving, showing), WAIT, code)
         return value, code.astype(jnp.uint8)
 
-    last = jnp.zeros((2, ages), values.dtype)
-    return lax.scan(step, last, jnp.arange(ages), reverse=True)
+    last, last_code = step(None, ages - 1)
+    first, code = lax.scan(step, last, jnp.arange(ages - 1), reverse=True)
+    return first, jnp.concatenate([code, last_code[None]]) if codes else None
 
 
 def _at_block(values, a, h):
