@@ -165,7 +165,7 @@ def step_products(architecture: str, batch: int) -> list[tuple[np.ndarray, np.nd
 def curve_job(runs: int, horizon: int, looks: bool) -> Callable[[], float]:
     """The first runs of the config quickstart, with its looks or with none."""
     from ..experiments.config.loading import load_config
-    from ..experiments.pipeline.dataset import config_dataset
+    from ..experiments.world.dataset import config_dataset
     from ..models.learning.curves import (
         CurveSettings,
         chunk_runs,

@@ -23,11 +23,12 @@ from ..figures import FIGURES, MORE_FIGURES
 from ..models.learning.curves import CurveSet
 from ..models.learning.pins import pinned, seed_key
 from .config.experiment import Config
-from .pipeline import estimates, training, translation
+from .pipeline import estimates, training
 from .pipeline.laws import curve_table, law_tables
 from .store.files import Progress
 from .sweep import evaluation as points
 from .sweep.driver import sweep as sweep_table
+from .world import translation
 
 __all__ = [
     "block_time_law",

@@ -18,9 +18,9 @@ from .config.section import ConfigError
 from .config.toml_text import parse_toml
 from .pipeline import summary
 from .pipeline.stages import TABLES
-from .pipeline.verdict import sweep_line
 from .store.possible import Changed, check_possible
 from .store.run_folder import RunFolder
+from .world.verdict import sweep_line
 
 # What shows that a folder is a store, and no table that somebody put there.
 _OURS = ("manifest.json", "points.parquet", "shards")

@@ -25,6 +25,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from ..block_time.law import Real
 from .ages import Ages
 from .withholding_process import Hazards, actions
 
@@ -61,7 +62,7 @@ class Policy(NamedTuple):
 
 
 def policy_of(
-    hazards: Hazards, ages: Ages, price, values, *, honest: float, own: float
+    hazards: Hazards, ages: Ages, price, values, *, honest: Real, own: Real
 ) -> Policy:
     """The best actions of a solved process.
 

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Bool, Float, UInt8
 
 from .break_even import Solved, break_even
 
@@ -66,7 +66,7 @@ def solved(hazards: Hazards, price, values, *, ties: bool) -> Solved:
 @partial(jax.jit, static_argnames=("ties",))
 def actions(
     hazards: Hazards, price, values, *, ties: bool
-) -> tuple[UInt8[Array, "..."], UInt8[Array, "..."]]:
+) -> tuple[UInt8[Array, "..."], Bool[Array, "a h y"]]:
     """Best action of every state, waiting where nothing is better.
 
     Returns:

@@ -22,15 +22,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..race.atoms import condensed, stacked
 from ..race.saddle_point import (
     MOST_BEHIND,
     Saddles,
     Walks,
-    condensed,
     depths_of,
     log_risks_of,
     saddles,
-    stacked,
     tail_share,
 )
 from ..simulation.levels import Network

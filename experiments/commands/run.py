@@ -117,7 +117,7 @@ def calibrate_clock(config, overrides, output, quiet) -> None:
         from ...models.learning.curves import training_set
         from ...models.learning.files import write_atomically
         from ..pipeline.clock import measure_clock
-        from ..pipeline.dataset import config_dataset
+        from ..world.dataset import config_dataset
 
         dataset = config_dataset(settings)
         data = training_set(dataset.x_train, dataset.y_train)

@@ -202,8 +202,8 @@ def results(store, kind, output, accept_changed) -> None:
     """
     with clear_errors():
         from ...models.learning.files import write_atomically
-        from ..pipeline.verdict import sweep_line
         from ..sweep import results, store as sweep_store
+        from ..world.verdict import sweep_line
 
         if kind == "parquet" and output is None:
             fail("Parquet is no text: give --output FILE", BAD_INPUT)
@@ -294,8 +294,8 @@ def _print_forecast(found, as_json: bool) -> None:
 
 def _verdicts(store, *, accept_changed: bool = False) -> str:
     """The verdicts of all points that are done; "" where none is."""
-    from ..pipeline.verdict import sweep_line
     from ..sweep import results, store as sweep_store
+    from ..world.verdict import sweep_line
 
     kept = sweep_store.SweepStore(store, accept_changed=accept_changed)
     points = results.verdict_rows(results.results_table(kept))

@@ -30,8 +30,8 @@ from ...models.scheme.build import require_same_build, this_build
 from ...models.scheme.records import Block, Genesis
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline.translation import bucket_costs, lottery_of
 from ..store.locks import exclusive
+from ..world.translation import bucket_costs, lottery_of
 from .closing import close, reopen
 from .look_journal import LookJournal
 from .reading import read_chain, record_digest

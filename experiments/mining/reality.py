@@ -18,10 +18,11 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.formats import block_digest, genesis_digest
 from ..config.experiment import Config
 from ..config.loading import parse_config
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.dataset import config_dataset
 from ..store.files import Progress
+from ..world import translation
+from ..world.dataset import config_dataset
 from .setting import prover_names
 from .store import ChainError, ChainFolder
 

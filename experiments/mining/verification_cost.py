@@ -46,9 +46,9 @@ from ...models.scheme.scheme import (
 from ...models.scheme.states import Look, Tensors, tensors_digest
 from ...models.scheme.verification import Verification, verify
 from ..config.experiment import Config
-from ..pipeline.dataset import config_dataset
 from ..pipeline.training import curve_settings
 from ..store.files import Progress
+from ..world.dataset import config_dataset
 
 COLUMNS = {
     "architecture": "network",

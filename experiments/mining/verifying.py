@@ -33,7 +33,7 @@ from ...models.scheme.states import Model
 from ...models.scheme.verification import reexecute
 from ..config.experiment import Config
 from ..config.loading import parse_config
-from ..pipeline.dataset import config_dataset
+from ..world.dataset import config_dataset
 from .closing import check_closing
 from .files import require_files
 from .reading import read_chain

@@ -1,8 +1,8 @@
 """From a config to tables: curves → laws → estimates → figures → summary.
 
 ``stages`` conducts and keeps, ``training`` makes the curves, ``laws`` the laws,
-``estimates`` what it means for the chain; ``translation`` says a config in the terms of
-the analysis. That is the whole way, in this order.
+``estimates`` what it means for the chain. That is the whole way, in this order; the
+config's world in the terms of the analysis is the chapter ``world``.
 """
 
 import lazy_loader

@@ -11,9 +11,3 @@ from .training import (
     stored_curves as stored_curves,
     train as train,
 )
-from .translation import (
-    costs_of as costs_of,
-    lottery_of as lottery_of,
-    network_of as network_of,
-    plan_of as plan_of,
-)

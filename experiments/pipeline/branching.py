@@ -18,11 +18,11 @@ from ...models.scheme.branching import (
 )
 from ..config.experiment import Config, fingerprint
 from ..store.files import Progress, read_sealed, sealed_name
-from .dataset import config_dataset
+from ..world.dataset import config_dataset
+from ..world.situation import WarmStarts
+from ..world.translation import conduct_of
 from .sources import stage_digest
 from .training import curve_folder, curve_settings
-from .translation import conduct_of
-from .world import WarmStarts
 
 _log = logging.getLogger(__name__)
 _WORDS = {"warm": "from T_acc", "mtx": "from an mtx"}

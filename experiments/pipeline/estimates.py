@@ -9,21 +9,21 @@ from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
 from ...analysis.estimation.measurement import Measurement
-from ...analysis.estimation.quantities import GOOD_PERIOD
+from ...analysis.estimation.quantities import GOOD_PERIOD, REVENUE
 from ...analysis.estimation.training_error import UNKNOWN
 from ...analysis.good_periods.training_oracle import oracle_figures
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
+from ..world.engines import assess_world, chosen_engine, taken, world_estimates
+from ..world.persistence import persistence, race_basis
+from ..world.situation import NO_STARTS, WarmStarts, world_law
+from ..world.translation import plan_of
+from ..world.weights import weight_estimates
 from .devices import on_devices
-from .engines import assess_world, chosen_engine, taken, world_estimates
 from .laws import _look_success
 from .notes import notes_table
-from .persistence import persistence, race_basis
-from .translation import plan_of
-from .weights import weight_estimates
-from .world import NO_STARTS, WarmStarts, world_law
 
 _NOTES = ["kind", "text"]
 _NO_FORMS = (
@@ -100,7 +100,7 @@ def estimate_tables(
             ),
         )
     oracle, refusals = [], []
-    if success is not None:
+    if success is not None and config.law.has_curves:
         oracle, refusals = oracle_figures(
             config.seed,
             curves,
@@ -129,7 +129,12 @@ def estimate_tables(
 
 def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
     """The rows with a warning, in one sentence."""
-    told = {m.quantity: m.basis.runs for m in measurements if m.warning}
+    # Revenue is the complement of quality, which is named.
+    told = {
+        m.quantity: m.basis.runs
+        for m in measurements
+        if m.warning and m.quantity != REVENUE
+    }
     if not told:
         return pd.DataFrame(columns=_NOTES)
     text = (

@@ -14,23 +14,25 @@ _LAWS = (
     "models/scheme",
     "analysis",
     "experiments/config",
+    "experiments/own",
     "experiments/store/files.py",
     *(
-        f"experiments/pipeline/{name}.py"
+        f"experiments/world/{name}.py"
         for name in (
-            "branching",
             "dataset",
-            "devices",
-            "machine",
+            "engines",
+            "forks",
+            "persistence",
+            "situation",
+            "strategies",
             "translation",
-            "world",
+            "weights",
         )
     ),
     *(
         f"experiments/pipeline/{name}.py"
-        for name in ("translation", "world", "engines", "weights", "persistence")
+        for name in ("branching", "devices", "estimates", "laws", "machine", "notes")
     ),
-    *(f"experiments/pipeline/{name}.py" for name in ("estimates", "laws", "notes")),
 )
 # What each stage's numbers depend on. Trained curves must not grow stale by an edit of
 # the chain: they take an hour where everything after them takes a minute.
@@ -43,6 +45,7 @@ _USED = {
     ),
     "curves": (
         "models/learning",
+        "experiments/own",
         "experiments/pipeline/laws.py",
         "experiments/pipeline/training.py",
     ),

@@ -26,7 +26,7 @@ from .training import curve_bytes, own_data, stored_curves, train
 from .versions import versions
 
 if TYPE_CHECKING:
-    from .world import WarmStarts
+    from ..world.situation import WarmStarts
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class _Job:
         return self._curves
 
     def costs(self) -> np.ndarray | None:
-        from .translation import costs_of
+        from ..world.translation import costs_of
 
         return costs_of(self.config, self.curves())
 

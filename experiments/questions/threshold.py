@@ -9,9 +9,10 @@ from ...analysis.confirmations.depths import depth_threshold, threshold_estimate
 from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
+from ..world import translation
 from .worlds import require_equal_provers
 
 

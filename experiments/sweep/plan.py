@@ -15,8 +15,9 @@ import pyarrow as pa
 from ...models.learning.data import Dataset
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
+from ..own.evidence import own_curves
 from ..pipeline import sources, training
-from ..pipeline.dataset import config_dataset
+from ..world.dataset import config_dataset
 from . import evaluation, quick_evaluation
 from .design import Design, design_of, text, told
 from .points import parameters, points_table
@@ -76,10 +77,9 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
         DataError: If a data set cannot be read.
     """
     if evaluate is None:
-        quick = config.sweep.quantities == "quick"
-        evaluate = quick_evaluation.evaluate if quick else evaluation.evaluate
+        evaluate = _chosen(config.sweep.quantities)
     design, code = design_of(config), sources.sweep_code_at_start()
-    evaluator = f"{evaluate.__module__}.{evaluate.__qualname__}"
+    evaluator = _named(evaluate)
     keys: list[str] = []
     groups: list[str] = []
     rows: list[dict[str, Any]] = []
@@ -97,9 +97,12 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
             if group not in made_from and group not in refused:
                 what = fingerprint(plain(settings.data))
                 try:
-                    if what not in datasets:
-                        datasets[what] = config_dataset(settings)
-                    source = _source(settings, datasets[what], root)
+                    if not settings.law.trained:
+                        source = _own_source(settings, root)
+                    else:
+                        if what not in datasets:
+                            datasets[what] = config_dataset(settings)
+                        source = _source(settings, datasets[what], root)
                     made_from[group] = settings, source
                 except ConfigError as error:
                     refused[group] = str(error)
@@ -125,6 +128,21 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
     )
 
 
+def _chosen(quantities: str | tuple[str, ...]) -> Evaluate:
+    if quantities == "all":
+        return evaluation.evaluate
+    if quantities == "quick":
+        return quick_evaluation.evaluate
+    return quick_evaluation.Quantities(tuple(quantities))
+
+
+def _named(evaluate: Evaluate) -> str:
+    """What tells points of one way from those of another."""
+    if isinstance(evaluate, quick_evaluation.Quantities):
+        return ",".join([_named(quick_evaluation.evaluate), *evaluate.names])
+    return f"{evaluate.__module__}.{evaluate.__qualname__}"
+
+
 def _clock(config: Config) -> list[Any]:
     unit = config.clock.unit
     return [unit, sorted(config.clock.step_seconds.items()) if unit == "seconds" else 0]
@@ -144,6 +162,22 @@ def _source(config: Config, dataset: Dataset, root: Path) -> CurveSource:
         population=len(dataset.x_train),
         image_shape=(height, width),
         classes=dataset.n_classes,
+    )
+
+
+def _own_source(config: Config, root: Path) -> CurveSource:
+    curves = own_curves(config)  # what is wrong with a file is told at once
+    return CurveSource(
+        folder=str(training.curve_folder(config, root).resolve()),
+        seed=config.seed,
+        menu=config.menu,
+        runs=len(curves.correct),
+        check_every=int(curves.steps[0]),
+        looks=len(curves.steps),
+        eval_samples=curves.eval_samples,
+        population=curves.population,
+        image_shape=(0, 0),
+        classes=0,
     )
 
 

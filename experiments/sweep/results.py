@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..pipeline.verdict import VERDICT_QUANTITIES
 from ..store.possible import check_possible
+from ..world.verdict import VERDICT_QUANTITIES
 from .points import META
 from .shard_file import ROWS, table_of
 from .store import Known, SweepStore, intact_shard

@@ -14,7 +14,7 @@ from dpodl.experiments.mining.closing import close
 from dpodl.experiments.mining.reading import hear_logged, read_chain
 from dpodl.experiments.mining.setting import Seeds
 from dpodl.experiments.mining.store import ChainFolder, ChainWriter, Logged
-from dpodl.experiments.pipeline.dataset import config_dataset
+from dpodl.experiments.world.dataset import config_dataset
 from dpodl.models.chain.ledger import Ledger
 from dpodl.models.chain.transactions import Key, sign_block, sign_mtx, tx_root
 from dpodl.models.chain.view import View

@@ -179,7 +179,7 @@ def test_another_data_set_is_no_forgery(copy, monkeypatch):
 
 
 def test_reading_a_chain_needs_neither_data_nor_training(mined, monkeypatch):
-    monkeypatch.setattr("dpodl.experiments.pipeline.dataset.config_dataset", None)
+    monkeypatch.setattr("dpodl.experiments.world.dataset.config_dataset", None)
     monkeypatch.setattr("dpodl.models.chain.ledger.verify", None)
     chain = read_chain(mined.folder)
     assert [entry.height for entry in chain.entries] == [1, 2, 3, 4, 5]

@@ -8,12 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.experiments.pipeline import (
-    sources,
-    stages as runner,
-    summary,
-    training,
-)
+from dpodl.experiments.pipeline import sources, stages as runner, summary, training
 
 from .test_stages import FILES, SCHEMES, STAGES, Killed
 

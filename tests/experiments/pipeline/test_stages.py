@@ -15,13 +15,9 @@ from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.config.hash_targets import format_target
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
-from dpodl.experiments.pipeline import (
-    stages as runner,
-    summary,
-    training,
-    translation,
-)
+from dpodl.experiments.pipeline import stages as runner, summary, training
 from dpodl.experiments.store import files as store, run_folder
+from dpodl.experiments.world import translation
 from dpodl.figures import style
 from dpodl.models.learning.data import DataError, load_dataset
 from dpodl.models.learning.networks import step_operations

@@ -13,10 +13,10 @@ import pytest
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.pipeline import training, training_shelf, versions
-from dpodl.experiments.pipeline.dataset import config_dataset
 from dpodl.experiments.store import curve_store, state_store
 from dpodl.experiments.store.state_store import StateStore
 from dpodl.experiments.sweep import driver
+from dpodl.experiments.world.dataset import config_dataset
 from dpodl.models.learning.curves import CurveSet
 
 SETTINGS = (

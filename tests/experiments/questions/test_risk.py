@@ -17,8 +17,9 @@ from dpodl.analysis.race.fourier import persistence, smallest_depths
 from dpodl.analysis.race.walk import TARGETS, race
 from dpodl.experiments.cli import main
 from dpodl.experiments.config.section import ConfigError
-from dpodl.experiments.pipeline import training, translation
+from dpodl.experiments.pipeline import training
 from dpodl.experiments.questions.risk import Question, risk_tables
+from dpodl.experiments.world import translation
 
 from ..conftest import SETTINGS, silent
 

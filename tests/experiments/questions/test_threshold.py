@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from dpodl.analysis.race.fourier import persistence
 from dpodl.analysis.race.walk import race
 from dpodl.experiments.cli import main
-from dpodl.experiments.pipeline import translation
 from dpodl.experiments.questions.threshold import threshold_table
+from dpodl.experiments.world import translation
 
 from ..conftest import silent
 

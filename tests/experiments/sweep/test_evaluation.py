@@ -11,8 +11,8 @@ from dpodl.analysis.block_time.empirical import bootstrap_laws, empirical_law
 from dpodl.analysis.estimation.measurement import with_training_error
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline.translation import lottery_of, network_of, plan_of
 from dpodl.experiments.sweep import evaluation
+from dpodl.experiments.world.translation import lottery_of, network_of, plan_of
 from dpodl.models.learning.curves import CurveSet, draw_runs
 
 SETTINGS = (

@@ -91,7 +91,7 @@ def test_old_work_that_need_not_be_matched_helps_and_a_lead_does_too(swept):
 
 
 def test_the_line_of_the_sweep_says_that_attacks_differ(swept):
-    from dpodl.experiments.pipeline.verdict import sweep_line
+    from dpodl.experiments.world.verdict import sweep_line
 
     table, _ = swept
     assert "each point's adversary.attack" in sweep_line(table)
