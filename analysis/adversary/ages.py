@@ -81,7 +81,7 @@ def ages_of(law: BlockTimeLaw, *, provers: Real, cells: int) -> Ages:
         # Memoryless: no age matters, and one width is as good as another.
         constant = mean(law)
     width = min(end, constant) / (cells - 1)
-    if not (np.isfinite(width) and width > 0):
+    if not (np.isfinite(end) and width > 0):
         raise Refused(
             "ages: the law leaves mass that never ends, so no age is the last one to "
             "decide at; set abandon_steps or lengthen the horizon"

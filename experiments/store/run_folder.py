@@ -18,6 +18,7 @@ _MANIFEST = "manifest.json"
 _NOTES = "provenance.json"
 QUESTIONS = (
     *("attack", "compare", "design", "effects", "rational", "risk", "threshold"),
+    "withholding",
 )
 """Commands whose results have a folder of their own, ``<command>-<name>-<digest>``."""
 

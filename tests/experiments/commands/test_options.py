@@ -25,17 +25,18 @@ from dpodl.experiments.questions import (
     rational,
     risk,
     threshold,
+    withholding,
 )
 
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    "rational",
+    *("rational", "withholding"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "design", "compare"),
-    "rational",
+    *("rational", "withholding"),
 )
 
 
@@ -176,6 +177,11 @@ TABLE = pd.DataFrame(
         ),
         ("risk", risk, "risk_tables", {"risk": TABLE}, ["--age", "20"]),
         (
+            *("withholding", withholding, "withholding"),
+            withholding.Found(pd.DataFrame(columns=["strategy"]), pd.DataFrame(), {}),
+            ["--depth", "5"],
+        ),
+        (
             *("rational", rational, "rational"),
             {
                 "deviations": pd.DataFrame({"p_2": []}),
@@ -194,7 +200,11 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     name, module, function, answer, words, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(module, function, lambda *_, **__: answer)
-    if name in ("attack", "rational"):  # of tables that are none of the figures'
+    if name in (
+        "attack",
+        "rational",
+        "withholding",
+    ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
     line = [name, "smoke", "--set", "seed=7", *words]
