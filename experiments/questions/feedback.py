@@ -27,8 +27,8 @@ from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.translation import costs_of
 from ..store.files import Progress
+from ..world.translation import costs_of
 from .feedback_laws import LoopLaws, loop_laws
 from .worlds import require_equal_provers
 

@@ -13,7 +13,7 @@ from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.feedback.laws import TabulatedLaws, tabulated
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
-from ..pipeline.translation import law_of, lottery_of
+from ..world.translation import law_of, lottery_of
 
 # Octaves of p_2 below the design's, and about how many rows an octave has.
 _OCTAVES, _ROWS = 10, 2
@@ -44,7 +44,7 @@ def loop_laws(
     Args:
         config: Its p_2 is the design's.
         curves: Its learning curves.
-        costs: ``pipeline.translation.costs_of``.
+        costs: ``world.translation.costs_of``.
         switch: T_acc of the second task.
 
     Raises:

@@ -48,10 +48,11 @@ from ...models.scheme.instances import DECAY_UNIT
 from ...models.scheme.records import RewardRule
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..pipeline.branching import branches
 from ..store.files import Progress
+from ..world import translation
 from .worlds import require_equal_provers
 
 Family = Literal["steps", "equal", "operations", "own", "decay"]
