@@ -51,7 +51,8 @@ def data(tables: Tables) -> pd.DataFrame:
 @styled()
 def draw(df: pd.DataFrame) -> Figure:
     """A panel for each pair of branches; colour is the action."""
-    pairs = [p for p in PAIRS if ((df["a"] == p[0]) & (df["h"] == p[1])).any()]
+    there = set(zip(df["a"], df["h"], strict=True))
+    pairs = [pair for pair in PAIRS if pair in there]
     figure = new_figure(3.6)
     axes = figure.subplots(2, 3, sharex=True, sharey=True, squeeze=False).ravel()
     colours = ["0.93", look(1).color, look(0).color]

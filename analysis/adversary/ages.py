@@ -105,7 +105,7 @@ def _rates(law: BlockTimeLaw, width: float, cells: int):
     if law.lattice:
         return np.zeros(cells), np.full(cells, np.inf)
     inner = np.diff(law.cumulative_hazard) / law.spacing
-    rates = np.concatenate([[0.0], inner, [law.tail_hazard]]) * width
+    rates = np.concatenate([[0.0], inner, [float(law.tail_hazard)]]) * width
     knots = law.offset + law.spacing * np.arange(len(law.cumulative_hazard))
     starts = np.append(0.0, knots)
     edges = width * np.arange(cells)
@@ -159,4 +159,5 @@ def _constant_from(law: BlockTimeLaw) -> float:
     rates = np.diff(law.cumulative_hazard) / law.spacing
     same = np.isclose(rates, law.tail_hazard, rtol=_CONSTANT, atol=0)
     differs = np.flatnonzero(~same)
-    return law.offset + law.spacing * (differs[-1] + 1 if len(differs) else 0)
+    last = differs[-1] + 1 if len(differs) else 0
+    return float(law.offset + law.spacing * last)

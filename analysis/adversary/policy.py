@@ -108,7 +108,13 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Policy:
     lacking = [name for name in Policy._fields if name not in arrays]
     if lacking:
         raise ValueError(f"a policy needs {', '.join(lacking)}, which are missing")
-    found = Policy(*(np.asarray(arrays[name]) for name in Policy._fields))
+    given = {name: np.asarray(arrays[name]) for name in Policy._fields}
+    found = Policy(
+        given["actions"],
+        given["match"],
+        given["edges"],
+        *(float(given[name]) for name in ("honest", "own", "gamma", "price")),
+    )
     forks, blocks, _, ages, _ = found.actions.shape
     fits = (
         found.actions.shape == (forks, blocks, blocks, ages, ages)
@@ -130,5 +136,4 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Policy:
             "a policy adopts only where h > 0 and overrides only by h < j ≤ a blocks, "
             f"got {int((~legal).sum())} other actions"
         )
-    scalars = ("honest", "own", "gamma", "price")
-    return found._replace(**{name: float(arrays[name]) for name in scalars})
+    return found

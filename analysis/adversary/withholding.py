@@ -160,11 +160,8 @@ def _finer(values: Array, cells: int) -> Array:
 
 def _ends(ages: Ages, honest: Real, own: Real, gamma: Real) -> HazardEnds:
     tables = (ages.hazards, ages.least, ages.most, ages.slowest, ages.fastest)
-    return HazardEnds(
-        *(_single(honest * table) for table in tables),
-        *(_single(own * table) for table in tables),
-        _single(gamma),
-    )
+    both = [_single(n * table) for n in (honest, own) for table in tables]
+    return HazardEnds(*both, gamma=_single(gamma))  # pyright: ignore[reportCallIssue]
 
 
 def _first(depth: int, starts: int, *, ties: bool) -> Array:

@@ -176,7 +176,9 @@ def _diagonals(hazards, price, values, fork, a, h, *, codes):
 
     last, last_code = step(None, ages - 1)
     first, code = lax.scan(step, last, jnp.arange(ages - 1), reverse=True)
-    return first, jnp.concatenate([code, last_code[None]]) if codes else None
+    if code is None or last_code is None:
+        return first, None
+    return first, jnp.concatenate([code, last_code[None]])
 
 
 def _at_block(values, a, h):

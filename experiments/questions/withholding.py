@@ -108,7 +108,7 @@ def withholding(
 def write(found: Found, folder: Path, config: Config, *, command: str) -> None:
     """Keep tables, figure, and the policy as ``policy.npz``."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **found.arrays)
+    np.savez_compressed(buffer, **found.arrays)  # pyright: ignore[reportArgumentType]
     keep_answer(
         folder,
         "withholding",
