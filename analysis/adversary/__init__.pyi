@@ -1,5 +1,9 @@
 from .assumptions import ASSUMPTIONS as ASSUMPTIONS, NO_BOUND as NO_BOUND
 from .clocks import fastest_child as fastest_child, slowest_level as slowest_level
+from .double_spends import (
+    DoubleSpends as DoubleSpends,
+    best_double_spends as best_double_spends,
+)
 from .exponent import Exponent as Exponent, any_exponent as any_exponent
 from .one_tree import OneTree as OneTree, one_tree_risks as one_tree_risks
 from .permanence import Settled as Settled, settled as settled

@@ -44,7 +44,7 @@ class _Play(NamedTuple):
     y: Float[Array, ""]
     honest_left: Float[Array, ""]
     own_left: Float[Array, ""]
-    settled: Float[Array, "2"]
+    settled: Float[Array, "4"]  # own, others, prizes, time
 
 
 def replayed_share(
@@ -75,6 +75,35 @@ def replayed_share(
         raise ValueError(f"steps must be ≥ 8, got {steps}")
     if policy.own == 0:
         return Estimate(0.0, 0.0, 0.0, replicas, "no corrupted prover, exact")
+    own, others, _, _ = replayed(
+        key, policy, law, confirmations=1, steps=steps, replicas=replicas
+    )
+    found = estimate_ratio(own, own + others, "withholding revenue").clipped(0, 1)
+    return found._replace(method=f"policy replayed, {found.method}")
+
+
+def replayed(
+    key: Key[Array, ""],
+    policy: Policy,
+    law: BlockTimeLaw,
+    *,
+    confirmations: int,
+    steps: int,
+    replicas: int,
+) -> Float[np.ndarray, "4 replicas"]:
+    """Own and others' settled blocks, double-spends, and time (steps), by replica.
+
+    Args:
+        key: Fixes every draw.
+        policy: Whose n_h, n_a and γ are played.
+        law: Block-time law of one prover (steps).
+        confirmations: k: replacing h ≥ k public blocks is a double-spend.
+        steps: Events and actions a replica; the first quarter is forgotten.
+        replicas: Independent replicas.
+
+    Raises:
+        Refused: If some block never comes.
+    """
     width = policy.width
     scaled = law._replace(spacing=law.spacing / width, offset=law.offset / width)
     scaled = scaled._replace(tail_hazard=law.tail_hazard * width)
@@ -82,7 +111,9 @@ def replayed_share(
         key,
         on_device(scaled),
         _turns(policy),
-        jnp.asarray([policy.honest, policy.own, policy.gamma], jnp.float32),
+        jnp.asarray(
+            [policy.honest, policy.own, policy.gamma, confirmations], jnp.float32
+        ),
         steps=steps,
         replicas=replicas,
     )
@@ -91,9 +122,7 @@ def replayed_share(
             "withholding: some block never came, since the law leaves mass that never "
             "ends; set abandon_steps or lengthen the horizon"
         )
-    own, others = np.asarray(settled, float)
-    found = estimate_ratio(own, own + others, "withholding revenue").clipped(0, 1)
-    return found._replace(method=f"policy replayed, {found.method}")
+    return np.asarray(settled, float) * np.array([[1.0], [1.0], [1.0], [width]])
 
 
 def _turns(policy: Policy) -> _Turns:
@@ -118,7 +147,7 @@ def _turns(policy: Policy) -> _Turns:
 
 @partial(jax.jit, static_argnames=("steps", "replicas"))
 def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
-    honest, own, gamma = world
+    honest, own, gamma, confirmations = world
     ages = turns.place.shape[-1]
     slack = jnp.where(law.lattice, 1e-3 * law.spacing, 0.0)
 
@@ -148,6 +177,7 @@ def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
         joins = theirs & play.split & (side < gamma)
         gained = jnp.where(shows, blocks, jnp.where(joins, play.h, 0))
         lost = jnp.where(adopts, play.h, 0)
+        prize = (shows | joins) & (play.h >= confirmations)
         a = jnp.where(adopts, 0, play.a - gained + mine)
         h = jnp.where(adopts | shows, 0, jnp.where(joins, 0, play.h) + theirs)
         split = jnp.where(theirs, turns.match[a, h, cell(y)], play.split)
@@ -164,7 +194,7 @@ def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
             jnp.where(honest_restarts, fresh_honest, play.honest_left - passed),
             jnp.where(own_restarts, fresh_own, play.own_left - passed),
             play.settled
-            + counts * jnp.stack([gained, lost]).astype(play.settled.dtype),
+            + counts * jnp.stack([gained, lost, prize, passed]).astype(jnp.float32),
         )
         return after, jnp.isfinite(passed)
 
@@ -189,7 +219,7 @@ def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
         none,
         time_of_hazard(law, first[0] / honest),
         time_of_hazard(law, first[1] / own),
-        jnp.zeros((replicas, 2)),
+        jnp.zeros((replicas, 4)),
     )
     counts = (jnp.arange(steps) >= steps // 4).astype(jnp.float32)
     keys = jax.random.split(key, steps)

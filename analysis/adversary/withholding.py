@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..estimation.estimate import Estimate, Refused
@@ -86,21 +86,62 @@ def best_withholding(
 
     Reference: `attacks.optimal_selfish.truncated_selfish_revenue` for exponential laws.
     """
+    price, policy = best_policy(
+        law,
+        honest=honest,
+        own=own,
+        gamma=gamma,
+        depth=depth,
+        cells=cells,
+        worth=1.0,
+        prize=np.zeros(depth + 1),
+    )
+    revenue = replayed_share(key, policy, law, steps=steps, replicas=replicas)
+    return Withholding(policy, min(max(price, 0.0), 1.0), revenue)
+
+
+def best_policy(
+    law: BlockTimeLaw,
+    *,
+    honest: Real,
+    own: Real,
+    gamma: Real,
+    depth: int,
+    cells: int,
+    worth: float,
+    prize: Float[np.ndarray, " blocks"],
+) -> tuple[float, Policy]:
+    """Best ratio of what is wanted to settled blocks, on the grid, and its policy.
+
+    Args:
+        law: Block-time law of one prover (steps).
+        honest: n_h > 0.
+        own: n_a in [0, n_h).
+        gamma: γ in [0, 1].
+        depth: T ≥ 2.
+        cells: G ≥ 2.
+        worth: Of a settled block of one's own.
+        prize: Of replacing h public blocks, by h ≤ T.
+
+    Raises:
+        ValueError: An argument outside its range.
+        Refused: If some block never comes, or no policy settles.
+    """
     _require(honest, own, gamma, depth)
     ages = ages_of(law, provers=min(honest, own or honest), cells=cells)
     hazards = Hazards(
-        _single(honest * ages.hazards), _single(own * ages.hazards), _single(gamma)
+        _single(honest * ages.hazards),
+        _single(own * ages.hazards),
+        _single(gamma),
+        _single(worth),
+        _single(prize),
     )
-    found = solved(
-        hazards,
-        _single(own / (honest + own)),
-        _first(depth, cells, ties=gamma > 0),
-        ties=gamma > 0,
-    )
+    ties = gamma > 0
+    first = _first(depth, cells, ties=ties)
+    found = solved(hazards, _single(worth * own / (honest + own)), first, ties=ties)
     price = _settled(found)
     policy = policy_of(hazards, ages, found.price, found.values, honest=honest, own=own)
-    revenue = replayed_share(key, policy, law, steps=steps, replicas=replicas)
-    return Withholding(policy, min(max(price, 0.0), 1.0), revenue)
+    return price, policy
 
 
 def withholding_upper_end(

@@ -43,12 +43,22 @@ _NEVER = -1e9
 
 
 class Hazards(NamedTuple):
-    """ΔΛ by cells of both groups, n_h and n_a provers, and γ: arrays, so that one
-    compiled program serves every law and every share."""
+    """ΔΛ by cells of both groups, n_h and n_a provers, γ, and what is wanted: arrays,
+    so that one compiled program serves every law, every share and either aim.
+
+    Attributes:
+        honest: Of n_h provers.
+        own: Of n_a provers.
+        gamma: γ.
+        worth: What a settled block of one's own is worth; a settled block costs ρ.
+        prize: What it is worth to replace h public blocks, by h ≤ T.
+    """
 
     honest: Float[Array, " ages"]
     own: Float[Array, " ages"]
     gamma: Float[Array, ""]
+    worth: Float[Array, ""]
+    prize: Float[Array, " blocks"]
 
 
 def solved(hazards: Hazards, price, values, *, ties: bool) -> Solved:
@@ -120,7 +130,8 @@ def _diagonals(hazards, price, values, fork, a, h, *, codes):
     # --- what stopping gives, by y (publishing) and by x (giving in)
     take = jnp.arange(1, blocks)
     left = values[0, jnp.maximum(a - take, 0), 0, 0]
-    override = (1 - price) * take[:, None] + left
+    gain = hazards.worth - price
+    override = gain * take[:, None] + left + hazards.prize[h]
     override = jnp.where(((take > h) & (take <= a))[:, None], override, _NEVER)
     publish, by = override.max(axis=0), override.argmax(axis=0)
     may_adopt = (h > 0) & (not split)
@@ -128,7 +139,7 @@ def _diagonals(hazards, price, values, fork, a, h, *, codes):
     # --- what a block leads to
     own = values[fork, jnp.minimum(a + 1, most), h, 1]
     further = _at_block(values, a, jnp.minimum(h + 1, most))
-    joined = _at_block(values, jnp.maximum(a - h, 0), 1) + (1 - price) * h
+    joined = _at_block(values, jnp.maximum(a - h, 0), 1) + gain * h + hazards.prize[h]
     theirs = further
     if split:
         theirs = hazards.gamma * joined + (1 - hazards.gamma) * further
