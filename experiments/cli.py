@@ -20,6 +20,7 @@ from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.withholding import withholding
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,6 +65,7 @@ for _command in (
     feedback,
     rational,
     retention,
+    withholding,
     design,
     validate,
     mine,
