@@ -9,6 +9,7 @@ Notation (analysis/confirmations/depths.py):
     β, Δ    corrupted share, delay bound
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from .parts.maps import Scale, add_keys, draw_map
 from .parts.needs import Lacking
 from .parts.parameters import (
+    Parameter,
     first_of,
     parameter,
     parameter_of,
@@ -36,6 +38,8 @@ _PAIRS = (
 )
 # A slice of fewer points is no map: of a design that fills ranges all are shown.
 _LEAST_POINTS = 4
+# Of 7 points beside one another, across a map.
+_CHARACTERS = 36
 
 
 def data(tables: Tables) -> pd.DataFrame:
@@ -109,19 +113,23 @@ def draw(df: pd.DataFrame) -> Figure:
     figure = new_figure(sum(0.95 + 0.28 * height for height in heights))
     ratios = {"height_ratios": heights}
     drawn = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw=ratios)
-    shown = []
+    shown, rooms = [], []
     for axes, (rows, target), (x, y) in zip(drawn[:, 0], panels, grids, strict=True):
         some = rows.loc[rows["at"] == target]
         shown.append(some)
         known = some["value"].to_numpy(float)
         known = known[np.isfinite(known)]
         if not len(known):
-            raise Lacking(f"no depth is safe at any point for a risk of {target:g}")
+            raise Lacking(
+                f"no depth is shown safe at any point for a risk of {target:g}"
+            )
         ends = float(known.min()), float(known.max())
         if ends[0] == ends[1]:
             ends = ends[0] / 2, 2 * ends[0]
         scale = Scale("blocks", *ends, log=True)
-        image = draw_map(axes, x, y, some, scale, words=_with_ends)
+        rooms.append(_have_room(some, x))
+        words = _with_ends if rooms[-1] else _alone
+        image = draw_map(axes, x, y, some, scale, words=words)
         bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=14)
         bar.set_label("Confirmations")
         bar.outline.set_linewidth(0.4)
@@ -137,10 +145,19 @@ def draw(df: pd.DataFrame) -> Figure:
         x,
         y,
         pd.concat(shown),
-        title="No head start; below each number its 95 % interval",
-        never="no depth is safe",
+        title=f"Without a head start; {_said(rooms)}",
+        never="no depth is shown safe",
     )
     return figure
+
+
+def _said(rooms: Sequence[bool]) -> str:
+    """Where the intervals are."""
+    if all(rooms):
+        return "below each number its 95 % interval"
+    if any(rooms):
+        return "95 % interval where there is room"
+    return "95 % intervals are in the table"
 
 
 def _target(rows: pd.DataFrame) -> float:
@@ -158,10 +175,28 @@ def _risk(target: float) -> str:
 
 
 def _with_ends(each: dict) -> str:
-    ends = [
-        f"{end:.0f}" if np.isfinite(end) else "∞" for end in (each["low"], each["high"])
-    ]
-    return f"{each['value']:.0f}\n{ends[0]}–{ends[1]}"
+    return f"{_short(each['value'])}\n{_ends(each)}"
+
+
+def _alone(each: dict) -> str:
+    return _short(each["value"])
+
+
+def _ends(each: dict) -> str:
+    return f"{_short(each['low'])}–{_short(each['high'])}"
+
+
+def _short(depth: float) -> str:
+    if not np.isfinite(depth):
+        return "∞"
+    return f"{depth:.0f}" if depth < 1e5 else f"{depth / 1000:.0f}k"
+
+
+def _have_room(rows: pd.DataFrame, x: Parameter) -> bool:
+    """Whether every cell has room for its interval."""
+    known: Any = rows.loc[np.isfinite(rows["value"])]
+    longest = max((len(_ends(each)) for each in known.to_dict("records")), default=0)
+    return longest * len(x.values) <= _CHARACTERS
 
 
 def _few_ticks(bar: Any, low: float, high: float) -> None:

@@ -44,7 +44,7 @@ def test_where_no_depth_is_safe_the_cell_is_dark_and_refused_ones_are_hatched():
     ]
     (legend,) = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts == ["refused: no number (1)", "no depth is safe (1)"]
+    assert texts == ["refused: no number (1)", "no depth is shown safe (1)"]
     for panel, risk in zip(panels, (1e-3, 1e-9), strict=True):
         (mesh,) = [c for c in panel.collections if isinstance(c, QuadMesh)]
         values = np.ma.compressed(mesh.get_array())
@@ -75,5 +75,5 @@ def test_without_a_depth_there_is_no_map():
         confirmation_map.data({"points": sweep(t_accs=(0.9, 0.95))})
     points = sweep(betas=(0.45, 0.48), delays=(100, 200))
     df = confirmation_map.data({"points": points})
-    with pytest.raises(Lacking, match="no depth is safe at any point"):
+    with pytest.raises(Lacking, match="no depth is shown safe"):
         confirmation_map.draw(df)
