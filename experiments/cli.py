@@ -9,8 +9,10 @@ from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
 from .commands.effects import effects
+from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.questions import attack, threshold, validate
+from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
 from .commands.risk import risk
@@ -58,6 +60,8 @@ for _command in (
     risk,
     attack,
     effects,
+    feedback,
+    rational,
     design,
     validate,
     mine,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 
 from ..figures import FIGURES, MORE_FIGURES
@@ -29,7 +28,6 @@ from .store.files import Progress, table_bytes
 from .store.locks import exclusive
 from .store.run_folder import RunFolder, how_again
 from .world import translation
-from .world.dataset import config_dataset
 
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")
@@ -269,7 +267,12 @@ def _thresholds(folder: RunFolder, tables, progress: Progress) -> pd.DataFrame:
     t_accs = _swept(points, "scheme.t_acc") or telling_accuracies(curves)
     p_2s = _swept(points, "p_2") or list(P_2)
     table = threshold_map(
-        config, curves, _costs(config, curves), progress, t_accs=t_accs, p_2s=p_2s
+        config,
+        curves,
+        translation.costs_of(config, curves),
+        progress,
+        t_accs=t_accs,
+        p_2s=p_2s,
     )
     content = table_bytes(table)
     if folder.changed:  # nobody shall take it for what this folder computed
@@ -294,11 +297,3 @@ def _run_curves(folder: RunFolder, config: Config) -> CurveSet:
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         path = folder.path / "curves.npz"
         raise ConfigError(f"{path} cannot be read: {error}") from error
-
-
-def _costs(config: Config, curves: CurveSet) -> np.ndarray | None:
-    if config.clock.unit == "steps":
-        return None
-    dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    return translation.step_costs(config, curves, (height, width), dataset.n_classes)

@@ -178,6 +178,8 @@ def selected(
         initializations=tuple(curves.initializations[i] for i in rows),
         correct=correct,
         loss=curves.loss[rows],
+        step_costs=None if curves.step_costs is None else curves.step_costs[rows],
+        logged=None if curves.logged is None else curves.logged[rows],
     )
 
 

@@ -257,7 +257,7 @@ def interval_bracket(
             f"mean block time of the fastest of {provers}: between {low:.4g} and "
             f"{high:.4g}, depending on what training does beyond the horizon; "
             "horizon_steps must be longer (or t_acc lower, t_2 larger, or a number of "
-            "abandon_steps where it is never)"
+            "abandon_steps where it is never; of measured times: fewer cut off)"
         )
     return low, high
 
@@ -289,7 +289,8 @@ def require_shape(
         length = float(law.spacing) * (len(knots) - 1)
         raise Refused(
             f"the law: beyond {length:.4g} steps, where many blocks come, its hazard "
-            "is not yet constant; horizon_steps must be longer, or t_1 or t_2 larger"
+            "is not yet constant; horizon_steps must be longer, or t_1 or t_2 larger "
+            "(of measured times: fewer cut off)"
         )
 
 
@@ -315,6 +316,7 @@ def _require_reached(
         when = f"before abandon_steps = {abandon_steps}"
     best = accuracy.max(axis=1)
     reached = best >= t_acc
+    _require_logged(curves, accuracy, t_acc)
     if reached.sum() < _MINIMUM_REACHED:
         half, tenth, top = np.quantile(best, [0.5, 0.9, 1.0])
         raise Refused(
@@ -325,6 +327,24 @@ def _require_reached(
             "or choose a faster menu"
         )
     return reached
+
+
+def _require_logged(curves: CurveSet, accuracy: np.ndarray, t_acc: float) -> None:
+    """Refuse where it is not known what a run did after its log had ended."""
+    if curves.logged is None:
+        return
+    looks = accuracy.shape[1]
+    unknown = (curves.logged < looks) & (accuracy[:, -1] < t_acc)
+    if unknown.any():
+        run = int(np.argmax(unknown))
+        spacing = int(curves.steps[0])
+        raise Refused(
+            f"t_acc = {t_acc:g}: {int(unknown.sum())} of {len(accuracy)} runs were "
+            f"logged below it and end before {looks * spacing} steps (run {run} at "
+            f"{int(curves.logged[run]) * spacing}): what they would have done is not "
+            "known. Lower t_acc or horizon_steps, or say what stands for it: "
+            "law.short_runs = hold (the last accuracy) or leave_out (the run)"
+        )
 
 
 def _check(lottery: Lottery, curves: CurveSet) -> None:

@@ -122,7 +122,7 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
     """
     laws = max(len(walks.public.log_mass), len(walks.private.log_mass))
     limit, zero = walks.public.limit * _ROOT, np.zeros(laws)
-    mean, draw = (_moments(each, zero)[1] for each in (walks.public, walks.private))
+    mean, draw = (moments(each, zero)[1] for each in (walks.public, walks.private))
     mean = mean + walks.delay
     usable = mean < draw
     # As of two exponential laws: K' = 0 half way between their rates.
@@ -133,8 +133,8 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         walks, np.minimum(begin, limit / 2), limit, "even", asked=usable
     )
     usable &= found
-    public, interval, more = _moments(walks.public, theta_0)
-    private, draw_0, other = _moments(walks.private, -theta_0)
+    public, interval, more = moments(walks.public, theta_0)
+    private, draw_0, other = moments(walks.private, -theta_0)
     log_rate, square = public + private + theta_0 * walks.delay, more + other
     begin = 2 * theta_0
     if near is not None:
@@ -244,8 +244,8 @@ def tail_share(
     """Share of the public chain's time under θ that lies in its tail, not its atoms."""
     if public.tail is None:
         return np.zeros(len(theta))
-    log_mass, mean, _ = _moments(public, theta)
-    inner, place, _ = _moments(public._replace(tail=None), theta)
+    log_mass, mean, _ = moments(public, theta)
+    inner, place, _ = moments(public._replace(tail=None), theta)
     return 1.0 - np.exp(inner - log_mass) * place / mean
 
 
@@ -301,16 +301,16 @@ def _cumulant(
     walks: Walks, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """K, K' and K'' at a tilt of every race's own."""
-    public, interval, more = _moments(walks.public, theta)
-    private, draw, other = _moments(walks.private, -theta)
+    public, interval, more = moments(walks.public, theta)
+    private, draw, other = moments(walks.private, -theta)
     gain = interval + walks.delay - draw
     return public + private + theta * walks.delay, gain, more + other
 
 
-def _moments(
+def moments(
     atoms: Atoms, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ln E[e^{θx}], and mean and variance under the tilt."""
+    """Ln E[e^{θx}], and mean and variance under the tilt, of every law."""
     tilt = theta[:, None]
     logs = atoms.log_mass + tilt * atoms.place
     top = logs.max(axis=1)

@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import BaseModel, Field, model_validator
 
 from .mining import MiningConfig
+from .own_law import LawConfig
 from .protocol import ProtocolConfig
 from .section import Section, Whole
 from .sections import (
@@ -40,6 +41,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     menu: MenuConfig = MenuConfig()
     training: TrainingConfig = TrainingConfig()
+    law: LawConfig = LawConfig()
     scheme: SchemeConfig = SchemeConfig()
     protocol: ProtocolConfig = ProtocolConfig()
     network: NetworkConfig = NetworkConfig()
@@ -132,7 +134,7 @@ class Config(Section):
 
     def chain_digest(self) -> str:
         """SHA-256 of the whole config, which a mined chain depends on."""
-        return fingerprint(_plain(self))
+        return fingerprint(self._settings())
 
     def point_digest(self) -> str:
         """SHA-256 of what a sweep's point depends on: not its names."""
@@ -141,10 +143,17 @@ class Config(Section):
         )
 
     def _digest_without(self, *names: str) -> str:
-        settings = {k: v for k, v in _plain(self).items() if k not in names}
+        settings = {k: v for k, v in self._settings().items() if k not in names}
         # What is kept on the disk beside the results changes none of them.
         settings["training"].pop("keep_states")
         return fingerprint(settings)
+
+    def _settings(self) -> dict[str, Any]:
+        settings = _plain(self)
+        # What came before there was a [law] keeps its name.
+        if self.law == LawConfig():
+            del settings["law"]
+        return settings
 
 
 def fingerprint(value: Any) -> str:

@@ -22,21 +22,25 @@ from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
 from ...analysis.estimation.quantities import ROUND_SUCCESS
 from ...analysis.estimation.training_error import UNKNOWN, few_runs
+from ...models.learning.architecture import HyperParameters
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.hash_targets import format_target
 from ..config.sections import ComparisonConfig, LotteryConfig
+from ..own.words import law_label
 from ..world.situation import NO_STARTS, WarmStarts, world_law
 from ..world.translation import law_of, lottery_of, plan_of
 from .notes import further
 
 _LAW_POINTS = 400
+_NO_LOTTERY = {"t_acc": np.nan, "t_1": "", "t_2": "", "p_1": np.nan, "p_2": np.nan}
 
 
 def curve_table(curves: CurveSet) -> pd.DataFrame:
     """One row a run and look: setting, step, accuracy, loss."""
     runs, looks = curves.correct.shape
-    settings = pd.DataFrame([i.hpp._asdict() for i in curves.initializations])
+    hpps = [i.hpp for i in curves.initializations]
+    settings = pd.DataFrame(hpps, columns=list(HyperParameters._fields))
     table = settings.loc[settings.index.repeat(looks)].reset_index(drop=True)
     table.insert(0, "run", np.repeat(np.arange(runs), looks))
     return table.assign(
@@ -59,7 +63,7 @@ def law_tables(
         the plateau bracket; a comparison that the runs cannot support is left empty.
     """
     laws, rows = [], []
-    scheme_label = "D-PoDL " + _targets(config.scheme)
+    scheme_label = law_label(config) or "D-PoDL " + _targets(config.scheme)
     settings: list[tuple[str, str, LotteryConfig, bool]] = [
         (c.label, c.kind, c, False) for c in config.comparisons
     ]
@@ -75,6 +79,7 @@ def law_tables(
             "p_2": setting.p_2 if kind == "dpodl" else np.nan,
             "main": main,
             **_published(setting),
+            **(_NO_LOTTERY if main and not config.law.has_curves else {}),
         }
         try:
             if main:
@@ -140,6 +145,8 @@ def _setting_law(config, curves, costs, setting, kind) -> UncertainLaw:
     if kind == "pow":
         rate = config.clock.hashes_per_step
         return UncertainLaw(proof_of_work(setting.p_1, hashes_per_step=rate))
+    if not config.law.has_curves:
+        raise Refused(f"{setting.label}: law.source has no curves for another t_acc")
     lottery = lottery_of(config, setting)
     if kind == "dl":
         # Plain deep learning: no hash before or after, only the training.

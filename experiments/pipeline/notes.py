@@ -16,6 +16,9 @@ from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
+from ..config.world import STRATEGIES
+from ..own.evidence import own_warnings
+from ..own.words import evidence, rests_on
 from ..world.translation import conduct_of
 
 
@@ -42,11 +45,12 @@ def notes_table(
     rows = [("assumption", text) for text in _assumptions(config, law, curves)]
     rows += [("assumption", text) for text in _horizon(assessment)]
     rows += [("assumption", text) for text in _sampling(config, assessment)]
-    rows += [("warning", text) for text in _law_warnings(law, groups, brackets)]
+    rows += [("warning", text) for text in _law_warnings(config, law, groups, brackets)]
     rows += [("warning", text) for text in _horizon_warnings(config, law, groups)]
     rows += [
         ("warning", text) for text in _interval_warnings(config, assessment, failed)
     ]
+    rows += [("warning", text) for text in own_warnings(config)]
     rows += [("refused", text) for text in assessment.refusals]
     return pd.DataFrame(rows, columns=["kind", "text"])
 
@@ -54,6 +58,56 @@ def notes_table(
 def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterator[str]:
     training = config.training
     yield from _world(config)
+    strategy = config.attackers and config.adversary.attack in STRATEGIES
+    if strategy:
+        yield _counted(config.adversary.attack)
+    else:
+        yield from _races(config)
+    if config.attackers and config.adversary.attack != "balance":
+        yield (
+            "confirmations for risks down to 2^-128 (†) are those of the private chain "
+            "and rest on trainings that are independent of each other: what is common "
+            "to them (data, code, a shortcut for all) is in no interval"
+        )
+    yield (
+        "liveness: a transaction reaches every prover at once and can enter the block "
+        "that is being trained (binding none); where the header is bound to h_1 it "
+        "waits for one more block"
+    )
+    yield f"time unit: {_unit(config)}"
+    if not config.law.has_curves:
+        yield rests_on(config, law.runs, law.reached)
+        return
+    kept = config.protocol.abandon_steps
+    rule = {
+        "never": "is never given up",
+        "horizon": "is given up at the last of them for a new one (abandon_steps = "
+        "'horizon': training further would be another scheme)",
+    }.get(str(kept), f"is given up after {kept} steps for a new one")
+    yield (
+        f"{law.reached} of {law.runs} models reached T_acc within the "
+        f"{training.horizon_steps} steps {_seen(config)} (or before they were given "
+        f"up); a model that has not {rule}"
+    )
+    if not config.law.trained:
+        return
+    broken = int((~np.isfinite(curves.loss)).any(axis=1).sum())
+    if broken:
+        yield (
+            f"{broken} of {law.runs} trainings broke down: their loss or logits are "
+            "not finite. Such a model classifies nothing and scores no ticket"
+        )
+    error = accuracy_error(curves, config.scheme.t_acc)
+    if error > 0:
+        yield (
+            f"a look scores {curves.eval_samples} of {curves.population} training "
+            f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
+            "and so in the intervals; it makes first passages slightly early"
+        )
+
+
+def _races(config: Config) -> Iterator[str]:
+    """The private race, and when it counts as won."""
     yield (
         "private race from the tip: the adversary starts from the parent of the "
         "transaction's block when that parent is found; a head start (pre-mining) is "
@@ -71,41 +125,23 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
             "end is that of the network itself. persistence_simulated is what the "
             "simulated races counted, a check and no part of the verdict"
         )
-        yield (
-            "confirmations for risks down to 2^-128 (†) are those of the private chain "
-            "and rest on trainings that are independent of each other: what is common "
-            "to them (data, code, a shortcut for all) is in no interval"
+
+
+def _counted(attack: str) -> str:
+    """What persistence is under a strategy."""
+    if attack == "balance":
+        return (
+            "persistence is Pr[a fork lives k levels]: whoever waits for k blocks on "
+            "the branch that loses is reverted. The fork begins level, the adversary "
+            "saves no blocks up: better balance attacks may exist. confirmations are "
+            "of this attack"
         )
-    yield (
-        "liveness: a transaction reaches every prover at once and can enter the block "
-        "that is being trained (binding none); where the header is bound to h_1 it "
-        "waits for one more block"
+    return (
+        "persistence is counted: the share of levels on which a public block that was "
+        "k deep was reverted, by SM1 or by a fork of honest blocks. SM1 is played for "
+        "revenue, nobody aims at a block; confirmations (†) are those of the same "
+        "provers' private chain, which does"
     )
-    yield f"time unit: {_unit(config)}"
-    kept = config.protocol.abandon_steps
-    rule = {
-        "never": "is never given up",
-        "horizon": "is given up at the last of them for a new one (abandon_steps = "
-        "'horizon': training further would be another scheme)",
-    }.get(str(kept), f"is given up after {kept} steps for a new one")
-    yield (
-        f"{law.reached} of {law.runs} models reached T_acc within the "
-        f"{training.horizon_steps} steps trained (or before they were given up); a "
-        f"model that has not {rule}"
-    )
-    broken = int((~np.isfinite(curves.loss)).any(axis=1).sum())
-    if broken:
-        yield (
-            f"{broken} of {law.runs} trainings broke down: their loss or logits are "
-            "not finite. Such a model classifies nothing and scores no ticket"
-        )
-    error = accuracy_error(curves, config.scheme.t_acc)
-    if error > 0:
-        yield (
-            f"a look scores {curves.eval_samples} of {curves.population} training "
-            f"examples: T_acc ± {error:.4f} for each run. That noise is in the runs "
-            "and so in the intervals; it makes first passages slightly early"
-        )
 
 
 def _adopted(config: Config) -> str:
@@ -113,7 +149,7 @@ def _adopted(config: Config) -> str:
         "first_seen": "the one it saw first",
         "random": "either, by a fair coin, and begins anew where it goes over",
         "adversary": "the one it heard of last, and begins anew",
-    }[config.protocol.tie_rule]
+    }[config.protocol.adopted]
 
 
 def _world(config: Config) -> Iterator[str]:
@@ -153,6 +189,19 @@ def _world(config: Config) -> Iterator[str]:
             "adversary.attack = honest: the corrupted provers follow the protocol, and "
             "their blocks count as honest ones"
         )
+    elif attack == "selfish":
+        yield (
+            "adversary.attack = selfish: SM1; at a match a share "
+            f"{config.adversary.gamma:g} of the honest provers (adversary.gamma) "
+            "adopts the pool's block. Quality is the honest share of settled blocks, "
+            "stale blocks are the honest ones that are not settled"
+        )
+    elif attack == "balance":
+        yield (
+            "adversary.attack = balance: honest provers in two halves, within which "
+            "messages arrive at once and between which they take Δ; all corrupted "
+            "provers mine on the branch that lags"
+        )
     elif stopped := conduct.stopped():
         yield (
             f"adversary.attack = {attack} is stopped by the protocol ({stopped}): a "
@@ -165,6 +214,12 @@ def _world(config: Config) -> Iterator[str]:
             f"attack, step rule {rule}; good periods are judged by what the protocol "
             "counts on, corrupted provers that mine as honest ones"
         )
+        if not net.equal_speeds:
+            yield (
+                "each corrupted prover has that law at its own speed; where an attack "
+                "chooses between laws, it takes the faster one for as many provers of "
+                "speed 1"
+            )
 
 
 def _horizon(assessment: Assessment) -> Iterator[str]:
@@ -194,7 +249,7 @@ def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
     )
 
 
-def _law_warnings(law, groups, brackets) -> Iterator[str]:
+def _law_warnings(config, law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
             yield (
@@ -203,11 +258,11 @@ def _law_warnings(law, groups, brackets) -> Iterator[str]:
                 f"{high:.4g} steps"
             )
     most = max(groups.values())
-    if law.runs < 10 * most:
+    if 0 < law.runs < 10 * most:
         yield (
             f"the fastest of {most} provers depends on the lowest 1/{most} of "
-            f"{law.runs} trained models; for a bias below its error train at least "
-            f"{10 * most}"
+            f"{law.runs} {evidence(config)}; for a bias below its error "
+            f"{'train' if config.law.trained else 'have'} at least {10 * most}"
         )
 
 
@@ -235,10 +290,10 @@ def further(owed: Owed, config: Config) -> str:
 
 
 def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[str]:
-    if config.security.bootstraps == 0:
+    if config.security.bootstraps == 0 and config.law.source != "formula":
         yield (
             "the intervals hold the simulation's error only (bootstraps = 0), not that "
-            "of the number of trained models"
+            f"of the number of {evidence(config)}"
         )
     if failed:
         yield (
@@ -261,7 +316,15 @@ def _interval_warnings(config, assessment: Assessment, failed: int) -> Iterator[
         )
 
 
+def _seen(config: Config) -> str:
+    return "trained" if config.law.trained else "looked at"
+
+
 def _unit(config: Config) -> str:
+    if not config.law.trained:
+        seconds = f"{config.clock.seconds_per_step:.3g} s (clock.seconds_per_step)"
+        what = "a formula's" if config.law.source == "formula" else "the file's"
+        return f"{what}; one is taken for {seconds}"
     unit = config.clock.unit
     seconds = f"{config.clock.seconds_per_step:.3g} s"
     if unit == "steps":

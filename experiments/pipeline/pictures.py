@@ -12,7 +12,9 @@ def drawn(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Names of the figures that the tables have something for."""
     # Good periods are refused where the simulated chain is shorter than the windows.
     windows = tables["estimates"].quantity.str.startswith("good_period").any()
-    return [name for name in NAMES if name != "good_periods" or windows]
+    # Measured times and formulas have no learning curves.
+    there = {"good_periods": windows, "learning_curves": len(tables["curves"]) > 0}
+    return [name for name in NAMES if there.get(name, True)]
 
 
 def render(

@@ -14,14 +14,17 @@ _LAWS = (
     "models/scheme",
     "analysis",
     "experiments/config",
+    "experiments/own",
     "experiments/store/files.py",
     *(
         f"experiments/world/{name}.py"
         for name in (
             "dataset",
             "engines",
+            "forks",
             "persistence",
             "situation",
+            "strategies",
             "translation",
             "weights",
         )
@@ -42,6 +45,7 @@ _USED = {
     ),
     "curves": (
         "models/learning",
+        "experiments/own",
         "experiments/pipeline/laws.py",
         "experiments/pipeline/training.py",
     ),

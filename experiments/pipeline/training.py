@@ -27,6 +27,7 @@ from ...models.learning.looks import Curve
 from ...models.learning.pins import pinned
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
+from ..own.evidence import content_digest, own_curves, own_initializations
 from ..store.files import Progress
 from ..store.run_folder import RunFolder
 from ..store.state_store import StateStore
@@ -37,6 +38,8 @@ from .training_shelf import TrainingShelf
 from .versions import build
 
 _log = logging.getLogger(__name__)
+# Of a CurveSet, what only curves from elsewhere have.
+_MAY_LACK = ("step_costs", "logged")
 
 
 def curve_settings(config: Config, dataset: Dataset) -> CurveSettings:
@@ -82,6 +85,7 @@ def curve_bytes(curves: CurveSet) -> bytes:
         steps=curves.steps,
         eval_samples=curves.eval_samples,
         population=curves.population,
+        **{k: v for k in _MAY_LACK if (v := getattr(curves, k)) is not None},
     )
     return buffer.getvalue()
 
@@ -95,12 +99,17 @@ def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
     content = io.BytesIO(folder.read("curves.npz"))
     with np.load(content, allow_pickle=False) as file:
         return CurveSet(
-            initializations=_initializations(config),
+            initializations=(
+                _initializations(config)
+                if config.law.trained
+                else own_initializations(len(file["correct"]))
+            ),
             steps=file["steps"],
             correct=file["correct"],
             loss=file["loss"],
             eval_samples=int(file["eval_samples"]),
             population=int(file["population"]),
+            **{k: file[k] for k in _MAY_LACK if k in file.files},
         )
 
 
@@ -112,8 +121,10 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
     compiled training occupies about one core). Finished chunks are stored at once.
 
     Returns:
-        The curves, ordered by run.
+        The curves, ordered by run; those of [law] where it has some.
     """
+    if not config.law.trained:
+        return own_curves(config)
     dataset = config_dataset(config)
     settings = curve_settings(config, dataset)
     runs = _initializations(config)
@@ -149,6 +160,8 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
 
 def curve_folder(config: Config, root: Path) -> Path:
     """Where the config's learning curves are kept."""
+    if not config.law.trained:
+        return root / "curves" / content_digest(config)[:16]
     return root / "curves" / _curve_key(config, config_dataset(config))
 
 
@@ -201,7 +214,9 @@ def _initializations(config: Config) -> tuple[Initialization, ...]:
 
 
 def own_data(config: Config) -> str | None:
-    """SHA-256 of a data set of the user's own; None for one that comes with us."""
+    """SHA-256 of the user's own data set or law; None for what comes with us."""
+    if not config.law.trained:
+        return content_digest(config)
     # What is pinned cannot change behind its name; a file of the user's can.
     if config.data.name in SHA256:
         return None

@@ -18,7 +18,7 @@ from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 from ..world import translation
 from ..world.dataset import config_dataset
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
@@ -46,12 +46,11 @@ def attack(
     """
     # Every attack is a row.
     require_equal_provers(config, "attack", attacks=None, known=("security.criterion",))
+    require_curves(config, "attack")
     net, rules = config.network, config.protocol
     if not round(net.beta * net.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")
     curves = training.train(config, root, progress)
-    dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
     every = rules.checkpoint_every
     t_acc = config.scheme.t_acc
     at = situation_of(
@@ -60,9 +59,7 @@ def attack(
         provers=net.provers,
         beta=net.beta,
         delay_steps=net.delay_steps,
-        step_costs=translation.step_costs(
-            config, curves, (height, width), dataset.n_classes
-        ),
+        step_costs=translation.costs_of(config, curves),
         warm=_branched(config, curves, t_acc, branches, progress, "from T_acc"),
         mtx=_branched(
             config,
@@ -114,7 +111,12 @@ def _branched(
     progress: Progress,
     what: str,
 ) -> Branches | None:
-    """Trainings from referenced models; None where no run has such a model."""
+    """Trainings from referenced models; None where no run has such a model.
+
+    Curves that were logged elsewhere have no models: what is taken then says each row.
+    """
+    if not config.law.trained:
+        return None
     dataset = config_dataset(config)
     settings = training.curve_settings(config, dataset)
     some = curves.initializations[:branches]

@@ -53,7 +53,7 @@ from .design_tables import (
     target_table,
 )
 from .design_targets import Asked, read_scan, read_targets
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 SENSITIVE = ("interval", "depth", "confirmation", "beta", "quality", "useful")
 _SENSITIVITY_RESAMPLES = 8
@@ -98,6 +98,7 @@ def design(
     """
     # A head start is a target's: persistence_premined.
     require_equal_provers(config, "design")
+    require_curves(config, "design")
     asked = read_targets(config, targets)
     scan = read_scan(config, over, asked)
     if not round(config.network.beta * config.network.provers):
@@ -144,9 +145,6 @@ def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> f
 def _situation(
     config: Config, curves: CurveSet, asked: Asked
 ) -> tuple[Situation, Terms]:
-    dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    shape = (height, width)
     every = config.protocol.checkpoint_every
     at = situation_of(
         curves,
@@ -154,7 +152,7 @@ def _situation(
         provers=config.network.provers,
         beta=config.network.beta,
         delay_steps=config.network.delay_steps,
-        step_costs=translation.step_costs(config, curves, shape, dataset.n_classes),
+        step_costs=translation.costs_of(config, curves),
         checkpoint_every=None if every == "check_every" else every,
         challenges=config.protocol.challenges,
     )
@@ -163,9 +161,17 @@ def _situation(
         risk=risk,
         risk_premined=asked.risk_premined or risk,
         step_rule=config.protocol.step_rule,
-        state_bytes=state_bytes(config, shape, dataset.n_classes),
+        state_bytes=_state_bytes(config),
     )
     return at, terms
+
+
+def _state_bytes(config: Config) -> float:
+    if not config.law.trained:
+        return math.nan  # the networks are not ours
+    dataset = config_dataset(config)
+    height, width = dataset.x_train.shape[1:]
+    return state_bytes(config, (height, width), dataset.n_classes)
 
 
 # ------------------------------------------------------------------ the finalists

@@ -30,12 +30,13 @@ from ...models.learning.curves import CurveSet, training_set
 from ...models.learning.pins import seed_key
 from ...models.scheme.branching import branch_curves
 from ..config.experiment import Config
+from ..config.section import ConfigError
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 from ..world import translation
 from ..world.dataset import config_dataset
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 POST_HASHES = tuple(2.0**-k for k in range(13))
 SPEEDS = (2, 5, 10, 30)
@@ -85,6 +86,7 @@ def effects(
             equal provers of fresh models.
     """
     require_equal_provers(config, "effects", s_min=False)
+    require_curves(config, "effects")
     net, scheme = config.network, config.scheme
     honest = net.provers - round(net.beta * net.provers)
     curves = training.train(config, root, progress)
@@ -96,7 +98,7 @@ def effects(
         provers=honest,
         seed=config.seed,
         resamples=resamples,
-        step_costs=_costs(config, curves),
+        step_costs=translation.costs_of(config, curves),
     )
     if not laws:
         raise Refused(f"effects: no p_2 has a law; {next(iter(refused.values()))}")
@@ -138,7 +140,7 @@ def effects(
         progress("measuring effects", done, len(jobs))
         try:
             rows = measure()
-        except Refused as refusal:
+        except (Refused, ConfigError) as refusal:
             findings.append((name, "refused", str(refusal)))
             continue
         tables[name] = pd.DataFrame(rows)
@@ -237,7 +239,7 @@ def _saving(
         provers=net.provers,
         beta=net.beta,
         delay_steps=net.delay_steps,
-        step_costs=_costs(config, curves),
+        step_costs=translation.costs_of(config, curves),
         mtx=warm,
     )
     others = [resampled(at, config.seed + i) for i in range(resamples)]
@@ -260,11 +262,3 @@ def _certain(laws: Swept) -> UncertainLaw:
         "the dead time is not known: the runs support no law at p_2 = 1 (the table of "
         "refusals says why)"
     )
-
-
-def _costs(config: Config, curves: CurveSet):
-    if config.clock.unit == "steps":
-        return None
-    dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    return translation.step_costs(config, curves, (height, width), dataset.n_classes)

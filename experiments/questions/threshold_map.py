@@ -20,7 +20,7 @@ from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..store.files import Progress
 from ..world.translation import law_of, lottery_of
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 COLUMNS = (
     *("t_acc", "p_2", "beta", "low", "high", "count", "method"),
@@ -57,8 +57,10 @@ def threshold_map(
         delay_steps, which all cells share.
 
     Raises:
+        ConfigError: If the law has no curves.
         ValueError: If an accuracy or a chance is out of range, or there is none.
     """
+    require_curves(config, "the threshold map")
     for name, values in (("t_accs", t_accs), ("p_2s", p_2s)):
         if not values or not all(0 < value <= 1 for value in values):
             raise ValueError(f"{name} must be numbers in (0, 1], got {list(values)}")

@@ -4,6 +4,7 @@ from collections.abc import Container
 
 from ...analysis.estimation.estimate import Refused
 from ..config.experiment import Config
+from ..config.section import ConfigError
 
 PRIVATE = ("private",)
 """Attacks of a question that is about a private chain from the tip."""
@@ -15,6 +16,24 @@ _RULES: dict[str, tuple[object, ...]] = {
     "network.delay_model": ("worst_case", "fixed"),
     "security.criterion": ("equal",),
 }
+
+
+def require_curves(config: Config, command: str) -> None:
+    """Refuse a law that is of no learning curves: it has no T_acc and no p_2.
+
+    Args:
+        config: The experiment.
+        command: Who refuses.
+
+    Raises:
+        ConfigError: If [law] has times or a formula.
+    """
+    if not config.law.has_curves:
+        raise ConfigError(
+            f"{command} works with learning curves, which law.source = "
+            f"{config.law.source} has not; law.source = train or curves has them, and "
+            "dpodl run, sweep, risk and threshold work without"
+        )
 
 
 def require_equal_provers(

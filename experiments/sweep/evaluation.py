@@ -29,7 +29,7 @@ from ..world.translation import lottery_of, network_of, plan_of
 from ..world.weights import weight_estimates
 
 # What a point may change without training, or compiling, anything again.
-_SHARED = ("data", "menu", "training", "seed")
+_SHARED = ("data", "menu", "training", "law", "seed")
 _SHAPES = ("levels", "replicas", "bootstrap_replicas", "good_period_replicas")
 
 
@@ -143,7 +143,8 @@ def _laws(config: Config, evidence: _Evidence, known: dict[tuple, _Laws]) -> _La
         # The first of them are the same, however many follow.
         most = max(count, _RACE_RESAMPLES) if count else 0
         law = world_law(config, *evidence, lottery=lottery, resamples=most)
-        others = [*law.resamples[:count], law.law, *law.extremes] if count else []
+        some = law.resamples[:count]
+        others = [*some, law.law, *law.extremes] if some else []
         centre = [law.law]
         known[name] = _Laws(law, _batch(law, centre), _batch(law, others), {}, set())
     return known[name]
@@ -192,11 +193,13 @@ def _measured(
         else with_growth(each.measurements, network_of(config, law, laws.law))
         for each, law in zip(under.outcomes, laws.others[0].laws, strict=True)
     ]
-    *drawn, middle, slowest, fastest = replicates
+    # A formula has no resamples, and where nothing is extrapolated, no extremes.
+    count = len(laws.law.resamples[: security.bootstraps])
+    drawn, (middle, *ends) = replicates[:count], replicates[count:]
     measured = with_training_error(
         alone,
         [each for each in drawn if each is not None],
-        extremes=[each for each in (slowest, fastest) if each is not None],
+        extremes=[each for each in ends if each is not None],
         centre=middle or (),
         basis=basis,
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ...models.learning.data import Dataset
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
+from ..own.evidence import own_curves
 from ..pipeline import sources, training
 from ..world.dataset import config_dataset
 from . import evaluation, quick_evaluation
@@ -96,9 +97,12 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
             if group not in made_from and group not in refused:
                 what = fingerprint(plain(settings.data))
                 try:
-                    if what not in datasets:
-                        datasets[what] = config_dataset(settings)
-                    source = _source(settings, datasets[what], root)
+                    if not settings.law.trained:
+                        source = _own_source(settings, root)
+                    else:
+                        if what not in datasets:
+                            datasets[what] = config_dataset(settings)
+                        source = _source(settings, datasets[what], root)
                     made_from[group] = settings, source
                 except ConfigError as error:
                     refused[group] = str(error)
@@ -158,6 +162,22 @@ def _source(config: Config, dataset: Dataset, root: Path) -> CurveSource:
         population=len(dataset.x_train),
         image_shape=(height, width),
         classes=dataset.n_classes,
+    )
+
+
+def _own_source(config: Config, root: Path) -> CurveSource:
+    curves = own_curves(config)  # what is wrong with a file is told at once
+    return CurveSource(
+        folder=str(training.curve_folder(config, root).resolve()),
+        seed=config.seed,
+        menu=config.menu,
+        runs=len(curves.correct),
+        check_every=int(curves.steps[0]),
+        looks=len(curves.steps),
+        eval_samples=curves.eval_samples,
+        population=curves.population,
+        image_shape=(0, 0),
+        classes=0,
     )
 
 

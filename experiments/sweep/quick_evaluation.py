@@ -166,7 +166,9 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
 
 def _known(config: Config) -> bool:
     level = chosen_engine(config).name == "level"
-    return level and not own_laws(config) and not config.protocol.s_min
+    equal = config.security.criterion == "equal"
+    fresh = not own_laws(config) and not config.protocol.s_min
+    return level and equal and fresh and config.law.has_curves
 
 
 def _point(config: Config) -> Point:

@@ -24,6 +24,7 @@ from ...models.learning.curves import CurveSet, draw_runs
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
 from ..config.sections import MenuConfig
+from ..own.evidence import content_digest, own_curves
 from ..pipeline.branching import needs, stored_warm_starts
 from ..pipeline.sources import sweep_code_at_start
 from ..store.curve_store import CurveStore
@@ -128,10 +129,7 @@ def compute(task: ShardTask) -> ShardResult:
             f"the worker on {platform.node()} runs other code than the sweep: install "
             "the same dpodl there, and start its workers anew"
         )
-    curves = load_curves(task.source)
-    costs = step_costs(
-        task.configs[0], curves, task.source.image_shape, task.source.classes
-    )
+    curves, costs = _evidence(task.configs[0], task.source)
     outcomes, unexpected = [], []
     try:
         outcomes = _outcomes(task, task.configs, curves, costs)
@@ -147,6 +145,21 @@ def compute(task: ShardTask) -> ShardResult:
     worker = f"{platform.node()}:{os.getpid()}"
     content = encode(task.keys, outcomes, unexpected=unexpected, attempt=task.attempt)
     return ShardResult(content, time.perf_counter() - start, worker)
+
+
+def _evidence(
+    config: Config, source: CurveSource
+) -> tuple[CurveSet, np.ndarray | None]:
+    if config.law.trained:
+        curves = load_curves(source)
+        return curves, step_costs(config, curves, source.image_shape, source.classes)
+    if content_digest(config)[:16] != Path(source.folder).name:
+        raise OtherCode(
+            f"{config.law.path} on {platform.node()} is not what the sweep began with: "
+            "workers on other machines need the same file at the same path"
+        )
+    curves = own_curves(config)
+    return curves, curves.step_costs
 
 
 def _outcomes(task: ShardTask, configs, curves, costs) -> list[evaluation.Outcome]:

@@ -12,9 +12,14 @@ def config_dataset(config: Config) -> Dataset:
 
     Raises:
         ConfigError: If there are not so many, or a network of the menu needs larger
-            ones.
+            ones, or no network is trained here.
         DataError: If the data set cannot be read.
     """
+    if not config.law.trained:
+        raise ConfigError(
+            f"law.source = {config.law.source}: this needs networks that are trained "
+            "here and their data set; law.source = train has them"
+        )
     dataset = load_dataset(config.data.name, config.data.path)
     check_images(dataset, config.menu.architectures)
     examples = config.data.examples

@@ -15,6 +15,8 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig
+from ..config.world import STRATEGIES
+from ..own.evidence import own_law
 from .dataset import config_dataset
 
 
@@ -31,6 +33,8 @@ def step_costs(
 
 def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
     """``step_costs`` with the config's own data set."""
+    if not config.law.trained:
+        return curves.step_costs
     if config.clock.unit == "steps":
         return None
     dataset = config_dataset(config)
@@ -48,6 +52,9 @@ def law_of(
 ) -> UncertainLaw:
     """The law of a block from a fresh model, with everything that is uncertain of it.
 
+    Where [law] has times or a formula, that is the law of a whole attempt: no lottery
+    is before or after it.
+
     Args:
         config: Its seed fixes the resamples.
         curves: Its learning curves.
@@ -58,6 +65,11 @@ def law_of(
     Raises:
         Refused: As ``uncertain_law``.
     """
+    count = config.security.bootstraps if resamples is None else resamples
+    if problems := _without_curves(config):
+        raise Refused(f"the law: {'; '.join(problems)}")
+    if not config.law.has_curves:
+        return own_law(config, count)
     if config.protocol.s_min:
         due = np.full(len(curves.initializations), config.protocol.s_min)
         curves = ticketed(curves, due)
@@ -65,7 +77,7 @@ def law_of(
         config.seed,
         curves,
         lottery or lottery_of(config, config.scheme),
-        config.security.bootstraps if resamples is None else resamples,
+        count,
         step_costs=costs,
     )
 
@@ -96,7 +108,8 @@ def network_of(
 ) -> Network:
     """The config's network under a law.
 
-    Provers of unequal speeds are one on each side, whose law is that of its side's next
+    Provers of unequal speeds, each with the law of its side at its own speed, are one
+    on each side, whose law is that of its side's next
     block: what races, and what bounds the network where every message takes Δ.
 
     Args:
@@ -116,7 +129,7 @@ def network_of(
         )
     other = None if known is None else known.against(law)
     if not net.equal_speeds:
-        return _sides(config, law)
+        return _sides(config, law, other)
     return network(
         law,
         provers=net.provers,
@@ -126,14 +139,18 @@ def network_of(
     )
 
 
-def _sides(config: Config, law: BlockTimeLaw) -> Network:
+def _sides(config: Config, law: BlockTimeLaw, other: BlockTimeLaw | None) -> Network:
     net = config.network
     honest, corrupted = net.honest_speeds, net.corrupted_speeds
     if not config.attackers:
         honest, corrupted = honest + corrupted, ()
     try:
         laws = [
-            fastest_of_speeds(law, speeds) for speeds in (honest, corrupted or (1,))
+            fastest_of_speeds(*side)
+            for side in (
+                (law, honest),
+                (law if other is None else other, corrupted or (1,)),
+            )
         ]
     except ValueError as error:
         raise Refused(f"network.classes: {error}") from None
@@ -159,8 +176,6 @@ def conduct_of(config: Config) -> Conduct:
 # What is simulated level by level, and raced on a grid.
 _KNOWN: dict[str, tuple[object, ...]] = {
     "adversary.attack": LAWS,
-    "protocol.progress": ("lost",),
-    "security.criterion": ("equal",),
 }
 
 
@@ -178,15 +193,15 @@ def require_known(config: Config) -> None:
         if given in known or nobody:
             continue
         words = ", ".join(map(str, known))
-        if given in ("selfish", "balance"):
-            words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
-    own = config.attackers and conduct_of(config).changes_law()
-    if own and not config.network.equal_speeds:
+    problems += _without_curves(config)
+    if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
         problems.append(
-            f"adversary.attack = {config.adversary.attack} by provers of unequal "
-            "speeds, network.classes (known: speed 1)"
+            "protocol.progress = kept with protocol.chain_rule = weight, where a "
+            "sibling may be heavier (known: lost)"
         )
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        problems += _beyond_strategy(config)
     if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
         problems.append(
             "adversary.attack = equivocate with protocol.binding = none, whose private "
@@ -194,6 +209,66 @@ def require_known(config: Config) -> None:
         )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
+
+
+def _beyond_strategy(config: Config) -> list[str]:
+    """Settings that a simulated strategy does not have, each with the reason."""
+    attack, net, rules = config.adversary.attack, config.network, config.protocol
+    late = ("worst_case",) if attack == "balance" else ("worst_case", "fixed")
+    whose = {
+        "balance": "whose delays are the adversary's",
+        "selfish": "whose honest messages all take Δ",
+    }[attack]
+    found = [
+        (
+            net.delay_model not in late,
+            f"network.delay_model = {net.delay_model}, {whose} (known: "
+            f"{', '.join(late)})",
+        ),
+        (
+            rules.chain_rule != "longest",
+            f"protocol.chain_rule = {rules.chain_rule}, a strategy by height (known: "
+            "longest)",
+        ),
+        (
+            rules.adopted != "first_seen",
+            f"protocol.tie_rule = {rules.tie_rule}, where the strategy says who adopts "
+            "which of equal blocks (known: first_seen)",
+        ),
+        (
+            config.security.criterion != "equal",
+            f"security.criterion = {config.security.criterion}, where blocks are "
+            "counted that were reverted (known: equal)",
+        ),
+        (
+            attack == "balance" and not net.equal_speeds,
+            "network.classes of unequal speeds, whose halves are not equal (known: "
+            "speed 1)",
+        ),
+    ]
+    return [
+        f"adversary.attack = {attack} with {text}" for wrong, text in found if wrong
+    ]
+
+
+def _without_curves(config: Config) -> list[str]:
+    """Settings that nothing but learning curves can answer for."""
+    if config.law.trained:
+        return []
+    rules, source = config.protocol, config.law.source
+    given = {"protocol.reference": (rules.reference, "fresh")}
+    if config.attackers and conduct_of(config).changes_law():
+        given["adversary.attack"] = (config.adversary.attack, "private")
+    if not config.law.has_curves:
+        given["protocol.s_min"] = (rules.s_min, 0)
+        given["protocol.chain_rule"] = (
+            ("weight", "longest") if rules.chain_rule == "weight" else (0, 0)
+        )
+    return [
+        f"{field} = {has} with law.source = {source} (known: {known})"
+        for field, (has, known) in given.items()
+        if has != known
+    ]
 
 
 def plan_of(config: Config) -> Plan:

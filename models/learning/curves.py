@@ -95,6 +95,10 @@ class CurveSet(NamedTuple):
         loss: Mean cross-entropy at each look, nats.
         eval_samples: Examples scored a look.
         population: Training examples they were drawn from.
+        step_costs: What a step of each run took, in the mean run's, where the curves
+            were logged elsewhere with their costs; None: not known with the curves.
+        logged: Looks up to which each run was logged, whose last accuracy stands from
+            there on; None: all of them.
     """
 
     initializations: tuple[Initialization, ...]
@@ -103,6 +107,8 @@ class CurveSet(NamedTuple):
     loss: Float[np.ndarray, "runs looks"]
     eval_samples: int
     population: int
+    step_costs: Float[np.ndarray, " runs"] | None = None
+    logged: Int[np.ndarray, " runs"] | None = None
 
     @property
     def accuracy(self) -> Float[np.ndarray, "runs looks"]:

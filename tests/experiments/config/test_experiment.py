@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 SPACE = 1 << 256
 SHIPPED = {
     *("cross-slot", "delays", "mining", "paper", "quickstart", "reality", "smoke"),
-    *("sweep", "unequal", "weights"),
+    *("sweep", "unequal", "weights", "formula", "own-curves", "own-times"),
 }
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
@@ -73,6 +73,16 @@ CHANGES = (
     "seed=1",
     "data.name=mnist",
     "data.path=some/where.npz",
+    "law.source=formula",
+    "law.path=curves.csv",
+    'law.columns={run = "seed"}',
+    "law.short_runs=hold",
+    "law.formula.family=gamma",
+    "law.formula.mean=500.0",
+    "law.formula.dead_time=10.0",
+    "law.formula.cv=0.3",
+    "law.formula.stages=3",
+    "law.formula.shape=1.5",
     'menu.architectures=["softmax"]',
     "menu.batch_sizes=[64]",
     "menu.init_scales=[0.5]",
@@ -104,6 +114,8 @@ CHANGES = (
     "protocol.reference_window=off",
     "protocol.tolerance=1e-6",
     "protocol.reward=1",
+    "protocol.reward_rule=equal",
+    "protocol.reward_decay=0.25",
     "protocol.reference=tip_model",
     "protocol.way=transplant",
     "adversary.attack=relabel",
@@ -185,7 +197,9 @@ def test_shipped_configs_load_and_read_back_equal(name, tmp_path):
 def test_shipped_configs_say_when_a_model_is_given_up(name):
     """A number: how far is trained must not decide which scheme is measured."""
     shipped = load_config(name)
-    if name == "weights":  # a law with accuracies knows no model that is given up
+    # A law with accuracies knows no model that is given up, measured times and formulas
+    # no model at all.
+    if name == "weights" or not shipped.law.has_curves:
         assert shipped.protocol.abandon_steps == "never"
         return
     assert isinstance(shipped.protocol.abandon_steps, int)

@@ -1,0 +1,1 @@
+"""Small files in the formats that are read, as examples (law.path = their name)."""
