@@ -26,6 +26,7 @@ STALE = {
     "analysis/": LAWS,
     "experiments/config/": LAWS,
     "experiments/store/files.py": LAWS,
+    "experiments/own/": {"curves", *LAWS},
     "experiments/pipeline/laws.py": {"curves", *LAWS},
     "experiments/pipeline/training.py": {"curves"},
     **{
