@@ -10,6 +10,7 @@ from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
 from .commands.effects import effects
 from .commands.logs import set_up_logging
+from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.report import report
 from .commands.results import figures
@@ -59,6 +60,9 @@ for _command in (
     attack,
     effects,
     design,
+    finality,
+    estimate,
+    import_file,
     validate,
     mine,
     verify,

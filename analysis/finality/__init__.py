@@ -12,8 +12,8 @@ Notation
 
 ``given_times`` has the risk for any law of D and A, exact for exponential ones,
 ``observed_chain`` that of every block of a chain, with the public rate known and with
-the rate that its window shows. ``from_blocks`` goes the other way: the law of intervals,
-Δ and β from a list of blocks.
+the rate that its window shows. ``from_blocks`` goes the other way, from a list of
+blocks to the law of intervals, Δ and β.
 
 Source: C. Grunspan, R. Pérez-Marco, Double spend races, Int. J. Theor. Appl. Finance 21
 (2018), for memoryless intervals; docs/science/own-data.md.

@@ -33,6 +33,8 @@ from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Estimate, Refused, estimate_mean
 
 LEAST_INTERVALS = 20
+# Of the test of exponential intervals.
+_SAMPLES = 499
 _EXACT = "Clopper–Pearson"
 
 
@@ -44,7 +46,7 @@ class ChainFacts(NamedTuple):
         mean: E[T].
         cv: CV of T.
         memoryless: p-value of exponential intervals (Lilliefors: Kolmogorov's distance
-            with the mean fitted, against 999 simulated samples).
+            with the mean fitted, against 499 simulated samples).
         correlation: Of neighbouring intervals, with its interval.
         stale_rate: Stale blocks a block; None: the list does not say.
         delay: Δ; None: as ``stale_rate``.
@@ -189,16 +191,17 @@ def _memoryless(found: np.ndarray, seed: int) -> float:
     rng = np.random.default_rng(seed)
     some = found if len(found) <= 2000 else rng.choice(found, 2000, replace=False)
 
-    def distance(values: np.ndarray) -> np.ndarray:
-        values = np.sort(values / values.mean(axis=-1, keepdims=True), axis=-1)
-        count = values.shape[-1]
+    def distance(values: np.ndarray) -> float:
+        values = np.sort(values / values.mean())
+        count = len(values)
         place = np.arange(1, count + 1) / count
         below = -np.expm1(-values)
         gap = np.maximum(place - below, below - place + 1 / count)
-        return gap.max(axis=-1)
+        return float(gap.max())
 
-    drawn = [float(distance(rng.exponential(size=len(some)))) for _ in range(999)]
-    return (1 + sum(d >= float(distance(some)) for d in drawn)) / 1000
+    seen = distance(some)
+    drawn = [distance(rng.exponential(size=len(some))) for _ in range(_SAMPLES)]
+    return (1 + sum(each >= seen for each in drawn)) / (1 + _SAMPLES)
 
 
 def _correlation(found: np.ndarray) -> Estimate:

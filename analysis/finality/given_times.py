@@ -58,7 +58,7 @@ class GivenTimes(NamedTuple):
 
     def risks(
         self,
-        depths: Sequence[int],
+        depths: Sequence[int] | np.ndarray,
         elapsed: Sequence[Real] | np.ndarray,
         *,
         age: Real = 0.0,
@@ -120,7 +120,7 @@ def exponential_risk(
 
 
 def _log_upper(depth: int | np.integer, x: float) -> float:
-    """ln of the regularised upper incomplete gamma function, also where it is tiny."""
+    """Ln of the regularised upper incomplete gamma function, also where it is tiny."""
     value = float(special.gammaincc(depth, x))
     if value > 1e-290:
         return math.log(value)

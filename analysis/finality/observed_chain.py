@@ -169,12 +169,13 @@ def _estimated(chain, race: Parties, window: int, under, how: str):
     factor, half = seen / centre, math.exp(_Z * cv / math.sqrt(window))
     middle, low, high = (under(race, v) for v in (factor, factor / half, factor * half))
     for value, one, two in zip(middle, low, high, strict=True):
+        least = f"; below {FLOOR:g}" if value <= FLOOR and "grid" in how else ""
         yield Estimate(
             float(value),
-            float(min(one, value)),
+            0.0 if least else float(min(one, value)),
             float(max(two, value)),
             window,
-            f"{how}; public rate of {window} intervals",
+            f"{how}; public rate of {window} intervals{least}",
         )
 
 
@@ -188,7 +189,7 @@ def _intervals(known, resampled: int, how: str, basis: Basis) -> list[Estimate]:
             found = found._replace(low=0.0, method=f"{how}; below {FLOOR:g}")
         elif resampled > 1:
             drawn = table[1:resampled, place]
-            ends = table[resampled:, place]
+            ends = table[resampled:, place].tolist()
             found = training_interval(
                 found, drawn, "logit", basis=basis, extremes=ends, lacking=1.0
             )
