@@ -88,7 +88,7 @@ def import_file(file, kind, columns, as_json) -> None:
 )
 @click.option(
     "--age",
-    type=click.FloatRange(min=0),
+    type=float,
     default=0.0,
     show_default=True,
     help="Time since the tip, in the config's unit.",
@@ -108,6 +108,7 @@ def finality(
       dpodl finality mining chains/mining-67abb8ec07 --age 300
     """
     with clear_errors():
+        from ..config.experiment import fingerprint
         from ..config.loading import load_config
 
         settings = load_config(config, overrides)
@@ -119,7 +120,8 @@ def finality(
             tables = asking.finality_tables(
                 settings, output, seen, progress, blocks=blocks, window=window, age=age
             )
-        folder = result_folder(settings.name, settings.chain_digest())
+        digest = fingerprint([settings.chain_digest(), seen.sha256])
+        folder = result_folder(settings.name, digest)
         asking.write(tables, folder, settings, command=recorded_command())
         rows: Any = tables["finality"]
         target = settings.security.target

@@ -4,6 +4,7 @@
 ``estimate`` what the chain itself says of its law, Δ and β.
 """
 
+import hashlib
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +49,12 @@ class Seen(NamedTuple):
     times: np.ndarray
     heights: np.ndarray
     notes: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Of the times and heights."""
+        content = self.times.tobytes() + self.heights.astype(np.int64).tobytes()
+        return hashlib.sha256(content).hexdigest()
 
 
 def seen(path: Path, config: Config, columns: dict[str, str]) -> Seen:
@@ -106,6 +113,8 @@ def finality_tables(
     net = config.network
     if not round(net.beta * net.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")
+    if not 0 <= age < math.inf:
+        raise ConfigError(f"--age must be ≥ 0 and finite, got {age:g}")
     count = len(chain.times) - 1
     if count < 1:
         raise ConfigError("finality: the chain has no block beyond its first")

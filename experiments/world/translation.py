@@ -120,9 +120,10 @@ def network_of(
     """
     require_known(config)
     net = config.network
-    if known is None and config.attackers and conduct_of(config).changes_law():
+    own = bool(config.adversary.part) or conduct_of(config).changes_law()
+    if known is None and config.attackers and own:
         raise Refused(
-            f"adversary.attack = {config.adversary.attack}: the corrupted provers have "
+            f"adversary.attack = {_attack_of(config)}: the corrupted provers have "
             "a law of their own, which is not known here (dpodl run has it)"
         )
     other = None if known is None else known.against(law)
@@ -193,10 +194,11 @@ def require_known(config: Config) -> None:
             words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
     own = config.attackers and conduct_of(config).changes_law()
-    problems += _without_curves(config)
+    problems += [*_without_curves(config), *_own_attack(config)]
+    own = own or bool(config.attackers and config.adversary.part)
     if own and not config.network.equal_speeds:
         problems.append(
-            f"adversary.attack = {config.adversary.attack} by provers of unequal "
+            f"adversary.attack = {_attack_of(config)} by provers of unequal "
             "speeds, network.classes (known: speed 1)"
         )
     if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
@@ -208,19 +210,39 @@ def require_known(config: Config) -> None:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
 
 
+def _attack_of(config: Config) -> str:
+    return config.adversary.part or config.adversary.attack
+
+
+def _own_attack(config: Config) -> list[str]:
+    attack, rules = config.adversary.attack, config.protocol
+    if not (config.adversary.part and config.attackers):
+        return []
+    known = {
+        "adversary.attack": (attack, ("private", "private_premined")),
+        "protocol.reference": (rules.reference, ("fresh",)),
+        "protocol.chain_rule": (rules.chain_rule, ("longest",)),
+    }
+    return [
+        f"{field} = {has} with adversary.part (known: {', '.join(good)})"
+        for field, (has, good) in known.items()
+        if has not in good
+    ]
+
+
 def _without_curves(config: Config) -> list[str]:
     """Settings that nothing but learning curves can answer for."""
     if config.law.trained:
         return []
     rules, source = config.protocol, config.law.source
-    given = {"protocol.reference": (rules.reference, "fresh")}
+    given: dict[str, tuple[object, object]] = {
+        "protocol.reference": (rules.reference, "fresh")
+    }
     if config.attackers and conduct_of(config).changes_law():
         given["adversary.attack"] = (config.adversary.attack, "private")
     if not config.law.has_curves:
         given["protocol.s_min"] = (rules.s_min, 0)
-        given["protocol.chain_rule"] = (
-            ("weight", "longest") if rules.chain_rule == "weight" else (0, 0)
-        )
+        given["protocol.chain_rule"] = (rules.chain_rule, "longest")
     return [
         f"{field} = {has} with law.source = {source} (known: {known})"
         for field, (has, known) in given.items()

@@ -23,9 +23,9 @@ from dpodl.experiments.questions import attack, design, effects, risk, threshold
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
+    *("mine", "compare", "verification-cost", "calibrate-clock", "bench", "finality"),
 )
-FOLDERS = ("threshold", "risk", "attack", "effects", "design", "compare")
+FOLDERS = ("threshold", "risk", "attack", "effects", "design", "compare", "finality")
 
 
 def parsed(words: list[str]) -> click.Context:
