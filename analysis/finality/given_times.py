@@ -28,7 +28,7 @@ the public chain with every message Δ late, which bounds what is to come from a
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -125,9 +125,8 @@ def _log_upper(depth: int | np.integer, x: float) -> float:
     if value > 1e-290:
         return math.log(value)
     counts = np.arange(int(depth))
-    return (
-        float(special.logsumexp(counts * math.log(x) - special.gammaln(counts + 1))) - x
-    )
+    logs = counts * math.log(x) - special.gammaln(counts + 1)
+    return _log_sum(logs, np.ones(len(logs))) - x
 
 
 def erlang_first_to(share: Real, stages: int, blocks: int) -> float:
@@ -222,14 +221,13 @@ def _maximum(race: GivenTimes, step: float, ends: list[float]) -> np.ndarray:
     up, down = step * np.arange(len(public)), step * np.arange(len(private))
 
     def log_rate(theta: float) -> float:
-        gained = special.logsumexp(theta * up, b=public)
-        return float(gained + special.logsumexp(-theta * down, b=private))
+        return _log_sum(theta * up, public) + _log_sum(-theta * down, private)
 
     # K falls from 0 and rises again: its least value is between.
     top = 1.0 / max(up[-1], step)
     while log_rate(top) < log_rate(top / 2) and top < 1e3 / step:
         top *= 2
-    best = optimize.minimize_scalar(log_rate, bounds=(0.0, top), method="bounded")
+    best: Any = optimize.minimize_scalar(log_rate, bounds=(0.0, top), method="bounded")
     theta, least = float(best.x), float(best.fun)
     length = len(public) + len(private)
     length += 2 * math.ceil(_BEYOND / (theta * step))
@@ -246,13 +244,26 @@ def _maximum(race: GivenTimes, step: float, ends: list[float]) -> np.ndarray:
     )
     places = np.arange(len(joint)) - (len(private) - 1)
     np.add.at(tilted, places % points, np.maximum(joint, 0.0))
-    parts = fft.irfft(-np.log1p(-fft.rfft(tilted)), points)
+    parts = _back(-np.log1p(-_transform(tilted)), points)
     half = points // 2
-    positive = np.asarray(parts)[1:half]
+    positive = parts[1:half]
     only = np.zeros(points)
     only[1:half] = positive
     less = float(positive @ np.exp(-theta * step * np.arange(1, half)))
-    law = np.asarray(fft.irfft(np.exp(fft.rfft(only) - less), points))[:half]
+    law = _back(np.exp(_transform(only) - less), points)[:half]
     law = np.maximum(law, 0.0) * np.exp(-theta * step * np.arange(half))
     last = int(np.searchsorted(np.cumsum(law), law.sum() * (1 - 1e-14))) + 1
     return law[:last] / law.sum()
+
+
+def _transform(values: np.ndarray) -> np.ndarray:
+    return np.asarray(fft.rfft(values))
+
+
+def _back(values: np.ndarray, points: int) -> np.ndarray:
+    return np.asarray(fft.irfft(values, points))
+
+
+def _log_sum(exponents: np.ndarray, weights: np.ndarray) -> float:
+    top = exponents[weights > 0].max()
+    return float(top + math.log(weights @ np.exp(np.minimum(exponents - top, 0.0))))

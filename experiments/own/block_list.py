@@ -149,7 +149,8 @@ def _times(source: Source, column: Any, warnings: list[str]) -> np.ndarray:
         stamps = pd.to_datetime(column, utc=True)
         return _seconds(source, column, stamps)
     text = column.astype(str).str.strip()
-    plain = pd.to_numeric(text, errors="coerce").to_numpy(float)
+    parsed: Any = pd.to_numeric(text, errors="coerce")
+    plain = parsed.to_numpy(float)
     if np.isfinite(plain).all():
         if (plain > _MILLISECONDS).all():
             warnings.append("times above 10^11 are read as milliseconds")
@@ -219,7 +220,7 @@ def _difficulty(source: Source, column: Any) -> list[str]:
     ]
 
 
-def _chain(source: Source, blocks: pd.DataFrame, warnings: list[str]) -> BlockList:
+def _chain(source: Source, blocks: Any, warnings: list[str]) -> BlockList:
     told: bool = "stale" in blocks
     if not told:
         blocks["stale"] = False
@@ -263,7 +264,7 @@ def _chain(source: Source, blocks: pd.DataFrame, warnings: list[str]) -> BlockLi
     )
 
 
-def _off_chain(source: Source, blocks: pd.DataFrame) -> np.ndarray:
+def _off_chain(source: Source, blocks: Any) -> np.ndarray:
     """Blocks that no chain of parents from the highest block passes through."""
     if "name" not in blocks:
         height = int(blocks["height"][blocks["height"].duplicated()].iloc[0])

@@ -7,7 +7,7 @@
 import hashlib
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -177,7 +177,8 @@ def write(
 
 def final_depth(table: pd.DataFrame, target: float, rate: str) -> int | None:
     """Least depth from which every block's interval lies below the target."""
-    rows = table[table["rate"] == rate].sort_values("depth", ascending=False)
+    found: Any = table[table["rate"] == rate]
+    rows = found.sort_values("depth", ascending=False)
     final = None
     for depth, high in rows[["depth", "high"]].to_numpy():
         if high > target:

@@ -58,6 +58,7 @@ def test_intervals_cover_what_is_true():
         facts = chain_facts(stamps, stale=0, marked=rng.random(300) < 0.3, resamples=0)
         covered["mean"] += facts.mean.low <= 10 <= facts.mean.high
         covered["cv"] += facts.cv.low <= 1 <= facts.cv.high
+        assert facts.share is not None
         covered["share"] += facts.share.low <= 0.3 <= facts.share.high
         covered["exponential"] += facts.memoryless > 0.05
     assert min(covered.values()) >= 50  # 57 of 60 are expected

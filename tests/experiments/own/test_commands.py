@@ -1,6 +1,7 @@
 """dpodl import, finality and estimate, as they are called."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,14 +77,14 @@ def test_finality_is_exact_where_intervals_are_exponential(tmp_path):
         *("finality", "formula", str(path), *settings, "--blocks", "4"),
         *("--output", str(tmp_path), "--window", "11", "--age", "50"),
     )
-    rows = pd.DataFrame(found["finality"])
+    rows: Any = pd.DataFrame(found["finality"])
     known = rows[rows["rate"] == "known"]
-    for row in known.itertuples():
+    for row in known.to_dict("records"):
         # Seconds in steps of two; three honest provers of four.
-        since = (7000 - times[11 - row.depth]) / 2 + 50
-        assert row.elapsed == pytest.approx(since)
-        exact = exponential_risk(3 * RATE, RATE, row.depth, since)
-        assert row.value == pytest.approx(exact, rel=1e-9)
+        since = (7000 - times[11 - row["depth"]]) / 2 + 50
+        assert row["elapsed"] == pytest.approx(since)
+        exact = exponential_risk(3 * RATE, RATE, row["depth"], float(since))
+        assert row["value"] == pytest.approx(exact, rel=1e-9)
     # Eleven intervals of 320 on average: a rate that is a bit higher than the law's.
     other = rows[rows["rate"] == "estimated"]
     assert len(other) == 4

@@ -88,7 +88,7 @@ def test_what_is_no_attack_is_told(mine):
 
 def test_its_source_decides_its_name(mine, tmp_path):
     before = part_digest("my_attack:stolen", "adversary.part")
-    assert training.own_data(mine()).endswith(before)
+    assert str(training.own_data(mine())).endswith(before)
     (tmp_path / "my_attack.py").write_text(ATTACK + "\n# another\n")
     assert part_digest("my_attack:stolen", "adversary.part") != before
 
