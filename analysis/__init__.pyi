@@ -1,4 +1,5 @@
 from . import (
+    adversary as adversary,
     agreement as agreement,
     assessment as assessment,
     attacks as attacks,

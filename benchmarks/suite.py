@@ -10,6 +10,7 @@ from ..models.learning.files import write_atomically
 from . import (
     commands,
     design_points,
+    feedback,
     machine,
     measure,
     report,
@@ -31,6 +32,7 @@ def workloads(*, full: bool) -> list[Workload]:
         *simulation.workloads(full),
         *sweeping.workloads(full),
         *design_points.workloads(full),
+        *feedback.workloads(full),
         *commands.workloads(full),
         *scaling.workloads(full),
     ]

@@ -9,9 +9,11 @@ from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
 from .commands.effects import effects
+from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
+from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
 from .commands.risk import risk
@@ -59,6 +61,8 @@ for _command in (
     risk,
     attack,
     effects,
+    feedback,
+    rational,
     design,
     finality,
     estimate,

@@ -9,10 +9,19 @@ install_import_hook(["dpodl.models", "dpodl.analysis"], "beartype.beartype")
 import gc  # noqa: E402
 import os  # noqa: E402
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# How long an example takes, or is made, says how busy the machine is.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure(config):

@@ -61,6 +61,8 @@ def assess_weights(
         measurements += violation_measurements(
             race_key, record, chain, network, plan.depths, speeds=corrupted
         )
+    if not plan.windows:
+        return Assessment(measurements, refusals, {}, None)
     try:
         sizes = {"levels": plan.levels, "round_steps": plan.round_steps}
         horizon = Network(next_block, 1.0, 0.0, float(network.delay))

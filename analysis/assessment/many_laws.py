@@ -162,6 +162,13 @@ def assess_laws(
         return Assessments(alone, slots)
     seen, record, slots = found
     ends = _horizons(networks, plan)
+    if not plan.windows:
+        told = [
+            _along(jax.tree.map(lambda x, n=number: x[n], seen), plan)
+            or _alone(key, each, plan)
+            for number, each in enumerate(networks)
+        ]
+        return Assessments(told, slots)
     counted, rounds = _counted(record, seen, ends, plan)
     outcomes: list[Assessment | Refused] = []
     asked: dict[int, tuple[Assessment, RoundRates, Question]] = {}
@@ -359,6 +366,14 @@ def _sorted(
 @jax.jit
 def _inverses(laws: BlockTimeLaw) -> InverseHazard:
     return lax.map(of_law, laws)
+
+
+def _along(seen: _Seen, plan: Plan) -> Assessment | None:
+    """The figures of the chain alone; None: some level has no end."""
+    if not seen.finite:
+        return None
+    found = path_measurements([seen.paths], plan, count=plan.replicas)
+    return Assessment(*found, {}, None)
 
 
 def _read(seen: _Seen, counted: _Counted, end: int, plan: Plan) -> Assessment:

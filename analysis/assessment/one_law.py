@@ -63,7 +63,8 @@ class Plan(NamedTuple):
         good_period_replicas: Replicas whose rounds are looked at one by one.
         depths: Persistence depths k.
         confirmations: k of the liveness figure.
-        windows: Good-period windows as expected successful rounds kp.
+        windows: Good-period windows as expected successful rounds kp; none: no figure
+            of rounds.
         epsilon: ε of Def. 3.
         round_steps: Steps a round.
         detail: Also tails of growth and quality, isolated blocks, the dependence of
@@ -161,7 +162,7 @@ def assess(
         levels = engine.simulate(simulate_key, levels=plan.levels, replicas=size)
         path = _followed(moment_key, levels, network, plan) if fixed else None
         wanted = min(plan.good_period_replicas - number * size, size)
-        if wanted <= 0:
+        if wanted <= 0 or not plan.windows:
             return path, None, None
         some = levels if wanted == size else _first(levels, wanted)
 
@@ -194,6 +195,8 @@ def assess(
         refusals += refused
     windows: dict[float, int] = {}
     rates = None
+    if not plan.windows:
+        return Assessment(measurements, refusals, windows, rates, missing)
     try:
         rounds = join_rounds(seen)
         rates = round_rates(rounds, end=end)

@@ -1,6 +1,6 @@
 r"""Points of a design, each with a law of its own, for ten milliseconds apiece.
 
-Notation (``block_time/mixtures.py``, ``race/saddle_point.py``)
+Notation (``block_time/mixtures.py``, ``confirmations/quickly.py``)
     n_h, n_a    honest and corrupted provers
     Δ           message delay, steps
     S, S_b      law of all runs, and of resample b, as mixtures of the runs' laws
@@ -19,10 +19,12 @@ enters as T · t(S_b)/t(S), where t is
 
 and the extremes likewise. A ratio of nearby laws is good to second order in what t
 leaves out. docs/science/intervals.md says how the intervals cover.
+
+Points that differ in the network alone share their law and its resamples.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,46 +37,32 @@ from ..block_time.empirical import (
     empirical_law,
     interval_bracket,
 )
-from ..block_time.law import (
-    BlockTimeLaw,
-    fastest_of,
-    mean_and_cv,
-    survival,
-    until_ended,
-)
+from ..block_time.law import fastest_of, mean, mean_and_cv, survival, until_ended
 from ..block_time.mixtures import (
     Mixtures,
     bases,
     mean_and_cv as mixed_mean_and_cv,
     mixtures,
-    race_basis,
 )
+from ..confirmations.quickly import PointRace, point_confirmations
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
 from ..estimation.quantities import (
     BLOCK_TIME_CV,
     BLOCK_TIME_MEAN,
     CHAIN_GROWTH,
-    SAFE_DEPTH,
-    SAFE_DEPTH_PREMINED,
+    PRIVATE_GROWTH,
     STALE_RATE,
 )
 from ..estimation.training_error import Basis, Scale, training_interval
-from ..race.coarse import coarse_depths
-from ..race.saddle_point import (
-    Saddles,
-    Walks,
-    atoms_of,
-    condensed,
-    depth_estimate,
-    depths_of,
-    saddles,
-)
-from ..race.walk import OUTGROWS, Race
+from ..race.walk import TARGETS
 from ..simulation.chain_rates import Case, ChainRates, chain_rates
 
-_EXACT, _GRID = "exact for the law", "grid of atoms, not rounded"
-_SADDLE = "saddle point, not rounded"
+FIGURES = ("block_times", "growth", "forks", "confirmations")
+"""What can be asked for."""
+_EXACT = "exact for the law"
+# The chain is simulated where by its means the private one may be the faster.
+_NEARLY = 0.95
 
 
 class Point(NamedTuple):
@@ -85,16 +73,18 @@ class Point(NamedTuple):
         honest: n_h ≥ 1.
         adversarial: n_a ≥ 0; 0: no race.
         delay: Δ, steps.
-        targets: Risks for which confirmations are wanted.
-        premined: Whether confirmations against a head start are wanted too.
+        targets: Risks for which confirmations are wanted; the verdict is on the first.
+        asked: Depth whose verdict is asked for.
+        lead: Whether the verdict is on the race with a head start.
     """
 
     lottery: Lottery
     honest: int
     adversarial: int
     delay: float
-    targets: tuple[float, ...] = (1e-3, 1e-9)
-    premined: bool = True
+    targets: tuple[float, ...] = (1e-3, *TARGETS)
+    asked: int = 40
+    lead: bool = False
 
 
 class Found(NamedTuple):
@@ -109,24 +99,54 @@ class Found(NamedTuple):
     refusals: list[str]
 
 
-class _Known(NamedTuple):
-    """What is known of a point before its chain is simulated.
+class _Laws:
+    """What points with one lottery share: S, and what is near it.
 
     Attributes:
-        point: The point.
-        law: Its law.
-        times: Mean and CV of the fastest of n under the law and its extremes, by n.
+        law: The law with its extremes.
         mixed: Laws of resamples.
         others: S, S_s, S_f, the mixture of all runs, and those of resamples.
-        bases: Of mean and CV, by number of provers.
     """
 
+    def __init__(self, seed, curves, lottery: Lottery, resamples: int, step_costs):
+        law = empirical_law(curves, lottery, step_costs=step_costs, damped=True)
+        self.law: EmpiricalLaw = law
+        self.mixed: Mixtures = mixtures(
+            seed, curves, lottery, law.law, resamples, step_costs=step_costs
+        )
+        rows = [survival(one, self.mixed.times) for one in self._three()]
+        self.others: Float[np.ndarray, "laws times"] = np.concatenate(
+            [np.stack([*rows, self.mixed.whole]), self.mixed.drawn]
+        )
+        self._times: dict[int, list[tuple[float, float]]] = {}
+        self._bases: dict[int, tuple[Basis, Basis]] = {}
+
+    def _three(self):
+        return self.law.law, self.law.slowest, self.law.fastest
+
+    def times(self, provers: int) -> list[tuple[float, float]]:
+        """Mean and CV of the fastest of n under the law and its extremes."""
+        if provers not in self._times:
+            self._times[provers] = [
+                mean_and_cv(until_ended(fastest_of(one, provers)))
+                for one in self._three()
+            ]
+        return self._times[provers]
+
+    def bases(self, *groups: int) -> list[tuple[Basis, Basis]]:
+        """What mean and CV of the fastest of n rest on, for each n > 0."""
+        wanted = [n for n in dict.fromkeys(groups) if n > 0]
+        new = [n for n in wanted if n not in self._bases]
+        if new:
+            self._bases |= dict(zip(new, bases(self.mixed, new), strict=True))
+        return [self._bases[n] for n in wanted]
+
+
+class _Known(NamedTuple):
+    """A point before its chain is simulated."""
+
     point: Point
-    law: EmpiricalLaw
-    times: dict[int, list[tuple[float, float]]]
-    mixed: Mixtures
-    others: Float[np.ndarray, "laws times"]
-    bases: dict[int, tuple[Basis, Basis]]
+    laws: _Laws
 
 
 def quick_figures(
@@ -136,6 +156,7 @@ def quick_figures(
     points: Sequence[Point],
     resamples: int,
     *,
+    figures: Collection[str] = FIGURES,
     step_costs: np.ndarray | None = None,
 ) -> list[Found | Refused]:
     """Law, growth, forks and confirmations of every point, with intervals.
@@ -146,206 +167,189 @@ def quick_figures(
         curves: Learning curves of all points.
         points: The points.
         resamples: B.
+        figures: Some of ``FIGURES``; nothing is computed for the others.
         step_costs: As ``empirical_law``.
 
     Returns:
         ``block_time_mean`` and ``block_time_cv`` at 1 and n_h provers,
-        ``chain_growth``, ``stale_rate``, and ``safe_depth`` (``safe_depth_premined``)
-        at every target; or why the point's law is refused. No point's numbers depend
-        on the points beside it.
+        ``chain_growth``, ``stale_rate``, and what ``point_confirmations`` finds, with
+        ``private_growth`` where the private chain outgrows; or why the point's law is
+        refused. No point's numbers depend on the points beside it.
     """
+    shared: dict[Lottery, _Laws | Refused] = {}
     known: list[_Known | Refused] = []
     for point in points:
+        if point.lottery not in shared:
+            try:
+                laws = _Laws(seed, curves, point.lottery, resamples, step_costs)
+            except Refused as refusal:
+                laws = refusal
+            shared[point.lottery] = laws
+        laws = shared[point.lottery]
         try:
-            known.append(_known(seed, curves, point, resamples, step_costs))
+            if isinstance(laws, Refused):
+                raise laws
+            means = [each[0] for each in laws.times(point.honest)]
+            interval_bracket(laws.law, point.honest, means=means)
+            known.append(_Known(point, laws))
         except Refused as refusal:
             known.append(refusal)
-    cases = [_case(each) for each in known if isinstance(each, _Known)]
-    chains = iter(chain_rates(key, cases))
+    simulated = {
+        place: each
+        for place, each in enumerate(known)
+        if isinstance(each, _Known) and _needs_chain(each, figures)
+    }
+    cases = [_case(each) for each in simulated.values()]
+    chains = dict(zip(simulated, chain_rates(key, cases), strict=True))
     return [
-        each if isinstance(each, Refused) else _found(each, next(chains))
-        for each in known
+        each if isinstance(each, Refused) else _found(each, chains.get(place), figures)
+        for place, each in enumerate(known)
     ]
 
 
-def _known(seed, curves, point: Point, resamples: int, step_costs) -> _Known:
-    law = empirical_law(curves, point.lottery, step_costs=step_costs, damped=True)
-    three = (law.law, law.slowest, law.fastest)
-    times = {
-        n: [mean_and_cv(until_ended(fastest_of(one, n))) for one in three]
-        for n in {1, point.honest}
-    }
-    means = [each[0] for each in times[point.honest]]
-    interval_bracket(law, point.honest, means=means)
-    mixed = mixtures(
-        seed, curves, point.lottery, law.law, resamples, step_costs=step_costs
-    )
-    rows = [survival(one, mixed.times) for one in three]
-    others = np.concatenate([np.stack([*rows, mixed.whole]), mixed.drawn])
-    groups = sorted({1, point.honest, point.adversarial} - {0})
-    found = dict(zip(groups, bases(mixed, groups), strict=True))
-    return _Known(point, law, times, mixed, others, found)
+def _needs_chain(known: _Known, figures: Collection[str]) -> bool:
+    if "growth" in figures or "forks" in figures:
+        return True
+    if "confirmations" not in figures or not known.point.adversarial:
+        return False
+    public, private = (_means(known, n)[0] for n in _sides(known.point))
+    return bool(public + known.point.delay > _NEARLY * private)
+
+
+def _sides(point: Point) -> tuple[int, int]:
+    return point.honest, point.adversarial
+
+
+def _means(known: _Known, provers: int) -> Float[np.ndarray, " laws"]:
+    """Of the fastest of n under all laws of a point, on the grid of the runs' times."""
+    laws = known.laws
+    return mixed_mean_and_cv(laws.others, laws.mixed.times, provers)[0]
 
 
 def _case(known: _Known) -> Case:
     point = known.point
-    (mean_time, _), *_ = known.times[point.honest]
-    return Case(known.law.law, point.honest, point.delay, mean_time)
+    (mean_time, _), *_ = known.laws.times(point.honest)
+    return Case(known.laws.law.law, point.honest, point.delay, mean_time)
 
 
-def _found(known: _Known, chain: ChainRates | Refused) -> Found:
-    measurements, refusals = _law_figures(known), []
+def _found(
+    known: _Known, chain: ChainRates | Refused | None, figures: Collection[str]
+) -> Found:
+    measurements, refusals = [], []
+    known.laws.bases(1, *_sides(known.point))  # together they cost half
+    if "block_times" in figures:
+        measurements += _law_figures(known)
     if isinstance(chain, Refused):
         refusals.append(str(chain))
-    else:
-        measurements += _chain_figures(known, chain)
-    if known.point.adversarial > 0:
+        chain = None
+    intervals = np.zeros(0)
+    if chain is not None:
+        intervals = _intervals(known)
+        if "growth" in figures:
+            measurements.append(_growth(known, chain, intervals))
+        if "forks" in figures:
+            measurements.append(_forks(known, chain))
+    if known.point.adversarial > 0 and "confirmations" in figures:
         try:
-            measurements += _confirmations(known)
+            measurements += _confirmations(known, chain, intervals)
         except Refused as refusal:
             refusals.append(str(refusal))
     return Found(measurements, refusals)
 
 
 def _law_figures(known: _Known) -> list[Measurement]:
-    found = []
-    for n in sorted(known.times):
-        grid = mixed_mean_and_cv(known.others[3:], known.mixed.times, n)
+    found, laws = [], known.laws
+    for n in sorted({1, known.point.honest}):
+        grid = mixed_mean_and_cv(laws.others[3:], laws.mixed.times, n)
+        (based,) = laws.bases(n)
         for place, quantity in enumerate((BLOCK_TIME_MEAN, BLOCK_TIME_CV)):
-            value, *ends = (each[place] for each in known.times[n])
-            basis = known.bases[n][place]
+            value, *ends = (each[place] for each in laws.times(n))
             estimate = training_interval(
                 Estimate(value, value, value, len(grid[place]) - 1, _EXACT),
                 value * grid[place][1:] / grid[place][0],
                 "log",
-                basis=basis,
+                basis=based[place],
                 extremes=[x for x in ends if not math.isnan(x)],
                 lacking=math.inf,
             )
             unit = "steps" if quantity == BLOCK_TIME_MEAN else ""
             found.append(
-                Measurement(quantity, float(n), "provers", estimate, unit, basis=basis)
-            )
-    return found
-
-
-def _chain_figures(known: _Known, chain: ChainRates) -> list[Measurement]:
-    point, times = known.point, known.mixed.times
-    alive, n = known.others, float(point.honest)
-    before = _at(alive, times, times - point.delay)
-    interval = np.asarray(np.trapezoid(alive * before ** (n - 1), times))
-    others = -np.diff(alive ** (n - 1), axis=-1)
-    lost = alive - _at(alive, times, times + point.delay)
-    forks = n * (others * (lost[:, 1:] + lost[:, :-1]) / 2).sum(axis=-1)
-    basis = _least(known.bases[k] for k in {point.honest, point.adversarial} - {0})
-    # With one prover or without delay there are none, under no law.
-    share = np.zeros(len(forks) - 2)
-    if forks[0] > 0:
-        share = _moved(chain.forks.value, forks)
-    growth = _moved(chain.growth.value, 1 / interval)
-    kinds: tuple[tuple[str, Estimate, np.ndarray, Scale, str], ...] = (
-        (CHAIN_GROWTH, chain.growth, growth, "log", "blocks per step"),
-        (STALE_RATE, chain.stale, share / (1 + share), "angle", "share"),
-    )
-    found = []
-    for quantity, own, values, scale, unit in kinds:
-        estimate = training_interval(
-            own, values[2:], scale, basis=basis, extremes=list(values[:2])
-        )
-        found.append(Measurement(quantity, None, "", estimate, unit, basis=basis))
-    return found
-
-
-def _confirmations(known: _Known) -> list[Measurement]:
-    point, law = known.point, known.law.law
-    walks, centre = _race(law, point)
-    others = known.others
-    rows = Walks(
-        atoms_of(others, known.mixed.times, point.honest),
-        atoms_of(others, known.mixed.times, point.adversarial),
-        point.delay,
-    )
-    theta = float(centre.theta_0[0])
-    each = saddles(rows, centre if math.isfinite(theta) else None)
-    basis = race_basis(
-        known.mixed,
-        point.honest,
-        point.adversarial,
-        theta if math.isfinite(theta) else float(np.nan_to_num(each.theta_0[0])),
-        known.bases[point.honest][0],
-    )
-    by_grid = coarse_depths(walks, centre, point.targets)
-    found = []
-    for quantity, premined in ((SAFE_DEPTH, False), (SAFE_DEPTH_PREMINED, True)):
-        if premined and not point.premined:
-            continue
-        if by_grid is None:
-            values, method = _one_by_one(law, point, premined)
-        else:
-            values, method = by_grid[premined], _GRID
-        for target, value in zip(point.targets, values, strict=True):
-            spread = _spread(depths_of(each, target, premined=premined), value)
-            estimate = training_interval(
-                Estimate(value, value, value, len(spread) - 2, method),
-                spread[2:],
-                "log",
-                basis=basis,
-                extremes=list(spread[:2]),
-                lacking=math.inf,
-            )
-            low = max(estimate.low, 1.0)
-            found.append(
                 Measurement(
-                    quantity,
-                    target,
-                    "target",
-                    estimate._replace(low=min(low, value)),
-                    "blocks",
-                    basis=basis,
+                    quantity, float(n), "provers", estimate, unit, basis=based[place]
                 )
             )
     return found
 
 
-def _race(law: BlockTimeLaw, point: Point) -> tuple[Walks, Saddles]:
-    walks = Walks(
-        condensed(law, point.honest), condensed(law, point.adversarial), point.delay
+def _intervals(known: _Known) -> Float[np.ndarray, " laws"]:
+    """Mean interval of two levels under all laws, the finder Δ ahead."""
+    alive, times = known.laws.others, known.laws.mixed.times
+    before = _at(alive, times, times - known.point.delay)
+    whole = alive * before ** (known.point.honest - 1)
+    return np.asarray(np.trapezoid(whole, times))
+
+
+def _growth(
+    known: _Known, chain: ChainRates, intervals: Float[np.ndarray, " laws"]
+) -> Measurement:
+    values = _moved(chain.growth.value, 1 / intervals)
+    return _measured(
+        known, CHAIN_GROWTH, chain.growth, values, "log", "blocks per step"
     )
-    return walks, saddles(walks)
 
 
-def _one_by_one(
-    law: BlockTimeLaw, point: Point, premined: bool
-) -> tuple[list[float], str]:
-    """Depths of a rare and slow tail, or near a threshold, where no coarse grid serves.
+def _forks(known: _Known, chain: ChainRates) -> Measurement:
+    alive, times = known.laws.others, known.laws.mixed.times
+    n = float(known.point.honest)
+    others = -np.diff(alive ** (n - 1), axis=-1)
+    lost = alive - _at(alive, times, times + known.point.delay)
+    forks = n * (others * (lost[:, 1:] + lost[:, :-1]) / 2).sum(axis=-1)
+    # With one prover or without delay there are none, under no law.
+    share = np.zeros(len(forks) - 2)
+    if forks[0] > 0:
+        share = _moved(chain.forks.value, forks)
+    share = share / (1 + share)
+    return _measured(known, STALE_RATE, chain.stale, share, "angle", "share")
 
-    Raises:
-        Refused: As ``race.walk.tilts``.
-    """
-    knots = np.asarray(law.cumulative_hazard)
-    whole = law._replace(cumulative_hazard=knots - knots[0])
-    race = Race(
-        fastest_of(whole, point.honest),
-        fastest_of(whole, point.adversarial),
-        point.delay,
-        premined=premined,
+
+def _measured(
+    known: _Known,
+    quantity: str,
+    own: Estimate,
+    values: Float[np.ndarray, " others"],
+    scale: Scale,
+    unit: str,
+) -> Measurement:
+    """A figure of the chain; of others the extremes come first."""
+    basis = _least(known.laws.bases(*_sides(known.point)))
+    estimate = training_interval(
+        own, values[2:], scale, basis=basis, extremes=list(values[:2])
     )
-    values = [depth_estimate(race, target) for target in point.targets]
-    return values, _SADDLE if math.isfinite(values[0]) else OUTGROWS
+    return Measurement(quantity, None, "", estimate, unit, basis=basis)
 
 
-def _spread(
-    depths: Float[np.ndarray, " laws"], value: float
-) -> Float[np.ndarray, " others"]:
-    """A depth under the extremes, then under the resamples.
-
-    inf where the adversary outgrows; without a depth of all runs those of the grid are
-    as good as there are.
-    """
-    depths = np.where(np.isnan(depths), math.inf, depths)
-    if not math.isfinite(value) or not np.isfinite(depths[[0, 3]]).all():
-        return depths[[1, 2, *range(4, len(depths))]]
-    return _moved(value, depths)
+def _confirmations(
+    known: _Known, chain: ChainRates | None, intervals: Float[np.ndarray, " laws"]
+) -> list[Measurement]:
+    point, laws = known.point, known.laws
+    found, growth = [], None
+    if chain is not None:
+        rows = _means(known, point.adversarial)
+        if intervals[0] > _NEARLY * rows[0]:
+            private = mean(fastest_of(laws.law.law, point.adversarial))
+            value, low, high = (each / private for each in chain.interval[:3])
+            own = chain.interval._replace(value=value, low=low, high=high)
+            measured = _measured(
+                known, PRIVATE_GROWTH, own, _moved(value, intervals / rows), "log", ""
+            )
+            found, growth = [measured], measured.estimate
+    ((basis, _),) = laws.bases(point.honest)
+    race = PointRace(
+        laws.law.law, laws.others, laws.mixed, *_sides(point), point.delay, basis
+    )
+    return found + point_confirmations(
+        race, point.targets, asked=point.asked, lead=point.lead, growth=growth
+    )
 
 
 def _moved(

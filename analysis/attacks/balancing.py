@@ -45,6 +45,13 @@ class Balance(NamedTuple):
     survival: Float[np.ndarray, " levels"]
     ratio: float
 
+    def at(self, levels: int) -> float:
+        """Pr[alive after so many levels]; by ρ beyond those followed one by one."""
+        last = len(self.survival) - 1
+        if levels <= last:
+            return float(self.survival[levels])
+        return float(self.survival[-1] * self.ratio ** (levels - last))
+
     def depth(self, target: Real) -> float:
         """Smallest k ≥ 1 with Pr[alive after k levels] ≤ target; inf: none."""
         inside = np.flatnonzero(self.survival[1:] <= target)

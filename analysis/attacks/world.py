@@ -29,8 +29,12 @@ from .attack import Attack
 from .policies import POLICIES, reference_policy
 from .situation import Situation, extreme, plain, resamples
 
-# What changes neither law: who holds the chain back, or what is made of honest blocks.
-PLAIN = ("honest", "private", "private_premined", "relabel", "equivocate")
+# What changes neither law: who holds the chain back, or when it is
+# shown, or what is made of honest blocks.
+PLAIN = (
+    *("honest", "private", "private_premined", "selfish", "balance"),
+    *("relabel", "equivocate"),
+)
 LAWS = (
     *PLAIN,
     *("cross_slot_new", "cross_slot_old", "withheld_mtx", "reference_relay"),

@@ -188,7 +188,9 @@ def private_chain(
                 name,
                 float(depth),
                 "blocks",
-                _risk(log, error, [each[i] for each in drawn], count, basis, how),
+                risk_estimate(
+                    log, error, [each[i] for each in drawn], count, basis, how
+                ),
                 "probability",
                 "tail",
                 basis,
@@ -268,12 +270,12 @@ def depth_estimate(
     given = {"basis": basis, "lacking": math.inf}
     depth = law_figure(value, drawn, "log", method, extremes=ends, **given)
     inner = law_figure(value, drawn, "log", method, **given)
-    if _owed_to_ends(depth, inner):
+    if owed_to_ends(depth, inner):
         depth = depth._replace(method=f"{depth.method}; {HORIZON}")
     return whole_blocks(depth)
 
 
-def _owed_to_ends(whole: Estimate, inner: Estimate) -> bool:
+def owed_to_ends(whole: Estimate, inner: Estimate) -> bool:
     """Whether the extremes widen an interval more than the resamples do."""
     if math.isinf(inner.high):
         return False
@@ -305,7 +307,7 @@ def _under(
     return _Under(depths, curve, safe, tuple(dict.fromkeys(told)))
 
 
-def _risk(
+def risk_estimate(
     log: float,
     error: float,
     drawn: Sequence[float],
@@ -313,7 +315,16 @@ def _risk(
     basis: Basis,
     method: str,
 ) -> Estimate:
-    """A risk from logarithms: resamples first, then extremes."""
+    """A risk from logarithms.
+
+    Args:
+        log: Ln P under the law of all runs; 0: certain.
+        error: Of P by the grid, relative.
+        drawn: Ln P under the resamples, then under the extremes.
+        resamples: How many of them are resamples.
+        basis: What it rests on.
+        method: How it was found.
+    """
     count = sum(math.isfinite(each) for each in drawn[:resamples])
     sure = log == 0.0
     ends = math.log1p(-min(error, 0.5)), math.log1p(error)

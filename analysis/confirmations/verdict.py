@@ -81,19 +81,34 @@ def unsafe_depth(
         found = Estimate(every, every, every, growth.count, OUTGROWS)
     else:
         own = depth.estimate
-        value, low, method = own.value - 1, own.low - 1, own.method
+        low = own.low - 1
         if delay > 0:
-            low = min(value, of_curve(curve, target).unsafe)
-            if low < asked:
-                gap = asked < own.low
-            else:  # on the logarithm, as the interval itself
-                gap = _share(own.low, low + 1) > _share(own.value, own.low)
-            if gap:
-                method = f"{method}; {GAP}"
-        found = Estimate(value, low, own.high - 1, own.count, method)
+            low = of_curve(curve, target).unsafe
+        found = last_unsafe(own, low, asked, gap=delay > 0)
     return Measurement(
         UNSAFE_DEPTH, target, "target", found, unit="blocks", basis=basis
     )
+
+
+def last_unsafe(own: Estimate, low: float, asked: float, *, gap: bool) -> Estimate:
+    """u(ε) where a depth is safe.
+
+    Args:
+        own: ``safe_depth`` by a bound on the risk.
+        low: Last depth that is known not to be safe.
+        asked: Depth whose verdict is asked for.
+        gap: Whether the bound is above the risk of the network itself.
+    """
+    value, method = own.value - 1, own.method
+    if gap:
+        low = min(value, low)
+        if low < asked:
+            gap = asked < own.low
+        else:  # on the logarithm, as the interval itself
+            gap = _share(own.low, low + 1) > _share(own.value, own.low)
+        if gap:
+            method = f"{method}; {GAP}"
+    return Estimate(value, low, own.high - 1, own.count, method)
 
 
 def _share(larger: float, smaller: float) -> float:

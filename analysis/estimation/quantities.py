@@ -20,6 +20,8 @@ BLOCK_INTERVAL_MEAN = "block_interval_mean"
 BLOCK_INTERVAL_CV = "block_interval_cv"
 CHAIN_GROWTH = "chain_growth"
 CHAIN_QUALITY = "chain_quality"
+# The adversary's share of the settled blocks.
+REVENUE = "revenue"
 STALE_RATE = "stale_rate"
 
 # Of the engine that knows it; what a simulation counted stands beside it, as a check.

@@ -1,4 +1,5 @@
 from .as_levels import event_levels as event_levels
+from .balanced import Halves as Halves, simulate_balance as simulate_balance
 from .engine import (
     EventNetwork as EventNetwork,
     event_network as event_network,
@@ -14,3 +15,4 @@ from .measurements import (
     violation_measurements as violation_measurements,
 )
 from .reorganisations import reorganisation_measurements as reorganisation_measurements
+from .selfish import Pool as Pool, simulate_selfish as simulate_selfish

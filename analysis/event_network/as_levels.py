@@ -18,7 +18,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from ..estimation.estimate import Refused
 from ..simulation.levels import BURN_IN, Levels
@@ -74,8 +74,25 @@ def event_levels(
         ).interval
     else:
         private = np.full((replicas, levels), np.inf)
-    interval = np.diff(chain.reached[:, : levels + 1], axis=1)
-    level, lag = _successes(record, chain, levels)
+    times = np.cumsum(np.asarray(record.gap, float), axis=1) - chain.start[:, None]
+    return levels_of(chain.reached[:, : levels + 1], times, private)
+
+
+def levels_of(
+    reached: Float[np.ndarray, "replicas steps"],
+    successes: Float[np.ndarray, "replicas some"],
+    private: Float[np.ndarray, "replicas blocks"],
+) -> Levels:
+    """Replicas in levels, from the moments of their successes.
+
+    Args:
+        reached: τ_0, ..., τ_L.
+        successes: Times of honest successes, in order; inf: padding.
+        private: Time between the adversary's blocks.
+    """
+    replicas, levels = reached.shape[0], reached.shape[1] - 1
+    interval = np.diff(reached, axis=1)
+    level, lag = _successes(successes, reached)
     count = np.zeros((replicas, levels), np.int32)
     rows, places = np.nonzero(level >= 0)
     at = level[rows, places]
@@ -129,12 +146,9 @@ def settled_chain(
             )
 
 
-def _successes(
-    record: Record, chain: MainChain, levels: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _successes(times: np.ndarray, reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Level of each success, −1 outside of the levels, and its lag."""
-    times = np.cumsum(np.asarray(record.gap, float), axis=1) - chain.start[:, None]
-    reached = chain.reached[:, : levels + 1]
+    levels = reached.shape[1] - 1
     level = np.stack(
         [
             np.searchsorted(mine, each, side="right") - 2
@@ -145,4 +159,4 @@ def _successes(
     # The last level ends with its first block: what comes later is of the next ones.
     level = np.where((level < 0) | (times > after), -1, np.minimum(level, levels - 1))
     own = np.take_along_axis(reached[:, 1:], np.maximum(level, 0), axis=1)
-    return level, np.maximum(times - own, 0.0)
+    return level, np.where(level < 0, 0.0, np.maximum(times - own, 0.0))

@@ -15,15 +15,24 @@ next whole number is the depth. The tests hold it against ``fourier.smallest_dep
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy import fft
 
 from ..block_time.law import Real
+from .atoms import Atoms
 from .grid import Grid, shift, transform
-from .saddle_point import MOST_BEHIND, Atoms, Saddles, Walks, depths_of, tail_share
-from .transforms import Solved, log_risk
+from .saddle_point import (
+    MOST_BEHIND,
+    Saddles,
+    Walks,
+    depths_of,
+    log_tail,
+    tail_share,
+)
+from .transforms import Solved, log_risks_from
 
 # Steps of a spread on the finer grid; e^-28 and 6.5 standard deviations of the tilted
 # walk must not come round the circle.
@@ -32,13 +41,72 @@ _FINE, _NEGLIGIBLE, _DEVIATIONS = 6, 28.0, 6.5
 _MOST_POINTS = 2**17
 # Of a tail, in its means under the tilt.
 _TAIL_CELL, _TAIL_CELLS = 0.125, 240
-_TRIES = 12
+# Depths that are looked at together, around a guess.
+_WINDOW, _TRIES, _TURNS = 4, 12, 2
 
 
-def coarse_depths(
+class CoarseRace(NamedTuple):
+    """A race that is solved on both grids.
+
+    Attributes:
+        tilts: Its tilts, one row.
+        solved: On the coarser and the finer grid, without and with a head start.
+        last: Smallest risk that the grids were made for.
+    """
+
+    tilts: Saddles
+    solved: tuple[tuple[Solved, Solved], tuple[Solved, Solved]]
+    last: Real
+
+    def depths(self, risks: Sequence[Real], *, premined: bool = False) -> list[float]:
+        """k*(ε) of each risk, not rounded.
+
+        Of smaller risks than the grids were made for it is the saddle point's, whose
+        ln risk is off by c + a/k: by as much as at two depths that the grids have.
+        """
+        served = [max(risk, self.last) for risk in risks]
+        wanted = np.array(list(dict.fromkeys(served)))[:, None]
+        guesses = depths_of(self.tilts, wanted, premined=premined)[:, 0]
+        both = self.solved[premined]
+        known = {
+            float(risk): _crossing(both, float(risk), float(guess))
+            for (risk,), guess in zip(wanted, guesses, strict=True)
+        }
+        found = [known[risk] for risk in served]
+        deep = [place for place, risk in enumerate(risks) if risk < self.last]
+        if deep:
+            tail = self._tail(
+                np.array([risks[n] for n in deep]), found[deep[0]], premined
+            )
+            for place, depth in zip(deep, tail, strict=True):
+                found[place] = max(depth, found[place])
+        return found
+
+    def _tail(self, risks: np.ndarray, last: float, premined: bool) -> list[float]:
+        """k* of risks beyond the last depth that the grids have."""
+        ends = max(1, int(last) // 2), max(2, int(last))
+        off = [
+            self.log_risk(k, premined=premined)
+            - float(log_tail(self.tilts, k, premined=premined)[0])
+            for k in ends
+        ]
+        a = (off[0] - off[1]) / (1 / ends[0] - 1 / ends[1])
+        c = off[1] - a / ends[1]
+        depths = np.full(len(risks), last)
+        for _ in range(_TURNS):
+            moved = risks * np.exp(-c - a / depths)
+            depths = depths_of(self.tilts, moved[:, None], premined=premined)[:, 0]
+        return depths.tolist()
+
+    def log_risk(self, depth: int, *, premined: bool = False) -> float:
+        """Ln Pr[violation at depth k], at most 0."""
+        return float(_logs(self.solved[premined], depth, 1)[0])
+
+
+def coarse_race(
     walks: Walks, found: Saddles, risks: Sequence[Real]
-) -> tuple[list[float], list[float]] | None:
-    """k*(ε) of one race for several risks, without and with a head start.
+) -> CoarseRace | None:
+    """A race on grids that serve some risks.
 
     Args:
         walks: The race, one row.
@@ -46,57 +114,54 @@ def coarse_depths(
         risks: ε.
 
     Returns:
-        The depths, not rounded; None where these grids do not serve: most of a race is
-        in a tail, or it is so near its threshold that the grids are large.
+        None where these grids do not serve: most of a race is in a tail, or it is so
+        near its threshold that the grids are large.
     """
     theta, star = float(found.theta_0[0]), float(found.theta_star[0])
     if not math.isfinite(theta + star):
         return None
     if tail_share(walks.public, found.theta_0)[0] > MOST_BEHIND:
         return None
-    guesses = [
-        [float(depths_of(found, risk, premined=ahead)[0]) for risk in risks]
-        for ahead in (False, True)
-    ]
+    deepest = float(depths_of(found, min(risks), premined=True)[0])
     spread = float(found.spread[0])
-    length = 2 * _DEVIATIONS * spread * math.sqrt(max(map(max, guesses)) + 4)
+    length = 2 * _DEVIATIONS * spread * math.sqrt(deepest + 4)
     length += 2 * _NEGLIGIBLE * (1 / theta + 2 / (star - theta))
     step = spread / _FINE
     points = int(fft.next_fast_len(math.ceil(length / step / 2), real=True))  # pyright: ignore
     if 2 * points > _MOST_POINTS:
         return None
     grids = [Grid(2 * step, points, False), Grid(step, 2 * points, False)]
-    pairs = zip(*(_solved(walks, found, grid) for grid in grids), strict=True)
-    depths = [
-        [_crossing(both, risk, guess) for risk, guess in zip(risks, own, strict=True)]
-        for both, own in zip(pairs, guesses, strict=True)
-    ]
-    return depths[0], depths[1]
+    alone, ahead = zip(*(_solved(walks, found, grid) for grid in grids), strict=True)
+    return CoarseRace(found, (alone, ahead), min(risks))
 
 
-def _crossing(both: Sequence[Solved], risk: float, guess: float) -> float:
+def _crossing(both: Sequence[Solved], risk: Real, guess: float) -> float:
     """Where the line through the whole depths reaches the risk."""
-    target, depth = math.log(risk), max(1, math.ceil(guess) - 1)
-    known: dict[int, float] = {}
-
-    def at(k: int) -> float:
-        if k not in known:
-            coarse, fine = (log_risk(each, k) for each in both)
-            known[k] = min(fine + (fine - coarse) / 3, 0.0)
-        return known[k]
-
-    over = 0.0
+    target, first = math.log(risk), max(1, math.ceil(guess) - 2)
+    logs = _logs(both, first, _WINDOW)
     for _ in range(_TRIES):
-        slope = min(at(depth + 1) - at(depth), -1e-12)
-        # Within (depth, depth + 1], or how far from there.
-        over = (target - at(depth)) / slope
-        if 0 < over <= 1:
+        if logs[-1] <= target and (logs[0] > target or first == 1):
             break
-        further = max(1, depth + math.ceil(over) - 1)
-        if further == depth:
-            break
-        depth = further
-    return max(depth + over, 1.0)
+        # As far as the line through the first two, or the last two, says.
+        at = 0 if logs[-1] <= target else _WINDOW - 2
+        slope = min(logs[at + 1] - logs[at], -1e-12)
+        over = (target - logs[at]) / slope
+        first = max(1, first + at + math.ceil(over) - 2)
+        logs = _logs(both, first, _WINDOW)
+    below = np.flatnonzero(logs <= target)
+    place = int(below[0]) if len(below) else _WINDOW - 1
+    if place == 0:
+        return float(first)
+    slope = min(logs[place] - logs[place - 1], -1e-12)
+    return first + place - 1 + float((target - logs[place - 1]) / slope)
+
+
+def _logs(
+    both: Sequence[Solved], first: int, count: int
+) -> Float[np.ndarray, " depths"]:
+    """Ln risk at depths in a row, by Richardson's step between the grids."""
+    coarse, fine = (log_risks_from(each, first, count) for each in both)
+    return np.minimum(fine + (fine - coarse) / 3, 0.0)
 
 
 def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[Solved, Solved]:

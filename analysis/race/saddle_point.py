@@ -13,10 +13,8 @@ The risk of depth k is, to the order that the exponential tail of the maximum gi
 the last term where it is above 0. k* is its root, not rounded: k* is smooth in every
 parameter, and a depth is the next whole number.
 
-A law is condensed to ``Atoms``: mass, mean and variance of groups of its cells, of
-which e^{θx} has, with y the distance to the mean, E[e^{θ(x+y)}] = e^{θx}(1 + θ²v/2) but
-for O(θ³E[y³]). Many laws are rows of a matrix, and each step of Newton's method serves
-them all; they begin where a like race ended.
+Laws are those of ``atoms.py``. Many are rows of a matrix, and each step of Newton's
+method serves them all; they begin where a like race ended.
 """
 
 import math
@@ -27,11 +25,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize, special
 
-from ..block_time.law import BlockTimeLaw, Real
-from .walk import LEFT_OUT, Race, bounded, log_start, outgrows, tilts
+from ..block_time.law import Real
+from .atoms import Atoms, Rates
+from .walk import Race, bounded, log_start, outgrows, tilts
 
-# Most cells of a table that become an atom: of 8192 knots, 512 atoms.
-_GROUP, _FINE = 16, 64
 # Up to this share of its limit a tilt is looked for, as ``walk.py``.
 _ROOT = 1 - 2.0**-12
 # Share of the tilted public chain's time that may lie in its tail: where more than half
@@ -39,32 +36,6 @@ _ROOT = 1 - 2.0**-12
 MOST_BEHIND = 0.25
 # Newton's steps double the digits: one of 1e-5 leaves 1e-10.
 _STEPS, _CLOSE, _DEPTH_STEPS = 60, 1e-5, 8
-
-
-# One for all laws, or one of each.
-Rates = float | Float[np.ndarray, " laws"]
-
-
-class Atoms(NamedTuple):
-    """Laws as masses, one law a row, and an exponential tail.
-
-    Attributes:
-        log_mass: Of each atom; −inf for none.
-        place: Its mean, steps.
-        variance: About it.
-        tail: Log mass, begin and rate of what is left behind the atoms, of all laws or
-            of each (−inf, 0, inf for none); None: nothing.
-    """
-
-    log_mass: Float[np.ndarray, "laws atoms"]
-    place: Float[np.ndarray, "#laws atoms"]
-    variance: Float[np.ndarray, "#laws atoms"]
-    tail: tuple[Rates, Rates, Rates] | None = None
-
-    @property
-    def limit(self) -> Rates:
-        """Tilts must be below it."""
-        return math.inf if self.tail is None else self.tail[2]
 
 
 class Walks(NamedTuple):
@@ -106,6 +77,19 @@ class Saddles(NamedTuple):
     longer: Float[np.ndarray, " laws"]
     outgrown: Bool[np.ndarray, " laws"]
 
+    def first(self) -> "Saddles":
+        """The first race alone."""
+        return Saddles(
+            self.theta_0[:1],
+            self.theta_star[:1],
+            self.log_rate[:1],
+            self.spread[:1],
+            self.start[:1],
+            (self.early[0][:1], self.early[1][:1]),
+            self.longer[:1],
+            self.outgrown[:1],
+        )
+
 
 def depth_estimate(race: Race, risk: Real) -> float:
     """k*(ε) by the saddle point, not rounded; inf where the adversary outgrows.
@@ -134,83 +118,6 @@ def depth_estimate(race: Race, risk: Real) -> float:
     return float(optimize.brentq(excess, 1.0, high, xtol=1e-9))  # pyright: ignore
 
 
-def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
-    """The fastest of n provers as atoms: its table's cells in groups, and its tail.
-
-    Args:
-        law: Of one prover.
-        provers: n.
-    """
-    g, n = float(law.spacing), float(provers)
-    knots = n * np.asarray(law.cumulative_hazard, float)
-    # What lies beyond is left out as ``walk.bounded`` does.
-    last = min(int(np.searchsorted(knots, LEFT_OUT)), len(knots) - 1)
-    knots = knots[: last + 1] - knots[0]
-    step = np.diff(knots)
-    mass = np.exp(-knots[:-1]) * -np.expm1(-step)
-    if law.lattice:
-        place = g * np.arange(1, last + 1)
-    else:
-        # The mean of a falling density within its cell.
-        small = np.minimum(step, 4.0)
-        place = g * (np.arange(last) + 0.5 - small / 12 + small**3 / 720)
-    # As many cells an atom as leave ``_FINE`` atoms where most of the law lies.
-    body = int(np.searchsorted(knots, 1.0) - np.searchsorted(knots, 1e-3))
-    size = min(max(body // _FINE, 1), _GROUP)
-    groups = np.arange(0, last, size)
-    total = np.add.reduceat(mass, groups)
-    kept = total > 0
-    safe = np.where(kept, total, 1.0)
-    mean = np.add.reduceat(mass * place, groups) / safe
-    apart = place - np.repeat(mean, size)[:last]
-    variance = np.add.reduceat(mass * apart**2, groups) / safe
-    if not law.lattice:
-        variance = variance + g**2 / 12
-    tail, rate = None, n * float(law.tail_hazard)
-    if knots[-1] < LEFT_OUT and rate > 0:
-        tail = -float(knots[-1]), float(law.offset) + g * last, rate
-    return Atoms(
-        np.log(total[kept])[None],
-        float(law.offset) + mean[kept][None],
-        variance[kept][None],
-        tail,
-    )
-
-
-def stacked(laws: Sequence[Atoms]) -> Atoms:
-    """Laws of one row each as the rows of one."""
-    most = max(each.log_mass.shape[1] for each in laws)
-
-    def rows(name: str, empty: float) -> Float[np.ndarray, "laws atoms"]:
-        found = np.full((len(laws), most), empty)
-        for row, each in zip(found, laws, strict=True):
-            values = getattr(each, name)[0]
-            row[: len(values)] = values
-        return found
-
-    tail = None
-    if any(each.tail is not None for each in laws):
-        tails = [each.tail or (-math.inf, 0.0, math.inf) for each in laws]
-        log_mass, begin, rate = np.array(tails, float).T
-        tail = log_mass, begin, rate
-    return Atoms(
-        rows("log_mass", -math.inf), rows("place", 0.0), rows("variance", 0.0), tail
-    )
-
-
-def atoms_of(
-    alive: Float[np.ndarray, "laws times"],
-    times: Float[np.ndarray, " times"],
-    provers: Real,
-) -> Atoms:
-    """The fastest of n of laws that are known at some times, uniform in between."""
-    mass = -np.diff(alive ** float(provers), axis=-1)
-    with np.errstate(divide="ignore"):
-        log_mass = np.log(np.maximum(mass, 0.0))
-    middle = (times[1:] + times[:-1]) / 2
-    return Atoms(log_mass, middle[None], (np.diff(times) ** 2 / 12)[None])
-
-
 def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
     """θ_0 and θ* of every race, and what confirmations need.
 
@@ -224,8 +131,8 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
     usable = gain < 0
     if near is None:
         # As of two exponential laws: K' = 0 half way between their rates.
-        mean = _moments(walks.public, np.zeros(laws))[1] + walks.delay
-        draw = _moments(walks.private, np.zeros(laws))[1]
+        mean = moments(walks.public, np.zeros(laws))[1] + walks.delay
+        draw = moments(walks.private, np.zeros(laws))[1]
         begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
     else:
         begin = np.broadcast_to(near.theta_0, laws)
@@ -245,13 +152,13 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         asked=usable,
         least=theta_0,
     )
-    public, interval, more = _moments(walks.public, theta_0)
-    mean = _moments(walks.public, np.zeros(laws))[1]
+    public, interval, more = moments(walks.public, theta_0)
+    mean = moments(walks.public, np.zeros(laws))[1]
     none = np.full(laws, math.nan)
     start = public + 2 * theta_0 * walks.delay
     early = interval + 2 * walks.delay, more
     if not walks.ties_win:
-        private, draw, other = _moments(walks.private, -theta_0)
+        private, draw, other = moments(walks.private, -theta_0)
         start, early = start + private, (early[0] - draw, more + other)
     return Saddles(
         np.where(usable, theta_0, none),
@@ -266,19 +173,19 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
 
 
 def depths_of(
-    found: Saddles, risk: Real, *, premined: bool = False
-) -> Float[np.ndarray, " laws"]:
+    found: Saddles,
+    risk: Real | Float[np.ndarray, "risks 1"],
+    *,
+    premined: bool = False,
+) -> Float[np.ndarray, "*risks laws"]:
     """k*(ε) of every race, not rounded; NaN where a tilt is not known.
 
     Args:
         found: Their tilts.
-        risk: ε.
+        risk: ε, or several.
         premined: Whether the adversary starts with its stationary lead.
     """
-    room = -np.log1p(-found.theta_0 / found.theta_star)
-    start = found.start + (2 if premined else 1) * room - math.log(risk)
-    if premined:
-        start = start + found.longer
+    start = _tail_start(found, premined) - np.log(risk)
     width = found.theta_0 * found.spread * math.sqrt(2 * math.pi)
     rate = -found.log_rate
     depth = np.maximum(start / rate, 1e-3)
@@ -289,6 +196,23 @@ def depths_of(
         excess = start - at * rate - np.log(width * np.sqrt(at))
         at = np.maximum(at + excess / (rate + 0.5 / at), at / 4)
     return np.maximum(np.where(spread, np.maximum(at, width**-2.0), depth), 1.0)
+
+
+def log_tail(
+    found: Saddles, depth: Real, *, premined: bool = False
+) -> Float[np.ndarray, " laws"]:
+    """Ln risk(k) of every race by the formula whose root is ``depths_of``."""
+    width = found.theta_0 * found.spread * math.sqrt(2 * math.pi * depth)
+    logs = _tail_start(found, premined) + depth * found.log_rate
+    return logs - np.log(np.maximum(width, 1.0))
+
+
+def _tail_start(found: Saddles, premined: bool) -> Float[np.ndarray, " laws"]:
+    """Ln E[e^{θ_0 V}] − m ln(1 − θ_0/θ*), and what the first interval adds."""
+    room = -np.log1p(-found.theta_0 / found.theta_star)
+    if premined:
+        return found.start + 2 * room + found.longer
+    return found.start + room
 
 
 def log_risks_of(
@@ -327,8 +251,8 @@ def tail_share(
     """Share of the public chain's time under θ that lies in its tail, not its atoms."""
     if public.tail is None:
         return np.zeros(len(theta))
-    log_mass, mean, _ = _moments(public, theta)
-    inner, place, _ = _moments(public._replace(tail=None), theta)
+    log_mass, mean, _ = moments(public, theta)
+    inner, place, _ = moments(public._replace(tail=None), theta)
     return 1.0 - np.exp(inner - log_mass) * place / mean
 
 
@@ -366,16 +290,16 @@ def _cumulant(
     walks: Walks, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """K, K' and K'' at a tilt of every race's own."""
-    public, interval, more = _moments(walks.public, theta)
-    private, draw, other = _moments(walks.private, -theta)
+    public, interval, more = moments(walks.public, theta)
+    private, draw, other = moments(walks.private, -theta)
     gain = interval + walks.delay - draw
     return public + private + theta * walks.delay, gain, more + other
 
 
-def _moments(
+def moments(
     atoms: Atoms, theta: Float[np.ndarray, " laws"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ln E[e^{θx}], and mean and variance under the tilt."""
+    """Ln E[e^{θx}], and mean and variance under the tilt, of every law."""
     tilt = theta[:, None]
     logs = atoms.log_mass + tilt * atoms.place
     top = logs.max(axis=1)

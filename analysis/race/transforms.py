@@ -97,6 +97,23 @@ def log_risk(solved: Solved, depth: int) -> float:
     return math.log(value) + solved.log_scale + depth * solved.log_rate
 
 
+def log_risks_from(
+    solved: Solved, first: int, count: int
+) -> Float[np.ndarray, " depths"]:
+    """``log_risk`` of ``count`` depths in a row; rounding may leave it above 0."""
+    counts = np.flatnonzero(solved.size > -45.0 / first)
+    step = np.exp(solved.size[counts] + 1j * solved.angle[counts])
+    power = solved.rest[counts] * np.exp(
+        first * solved.size[counts] + 1j * (first * solved.angle[counts])
+    )
+    values = np.empty(count)
+    for place in range(count):
+        values[place] = np.real(power).sum()
+        power *= step
+    scale = solved.log_scale + solved.log_rate * (first + np.arange(count))
+    return np.log(np.maximum(values, 1e-300)) + scale
+
+
 def log_risks(solved: Solved, depths: Sequence[int]) -> Float[np.ndarray, " depths"]:
     """``log_risk`` of each depth, at most 0; of a stretch, from one to the next."""
     first, last = depths[0], depths[-1]

@@ -77,3 +77,22 @@ class ProtocolConfig(Section):
     reward: Annotated[Whole, Field(ge=0, lt=2**40)] = Field(
         default=1_000_000, description="coins a block pays"
     )
+    reward_rule: Literal["steps", "equal", "operations", "own", "decay"] = Field(
+        default="steps",
+        description="how a block's reward is split along the lineage of its model: by "
+        "steps; alike; by operations; nothing for references; by steps, times "
+        "reward_decay for each reference further back",
+    )
+    reward_decay: Annotated[Real, Field(ge=0, le=1)] = Field(
+        default=0.5, description="δ of reward_rule = decay, in whole 65536ths"
+    )
+
+    @property
+    def adopted(self) -> str:
+        """Which of equal tips a prover goes on with.
+
+        One that keeps what it has trained stays with its tip until its own block is
+        higher than any sibling: on the longest chain that is first seen.
+        """
+        kept = self.progress == "kept" and self.chain_rule == "longest"
+        return "first_seen" if kept else self.tie_rule

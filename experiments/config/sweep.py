@@ -10,6 +10,11 @@ from pydantic import (
 
 from .section import Section, Whole
 
+QUICK = ("block_times", "growth", "forks", "confirmations")
+"""Quantities that are found without replicas of races and rounds."""
+QUANTITIES = (*QUICK, "persistence", "good_periods", "quality", "liveness")
+"""What can be asked of a sweep's points."""
+
 
 def dotted(given: Any) -> Any:
     """``over = {scheme.t_acc = …}`` nests in TOML; here a path is one key."""
@@ -23,6 +28,24 @@ def dotted(given: Any) -> Any:
         else:
             flat[str(name)] = value
     return flat
+
+
+def _asked(given: Any) -> str | tuple[str, ...]:
+    """``all``, ``quick``, or names in the order of ``QUANTITIES``.
+
+    Raises:
+        ValueError: If it is none of these; says what there is.
+    """
+    if given in ("all", "quick"):
+        return given
+    names = list(given) if isinstance(given, list | tuple) else []
+    unknown = [each for each in names if each not in QUANTITIES]
+    if not names or unknown:
+        raise ValueError(
+            f"must be all, quick or a list of {', '.join(QUANTITIES)}, got "
+            f"{unknown if unknown else given!r}"
+        )
+    return tuple(each for each in QUANTITIES if each in names)
 
 
 class SweepConfig(Section):
@@ -40,9 +63,11 @@ class SweepConfig(Section):
         description="setting → values: an array, 'start:stop:step', 'low:high:log5', "
         "'a,b,c', or 'low..high' for sobol, halton and latin",
     )
-    quantities: Literal["all", "quick"] = Field(
+    quantities: Annotated[str | tuple[str, ...], BeforeValidator(_asked)] = Field(
         default="all",
-        description="quick: block times, growth, forks and confirmations alone",
+        description="all, or a list of block_times, growth, forks, confirmations, "
+        "persistence, good_periods, quality and liveness: what is not asked for is not "
+        "computed; quick: the first four",
     )
     replicas: Annotated[Whole, Field(ge=100)] = Field(
         default=512, description="security.replicas of a point"

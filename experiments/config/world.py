@@ -171,6 +171,10 @@ Attack = Literal[
 ]
 
 
+STRATEGIES = ("selfish", "balance")
+"""Attacks by what corrupted provers publish, and when."""
+
+
 class AdversaryConfig(Section):
     """What the corrupted provers do; whether a rule stops them, [protocol] says."""
 

@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...models.chain.prover import prover_key
+from ...models.chain.rewards import step_prices
 from ...models.chain.transactions import Key
 from ...models.learning.curves import TrainingSet, training_set
+from ...models.learning.networks import step_operations
 from ...models.scheme.build import this_build
 from ...models.scheme.encoding import digest
+from ...models.scheme.instances import DECAY_UNIT
 from ...models.scheme.records import (
     MAXIMUM_ALLOCATIONS,
     Allocation,
     Genesis,
     Parameters,
+    RewardRule,
     Task,
     Weight,
 )
@@ -98,7 +102,7 @@ def chain_setting(config: Config, text: bytes, seeds: Seeds) -> ChainSetting:
     )
     tasks = chain_tasks(config, data)
     genesis = Genesis(
-        parameters=chain_parameters(config, data.images.shape[0]),
+        parameters=chain_parameters(config, data),
         tasks=tasks,
         publisher=seeds.publisher.public,
         build=this_build(),
@@ -128,8 +132,9 @@ def chain_tasks(config: Config, data: TrainingSet) -> tuple[Task, ...]:
     )
 
 
-def chain_parameters(config: Config, examples: int) -> Parameters:
-    """The rules that follow from a config."""
+def chain_parameters(config: Config, data: TrainingSet) -> Parameters:
+    """The rules that follow from a config and its data."""
+    examples = data.images.shape[0]
     rules, training, scheme = config.protocol, config.training, config.scheme
     samples = training.eval_samples
     every = rules.checkpoint_every
@@ -153,7 +158,24 @@ def chain_parameters(config: Config, examples: int) -> Parameters:
         ),
         tolerance=rules.tolerance,
         reward=rules.reward,
+        reward_rule=reward_rule(config, data),
     )
+
+
+def reward_rule(config: Config, data: TrainingSet) -> RewardRule:
+    """How the chain's rewards are split; by operations with the data's step prices."""
+    rules = config.protocol
+    if rules.reward_rule == "decay":
+        return RewardRule("decay", round(rules.reward_decay * DECAY_UNIT))
+    if rules.reward_rule != "operations":
+        return RewardRule(rules.reward_rule)
+    height, width = data.images.shape[1:]
+    prices = {
+        (name, batch): batch * step_operations(name, (height, width), data.classes)
+        for name in config.menu.architectures
+        for batch in config.menu.batch_sizes
+    }
+    return RewardRule("operations", prices=step_prices(prices))
 
 
 def rules_that_differ(
@@ -164,7 +186,7 @@ def rules_that_differ(
     Keys, first coins and build are the miner's, and are not compared; whether the data
     are those that the tasks name, ``setup`` says.
     """
-    expected = chain_parameters(config, data.images.shape[0])
+    expected = chain_parameters(config, data)
     for name, given in genesis.parameters._asdict().items():
         asked = getattr(expected, name)
         if given != asked:

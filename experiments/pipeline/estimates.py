@@ -9,7 +9,7 @@ from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.bounds.memoryless import Reference, memoryless_references
 from ...analysis.bounds.rounds import good_window
 from ...analysis.estimation.measurement import Measurement
-from ...analysis.estimation.quantities import GOOD_PERIOD
+from ...analysis.estimation.quantities import GOOD_PERIOD, REVENUE
 from ...analysis.estimation.training_error import UNKNOWN
 from ...analysis.good_periods.training_oracle import oracle_figures
 from ...models.learning.curves import CurveSet
@@ -129,7 +129,12 @@ def estimate_tables(
 
 def _few_runs_note(measurements: list[Measurement]) -> pd.DataFrame:
     """The rows with a warning, in one sentence."""
-    told = {m.quantity: m.basis.runs for m in measurements if m.warning}
+    # Revenue is the complement of quality, which is named.
+    told = {
+        m.quantity: m.basis.runs
+        for m in measurements
+        if m.warning and m.quantity != REVENUE
+    }
     if not told:
         return pd.DataFrame(columns=_NOTES)
     text = (

@@ -16,6 +16,7 @@ from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..config.sections import MAXIMUM_LOOKS
+from ..config.world import STRATEGIES
 from ..own.evidence import own_warnings
 from ..own.words import evidence, rests_on
 from ..world.translation import conduct_of
@@ -57,23 +58,12 @@ def notes_table(
 def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterator[str]:
     training = config.training
     yield from _world(config)
-    yield (
-        "private race from the tip: the adversary starts from the parent of the "
-        "transaction's block when that parent is found; a head start (pre-mining) is "
-        "in the confirmations that say so, not in the rest"
-    )
-    yield (
-        "ties: persistence counts a private chain of equal length as a violation (ties "
-        "win), persistence_violation_strict only a longer one. Both are criteria; of "
-        f"two public blocks at one height a prover goes on with {_adopted(config)}"
-    )
-    if config.attackers:
-        yield (
-            "persistence is the Fourier grid's, which bounds the private chain's risk "
-            "on this network from above and is equal to it without delay; its lower "
-            "end is that of the network itself. persistence_simulated is what the "
-            "simulated races counted, a check and no part of the verdict"
-        )
+    strategy = config.attackers and config.adversary.attack in STRATEGIES
+    if strategy:
+        yield _counted(config.adversary.attack)
+    else:
+        yield from _races(config)
+    if config.attackers and config.adversary.attack != "balance":
         yield (
             "confirmations for risks down to 2^-128 (†) are those of the private chain "
             "and rest on trainings that are independent of each other: what is common "
@@ -116,12 +106,50 @@ def _assumptions(config: Config, law: UncertainLaw, curves: CurveSet) -> Iterato
         )
 
 
+def _races(config: Config) -> Iterator[str]:
+    """The private race, and when it counts as won."""
+    yield (
+        "private race from the tip: the adversary starts from the parent of the "
+        "transaction's block when that parent is found; a head start (pre-mining) is "
+        "in the confirmations that say so, not in the rest"
+    )
+    yield (
+        "ties: persistence counts a private chain of equal length as a violation (ties "
+        "win), persistence_violation_strict only a longer one. Both are criteria; of "
+        f"two public blocks at one height a prover goes on with {_adopted(config)}"
+    )
+    if config.attackers:
+        yield (
+            "persistence is the Fourier grid's, which bounds the private chain's risk "
+            "on this network from above and is equal to it without delay; its lower "
+            "end is that of the network itself. persistence_simulated is what the "
+            "simulated races counted, a check and no part of the verdict"
+        )
+
+
+def _counted(attack: str) -> str:
+    """What persistence is under a strategy."""
+    if attack == "balance":
+        return (
+            "persistence is Pr[a fork lives k levels]: whoever waits for k blocks on "
+            "the branch that loses is reverted. The fork begins level, the adversary "
+            "saves no blocks up: better balance attacks may exist. confirmations are "
+            "of this attack"
+        )
+    return (
+        "persistence is counted: the share of levels on which a public block that was "
+        "k deep was reverted, by SM1 or by a fork of honest blocks. SM1 is played for "
+        "revenue, nobody aims at a block; confirmations (†) are those of the same "
+        "provers' private chain, which does"
+    )
+
+
 def _adopted(config: Config) -> str:
     return {
         "first_seen": "the one it saw first",
         "random": "either, by a fair coin, and begins anew where it goes over",
         "adversary": "the one it heard of last, and begins anew",
-    }[config.protocol.tie_rule]
+    }[config.protocol.adopted]
 
 
 def _world(config: Config) -> Iterator[str]:
@@ -147,6 +175,11 @@ def _world(config: Config) -> Iterator[str]:
         f"{who}; the corrupted ones share what they find at once; honest messages "
         f"take {how}, the adversary's none"
     )
+    if config.attackers and (part := config.adversary.part):
+        yield (
+            f"adversary.part = {part}: a corrupted prover's law is what that function "
+            "makes of an honest one's; whether anybody can do so is its author's to say"
+        )
     if not net.corrupted or attack == "private":
         return
     conduct = conduct_of(config)
@@ -161,6 +194,19 @@ def _world(config: Config) -> Iterator[str]:
             "adversary.attack = honest: the corrupted provers follow the protocol, and "
             "their blocks count as honest ones"
         )
+    elif attack == "selfish":
+        yield (
+            "adversary.attack = selfish: SM1; at a match a share "
+            f"{config.adversary.gamma:g} of the honest provers (adversary.gamma) "
+            "adopts the pool's block. Quality is the honest share of settled blocks, "
+            "stale blocks are the honest ones that are not settled"
+        )
+    elif attack == "balance":
+        yield (
+            "adversary.attack = balance: honest provers in two halves, within which "
+            "messages arrive at once and between which they take Δ; all corrupted "
+            "provers mine on the branch that lags"
+        )
     elif stopped := conduct.stopped():
         yield (
             f"adversary.attack = {attack} is stopped by the protocol ({stopped}): a "
@@ -173,6 +219,12 @@ def _world(config: Config) -> Iterator[str]:
             f"attack, step rule {rule}; good periods are judged by what the protocol "
             "counts on, corrupted provers that mine as honest ones"
         )
+        if not net.equal_speeds:
+            yield (
+                "each corrupted prover has that law at its own speed; where an attack "
+                "chooses between laws, it takes the faster one for as many provers of "
+                "speed 1"
+            )
 
 
 def _horizon(assessment: Assessment) -> Iterator[str]:

@@ -21,8 +21,10 @@ _LAWS = (
         for name in (
             "dataset",
             "engines",
+            "forks",
             "persistence",
             "situation",
+            "strategies",
             "translation",
             "weights",
         )

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..config.experiment import Config
+from ..config.world import STRATEGIES
 from ..own.words import evidence
 from ..world.verdict import Verdict as Verdict, verdict
 from . import pictures
@@ -26,10 +27,31 @@ _NAMES = {
     "good_period_all": "Pr[all windows ≥ {at:g} blocks good]",
 }
 
+# What is called otherwise where corrupted provers publish by a strategy.
+_OF_STRATEGIES = {
+    "chain_quality": "chain quality, honest share of settled blocks",
+    "revenue": "revenue, the adversary's share of settled blocks",
+    "persistence_violation": "Pr[{at:g} deep is reverted]",
+    "safe_depth": "confirmations against a private chain, risk {risk} †",
+}
+
+# Rows of a criterion that needs a longer chain.
+_LONGER = {
+    name: f"{name}_strict"
+    for name in ("persistence_violation", "safe_depth", "safe_depth_premined")
+}
+
 # What carries a figure, said beside it: quantity → sentence.
 _FOOTNOTES = {
     "persistence_violation": "ties win: a private chain of equal length counts as "
     "replacing the block. That is the criterion; provers themselves {ties}.",
+    "longer": "security.criterion = longer: only a private chain that is longer counts "
+    "as replacing the block.",
+    "balance": "persistence: a fork that begins level is kept alive for so many "
+    "levels by the balance attack; who waited for as many blocks on its losing branch "
+    "is reverted.",
+    "selfish": "persistence: the share of levels on which a public block that deep was "
+    "reverted under SM1.",
     "safe_depth": "†: for a private chain only, and carried on from the measured law "
     "far beyond any simulation: it holds if trainings are independent of each other, "
     "and no interval has a doubt of that in it.",
@@ -75,13 +97,21 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
         "good_period": _chosen_windows(estimates),
         "good_period_all": _chosen_windows(estimates),
     }
+    strategy = _strategy(config)
+    names = _NAMES | (_OF_STRATEGIES if strategy else {})
+    if config.security.criterion == "longer":
+        names = {_LONGER.get(name, name): text for name, text in names.items()}
+        names[_LONGER["persistence_violation"]] = "Pr[{at:g} deep is outgrown]"
+        shown_at |= {_LONGER["persistence_violation"]: _chosen_depths(config, tables)}
+    if strategy == "balance":
+        names |= {"safe_depth": "confirmations for risk {risk}"}
     rows = []
     for row in _rows(estimates):
-        if row.quantity not in _NAMES:
+        if row.quantity not in names:
             continue
         if row.at not in shown_at.get(row.quantity, {row.at}) and row.at == row.at:
             continue
-        name = _NAMES[row.quantity].format(
+        name = names[row.quantity].format(
             at=row.at,
             k=config.security.confirmations,
             risk=risk_name(row.at),
@@ -99,12 +129,26 @@ def closing_rows(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[tup
 def footnotes(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What must be read with ``closing_rows``, a sentence or two each."""
     there = set(tables["estimates"]["quantity"])
-    ties = _TIES[config.protocol.tie_rule]
+    ties = _TIES[config.protocol.adopted]
+    strategy = _strategy(config)
+    if config.security.criterion == "longer":
+        there -= {"persistence_violation"}
+        there |= {"longer", *(["safe_depth"] if "safe_depth_strict" in there else [])}
+    if strategy:
+        there = {strategy, *(there & {"safe_depth"})}
+    if strategy == "balance":
+        there.discard("safe_depth")
     return [
         text.format(ties=ties)
         for quantity, text in _FOOTNOTES.items()
         if quantity in there
     ]
+
+
+def _strategy(config: Config) -> str:
+    """The attack, where it is one of what is published and when; else nothing."""
+    attack = config.adversary.attack
+    return attack if config.attackers and attack in STRATEGIES else ""
 
 
 def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:

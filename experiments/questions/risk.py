@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import pandas as pd
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.confirmations.any_block import any_block, any_block_bound
+from ...analysis.confirmations.near_ages import near_ages
 from ...analysis.confirmations.rare_ages import safe_time, time_rule_rare
 from ...analysis.confirmations.tables import (
     DepthCell,
@@ -53,6 +55,11 @@ class _Races(NamedTuple):
     law: UncertainLaw
     basis: Basis
     premined: bool = False
+
+    @property
+    def laws(self) -> tuple[BlockTimeLaw, ...]:
+        """That of all runs, then all others."""
+        return self.law.law, *self.law.resamples, *self.law.extremes
 
     def under(self, law: BlockTimeLaw) -> Race:
         """The race under one law."""
@@ -231,23 +238,29 @@ def _any_block_rows(
 def _age_rows(
     key, races: "_Races", question: Question, targets: Sequence[float]
 ) -> list[dict]:
-    """The smallest safe age of each target, and the risk at each age asked."""
+    """The smallest safe age of each target, and the risk at each age asked.
+
+    Both are sampled under the law of all runs; other laws are taken relative to it
+    where ``near_ages`` serves them.
+    """
     suffix = "_premined" if question.premined else ""
+    near = near_ages([races.under(law) for law in races.laws])
     rows = []
     for target in targets:
 
         def age(one: Race, target=target) -> Measurement:
             return safe_time(key, one, [target])[0]
 
-        name = f"safe_time{suffix}"
-        rows.append(_with_spread(name, target, "target", races, age, log=False))
+        name, moved = f"safe_time{suffix}", near.safe_time
+        rows.append(_with_spread(name, target, "target", races, age, moved))
     for asked in question.ages:
 
         def risk(one: Race, asked=asked) -> Measurement:
             return time_rule_rare(key, one, [asked])[0]
 
+        moved = partial(near.risk, asked)
         name = f"time_rule_violation{suffix}"
-        rows.append(_with_spread(name, asked, "steps", races, risk, log=True))
+        rows.append(_with_spread(name, asked, "steps", races, risk, moved, log=True))
     return rows
 
 
@@ -257,21 +270,41 @@ def _with_spread(
     at_unit: str,
     races: "_Races",
     solve: Callable[[Race], Measurement],
+    moved: Callable[[int, float], float | None] | None = None,
     *,
-    log: bool,
+    log: bool = False,
 ) -> dict:
     """A number of the race, with the error of the training runs.
 
     Where another law is refused the interval has no upper end but the largest there is.
+
+    Args:
+        name: Of the number.
+        at: Where it is.
+        at_unit: Unit of that.
+        races: The race under every law.
+        solve: The number.
+        moved: The number under another law, by its place and the number under the law
+            of all runs; None, or where it gives None: that law's is solved too.
+        log: Whether it is a probability, not a time.
     """
     unit = "probability" if log else "steps"
     place = {"quantity": name, "at": at, "at_unit": at_unit, "unit": unit}
+    laws = races.laws
     try:
-        first = races.under(races.law.law)
-        if log and outgrows(first):
-            return _row(solve(first), certain=True)
+        own = solve(races.under(laws[0]))
+        if log and outgrows(races.under(laws[0])):
+            return _row(own, certain=True)
+
+        def figure(law: BlockTimeLaw) -> float | Estimate:
+            other = next(n for n, one in enumerate(laws) if one is law)
+            if other == 0:
+                return own.estimate
+            found = moved and moved(other, own.estimate.value)
+            return solve(races.under(law)).estimate if found is None else found
+
         found = races.law.measured(
-            lambda law: solve(races.under(law)).estimate,
+            figure,
             scale="logit" if log else "log",
             basis=races.basis,
             lacking=1.0 if log else math.inf,

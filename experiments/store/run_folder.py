@@ -16,7 +16,9 @@ from .possible import Changed, check_possible
 
 _MANIFEST = "manifest.json"
 _NOTES = "provenance.json"
-QUESTIONS = ("attack", "compare", "design", "effects", "risk", "threshold")
+QUESTIONS = (
+    *("attack", "compare", "design", "effects", "rational", "risk", "threshold"),
+)
 """Commands whose results have a folder of their own, ``<command>-<name>-<digest>``."""
 
 

@@ -5,13 +5,13 @@ static shape, so that one compiled program serves them all; what a point's numbe
 never depends on the points beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...analysis.assessment.many_laws import LawBatch, assess_laws, law_batch
-from ...analysis.assessment.one_law import Assessment
+from ...analysis.assessment.one_law import Assessment, Plan
 from ...analysis.block_time.empirical import interval_bracket
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
@@ -21,6 +21,7 @@ from ...analysis.estimation.training_error import UNKNOWN, Basis
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config, fingerprint, plain
+from ..config.sweep import QUANTITIES
 from ..world.engines import chosen_engine, taken, world_estimates
 from ..world.persistence import persistence, race_basis, with_growth
 from ..world.situation import NO_STARTS, WarmStarts, own_laws, world_law
@@ -64,6 +65,8 @@ def evaluate(
     curves: CurveSet,
     costs: np.ndarray | None,
     starts: Sequence[WarmStarts] = (),
+    *,
+    asked: Collection[str] = QUANTITIES,
 ) -> list[Outcome]:
     """Estimate every point's security figures.
 
@@ -72,6 +75,8 @@ def evaluate(
         curves: Learning curves of that group.
         costs: ``translation.costs_of`` the points, which must share their clock.
         starts: The warm starts that each needs; none: no point needs any.
+        asked: Some of ``config.sweep.QUANTITIES``: races are not solved, and rounds
+            not looked at, where nothing of theirs is asked for.
 
     Returns:
         One outcome a point, in their order. A point whose figures are refused says
@@ -81,7 +86,7 @@ def evaluate(
     laws: dict[tuple, _Laws] = {}
     given = starts or [NO_STARTS] * len(configs)
     return [
-        _evaluate(config, (curves, costs, each), laws)
+        _evaluate(config, (curves, costs, each), laws, asked)
         for config, each in zip(configs, given, strict=True)
     ]
 
@@ -105,14 +110,21 @@ class _Laws(NamedTuple):
     known: set[int]
 
 
-def _evaluate(config: Config, evidence: _Evidence, laws) -> Outcome:
+def _evaluate(
+    config: Config, evidence: _Evidence, laws, asked: Collection[str]
+) -> Outcome:
+    plan = plan_of(config)._replace(detail=False)
+    if "good_periods" not in asked:
+        plan = plan._replace(windows=())
     try:
         known = _laws(config, evidence, laws)
         if chosen_engine(config).name == "level":
-            measured = _measured(config, known)
+            measured, alone = _measured(config, known, plan)
         else:
-            figures, alone = _by_events(config, evidence, known.law)
-            measured = _with_persistence(config, known, figures, alone.measurements)
+            measured, whole = _by_events(config, evidence, known.law, plan)
+            alone = whole.measurements
+        if "persistence" in asked or "confirmations" in asked:
+            measured = _with_persistence(config, known, measured, alone)
         measured = taken(config, measured)
     except Refused as refusal:
         return Outcome((), str(refusal))
@@ -149,9 +161,11 @@ def _batch(
     return law_batch(laws), law_batch(found) if found else None
 
 
-def _measured(config: Config, laws: _Laws) -> list[Measurement]:
+def _measured(
+    config: Config, laws: _Laws, plan: Plan
+) -> tuple[list[Measurement], list[Measurement]]:
+    """The simulated figures with the training's error, and without."""
     key, security, net = seed_key(config.seed), config.security, config.network
-    plan = plan_of(config)._replace(detail=False)
     honest = net.provers - config.attackers
     if honest not in laws.known:
         interval_bracket(laws.law, honest)
@@ -167,9 +181,7 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         laws.bases[groups] = laws.law.basis(*groups)
     basis = laws.bases[groups]
     if laws.others is None:
-        return _with_persistence(
-            config, laws, with_training_error(alone, [], basis=basis), alone
-        )
+        return with_training_error(alone, [], basis=basis), alone
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,
@@ -191,7 +203,7 @@ def _measured(config: Config, laws: _Laws) -> list[Measurement]:
         centre=middle or (),
         basis=basis,
     )
-    return _with_persistence(config, laws, measured, alone)
+    return measured, alone
 
 
 def _with_persistence(
@@ -215,11 +227,10 @@ def _with_persistence(
 
 
 def _by_events(
-    config: Config, evidence: _Evidence, law: UncertainLaw
+    config: Config, evidence: _Evidence, law: UncertainLaw, plan: Plan
 ) -> tuple[list[Measurement], Assessment]:
     """The figures of a world that is not simulated level by level."""
     security, net = config.security, config.network
-    plan = plan_of(config)._replace(detail=False)
     smaller = plan._replace(
         replicas=security.bootstrap_replicas,
         good_period_replicas=security.bootstrap_replicas,

@@ -77,10 +77,9 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
         DataError: If a data set cannot be read.
     """
     if evaluate is None:
-        quick = config.sweep.quantities == "quick"
-        evaluate = quick_evaluation.evaluate if quick else evaluation.evaluate
+        evaluate = _chosen(config.sweep.quantities)
     design, code = design_of(config), sources.sweep_code_at_start()
-    evaluator = f"{evaluate.__module__}.{evaluate.__qualname__}"
+    evaluator = _named(evaluate)
     keys: list[str] = []
     groups: list[str] = []
     rows: list[dict[str, Any]] = []
@@ -130,6 +129,21 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
         code=code,
         evaluate=evaluate,
     )
+
+
+def _chosen(quantities: str | tuple[str, ...]) -> Evaluate:
+    if quantities == "all":
+        return evaluation.evaluate
+    if quantities == "quick":
+        return quick_evaluation.evaluate
+    return quick_evaluation.Quantities(tuple(quantities))
+
+
+def _named(evaluate: Evaluate) -> str:
+    """What tells points of one way from those of another."""
+    if isinstance(evaluate, quick_evaluation.Quantities):
+        return ",".join([_named(quick_evaluation.evaluate), *evaluate.names])
+    return f"{evaluate.__module__}.{evaluate.__qualname__}"
 
 
 def _clock(config: Config) -> list[Any]:

@@ -1,39 +1,93 @@
-"""Points with a law's figures, growth, forks and confirmations alone, found quickly.
+"""Points with some of the quantities alone, each by the fastest way that has it.
 
-``[sweep] quantities = "quick"``. Worlds that ``assessment.quick`` does not know (the
-event engine's, a corrupted prover's own law, references, ``s_min``) are evaluated as
-ever, and of their rows those with the same names are kept.
+``[sweep] quantities``. Block times, growth, forks and confirmations are those of
+``assessment.quick``; for persistence, good periods, quality and liveness the network is
+simulated as ever, without what is not asked for. Worlds that ``assessment.quick`` does
+not know (the event engine's, a corrupted prover's own law, references, ``s_min``) are
+simulated for all. Where persistence is asked for, confirmations are read off the same
+curve.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ...analysis.assessment.quick import Found, Point, quick_figures
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.quantities import (
+    BLOCK_INTERVAL_CV,
+    BLOCK_INTERVAL_MEAN,
     BLOCK_TIME_CV,
     BLOCK_TIME_MEAN,
     CHAIN_GROWTH,
+    CHAIN_QUALITY,
+    GOOD_PERIOD,
+    GOOD_PERIOD_ALL,
+    LIVENESS_QUANTILE,
+    PERSISTENCE_SIMULATED,
+    PERSISTENCE_VIOLATION,
+    PRIVATE_GROWTH,
+    ROUND_ADVERSARIAL,
+    ROUND_SINGLE_SUCCESS,
+    ROUND_SUCCESS,
     SAFE_DEPTH,
     SAFE_DEPTH_PREMINED,
     STALE_RATE,
+    STRICT,
+    UNSAFE_DEPTH,
 )
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
+from ..config.sweep import QUICK
 from ..world.engines import chosen_engine
+from ..world.persistence import targets_of
 from ..world.situation import NO_STARTS, WarmStarts, own_laws
 from ..world.translation import lottery_of, require_known
 from . import evaluation
 from .evaluation import Outcome, row_of
 
-QUANTITIES = (
-    *(BLOCK_TIME_MEAN, BLOCK_TIME_CV, CHAIN_GROWTH),
-    *(STALE_RATE, SAFE_DEPTH, SAFE_DEPTH_PREMINED),
-)
-# Beside the target of the config.
-_RARE = 1e-9
+ROWS = {
+    "block_times": (BLOCK_TIME_MEAN, BLOCK_TIME_CV),
+    "growth": (CHAIN_GROWTH, BLOCK_INTERVAL_MEAN, BLOCK_INTERVAL_CV),
+    "forks": (STALE_RATE,),
+    "confirmations": (
+        *(SAFE_DEPTH, SAFE_DEPTH_PREMINED, UNSAFE_DEPTH),
+        *(PERSISTENCE_VIOLATION, PRIVATE_GROWTH),
+    ),
+    "persistence": (
+        *(PERSISTENCE_VIOLATION, PERSISTENCE_SIMULATED, UNSAFE_DEPTH, PRIVATE_GROWTH),
+        PERSISTENCE_SIMULATED + STRICT,
+    ),
+    "good_periods": (
+        *(GOOD_PERIOD, GOOD_PERIOD_ALL),
+        *(ROUND_SUCCESS, ROUND_SINGLE_SUCCESS, ROUND_ADVERSARIAL),
+    ),
+    "quality": (CHAIN_QUALITY,),
+    "liveness": (LIVENESS_QUANTILE,),
+}
+"""Name of ``[sweep] quantities`` → the rows that it asks for."""
+
+
+class Quantities(NamedTuple):
+    """As ``evaluation.evaluate``, for some quantities alone.
+
+    Attributes:
+        names: Some of ``config.sweep.QUANTITIES``.
+    """
+
+    names: tuple[str, ...]
+
+    def __call__(
+        self,
+        configs: Sequence[Config],
+        curves: CurveSet,
+        costs: np.ndarray | None,
+        starts: Sequence[WarmStarts] = (),
+    ) -> list[Outcome]:
+        """One outcome a point, in their order."""
+        return evaluate(configs, curves, costs, starts, asked=self.names)
 
 
 def evaluate(
@@ -41,54 +95,90 @@ def evaluate(
     curves: CurveSet,
     costs: np.ndarray | None,
     starts: Sequence[WarmStarts] = (),
+    *,
+    asked: Collection[str] = QUICK,
 ) -> list[Outcome]:
-    """As ``evaluation.evaluate``, for ``QUANTITIES`` alone."""
+    """As ``evaluation.evaluate``, for the quantities asked for alone."""
     given = starts or [NO_STARTS] * len(configs)
+    curve = "persistence" in asked
+    quickly = [n for n in asked if n in QUICK and not (curve and n == "confirmations")]
+    sampled = [name for name in asked if name not in quickly]
     found: dict[int, Outcome] = {}
-    quick: dict[tuple[int, int], list[int]] = {}
-    for place, (config, start) in enumerate(zip(configs, given, strict=True)):
+    known: list[int] = []
+    others: list[int] = []
+    for place, config in enumerate(configs):
         try:
             require_known(config)
+            (known if _known(config) else others).append(place)
         except Refused as refusal:
             found[place] = Outcome((), str(refusal))
+    # Points that are computed together share their laws.
+    for places, names in ((known, sampled), (others, list(asked))):
+        if not (places and names):
             continue
-        if _known(config):
-            kind = config.seed, config.security.bootstraps
-            quick.setdefault(kind, []).append(place)
-            continue
-        (whole,) = evaluation.evaluate([config], curves, costs, [start])
-        kept = tuple(row for row in whole.rows if row["quantity"] in QUANTITIES)
-        found[place] = whole._replace(rows=kept)
-    for (seed, resamples), places in quick.items():
+        wanted = {row for name in names for row in ROWS[name]}
+        some, begun = [configs[p] for p in places], [given[p] for p in places]
+        whole = evaluation.evaluate(some, curves, costs, begun, asked=names)
+        for place, outcome in zip(places, whole, strict=True):
+            rows = tuple(r for r in outcome.rows if r["quantity"] in wanted)
+            found[place] = outcome._replace(rows=rows)
+    if quickly:
+        figures = _quick_outcomes([configs[p] for p in known], curves, costs, quickly)
+        for place, one in zip(known, figures, strict=True):
+            found[place] = _joined(one, found.get(place))
+    return [found[place] for place in range(len(configs))]
+
+
+def _quick_outcomes(configs, curves, costs, asked) -> list[Outcome]:
+    """Those of points that ``assessment.quick`` knows, in their order."""
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for place, config in enumerate(configs):
+        kind = config.seed, config.security.bootstraps
+        kinds.setdefault(kind, []).append(place)
+    found: dict[int, Outcome] = {}
+    for (seed, resamples), places in kinds.items():
         each = quick_figures(
             seed_key(seed),
             seed,
             curves,
             [_point(configs[place]) for place in places],
             resamples,
+            figures=asked,
             step_costs=costs,
         )
         for place, figures in zip(places, each, strict=True):
             if isinstance(figures, Found):
                 rows = tuple(map(row_of, figures.measurements))
-                found[place] = Outcome(rows, "" if rows else figures.refusals[0])
+                reasons = [*figures.refusals, "nothing that is asked for is there"]
+                found[place] = Outcome(rows, "" if rows else reasons[0])
             else:
                 found[place] = Outcome((), str(figures))
     return [found[place] for place in range(len(configs))]
 
 
+def _joined(one: Outcome, other: Outcome | None) -> Outcome:
+    """Rows of both; without any, why the first has none."""
+    if other is None:
+        return one
+    rows = one.rows + other.rows
+    return Outcome(rows, "" if rows else one.error)
+
+
 def _known(config: Config) -> bool:
     level = chosen_engine(config).name == "level"
+    equal = config.security.criterion == "equal"
     fresh = not own_laws(config) and not config.protocol.s_min
-    return level and fresh and config.law.has_curves
+    return level and equal and fresh and config.law.has_curves
 
 
 def _point(config: Config) -> Point:
-    net, target = config.network, config.security.target
+    net, security = config.network, config.security
     return Point(
         lottery_of(config, config.scheme),
         net.provers - config.attackers,
         config.attackers,
         float(net.delay_steps),
-        tuple(sorted({target, _RARE}, reverse=True)),
+        tuple(targets_of(config)),
+        security.depths,
+        config.adversary.attack == "private_premined",
     )

@@ -1,6 +1,7 @@
 """Which engine simulates a config's world: the config alone decides."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from ...analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
-from ...analysis.estimation.quantities import CHAIN_QUALITY, QUALITY_GAP
+from ...analysis.estimation.quantities import CHAIN_QUALITY, QUALITY_GAP, REVENUE
 from ...analysis.estimation.sampling import Mapped, one_by_one
 from ...analysis.estimation.training_error import Basis
 from ...analysis.event_network.as_levels import event_levels
@@ -29,8 +30,10 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ...models.scheme.records import Weight
 from ..config.experiment import Config
+from ..config.world import STRATEGIES
 from ..store.files import Progress
 from .persistence import with_growth
+from .strategies import WHY, assess_strategy
 from .translation import conduct_of, lottery_of, network_of
 
 
@@ -38,7 +41,7 @@ class Chosen(NamedTuple):
     """An engine, and why.
 
     Attributes:
-        name: ``level`` or ``event``.
+        name: ``level``, ``event`` or ``strategy``.
         why: A sentence.
     """
 
@@ -49,10 +52,12 @@ class Chosen(NamedTuple):
 def chosen_engine(config: Config) -> Chosen:
     """The level engine where it is exact, the event engine otherwise."""
     net, rules = config.network, config.protocol
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        return Chosen("strategy", WHY[config.adversary.attack])
     beyond = []
     if rules.chain_rule != "longest":
         beyond.append(f"protocol.chain_rule = {rules.chain_rule}")
-    if rules.tie_rule != "first_seen":
+    if rules.adopted != "first_seen":
         beyond.append(f"protocol.tie_rule = {rules.tie_rule}")
     if not net.equal_speeds:
         beyond.append("network.classes of unequal speeds")
@@ -94,7 +99,11 @@ def assess_world(
         Refused: As ``assess`` and ``network_of``.
     """
     network = network_of(config, law, known)
-    if chosen_engine(config).name == "level":
+    chosen = chosen_engine(config).name
+    if chosen == "strategy":
+        public = partial(event_network_of, config, law)
+        return assess_strategy(config, known, law, key, plan, public)
+    if chosen == "level":
         return assess(key, network, plan, mapped=mapped)
     public = event_network_of(config, law)
     corrupted = config.network.corrupted_speeds if config.attackers else ()
@@ -176,16 +185,40 @@ def world_estimates(
 
 
 def taken(config: Config, measured: list[Measurement]) -> list[Measurement]:
-    """Figures where every public block is relabelled: none is an honest prover's."""
+    """Figures with what the adversary has of the settled blocks: ``revenue``.
+
+    A withholding adversary has what is not honest; where every public block is
+    relabelled, all; where the corrupted provers obey, their share by symmetry.
+    """
     every = config.adversary.attack == "relabel" and config.protocol.binding == "none"
-    if not (every and config.attackers):
+    if every and config.attackers:
+        how = "every public block is relabelled (binding none)"
+        none = Estimate(0.0, 0.0, 0.0, 0, how)
+        measured = [
+            each._replace(estimate=none) if each.quantity == CHAIN_QUALITY else each
+            for each in measured
+            if each.quantity != QUALITY_GAP
+        ]
+    there = any(m.quantity == REVENUE for m in measured)
+    if there or not config.network.corrupted:
         return measured
-    none = Estimate(0.0, 0.0, 0.0, 0, "every public block is relabelled (binding none)")
-    return [
-        each._replace(estimate=none) if each.quantity == CHAIN_QUALITY else each
-        for each in measured
-        if each.quantity != QUALITY_GAP
-    ]
+    revenue = _revenue(config, measured)
+    return measured if revenue is None else [*measured, revenue]
+
+
+def _revenue(config: Config, measured: list[Measurement]) -> Measurement | None:
+    if not config.attackers:
+        if not config.network.equal_speeds:
+            return None
+        share = config.network.beta
+        fair = Estimate(share, share, share, 0, "equal provers that obey have a share")
+        return Measurement(REVENUE, None, "", fair, "share")
+    for m in measured:
+        if m.quantity == CHAIN_QUALITY:
+            e = m.estimate
+            rest = e._replace(value=1 - e.value, low=1 - e.high, high=1 - e.low)
+            return m._replace(quantity=REVENUE, estimate=rest)
+    return None
 
 
 def event_network_of(config: Config, law: Law) -> EventNetwork:
@@ -205,7 +238,7 @@ def event_network_of(config: Config, law: Law) -> EventNetwork:
                 rules.chain_rule,
                 t_acc=config.scheme.t_acc,
                 weight=Weight(rules.weight.family, rules.weight.kappa),
-                ties=rules.tie_rule,
+                ties=rules.adopted,
             ),
         )
     except ValueError as error:

@@ -7,6 +7,9 @@ the simulated curve takes its place.
 ``adversary.attack`` = private_premined: risks, the depth that is not safe and the
 verdict are those of the race with the stationary lead. The network is simulated and
 split without it, whose risk is below: lower ends and the check hold.
+
+``security.criterion`` = longer: that is the race of the verdict and of the safe depths,
+whose rows end in ``_strict``; an equal chain's risk stands beside.
 """
 
 import math
@@ -38,6 +41,7 @@ from ...analysis.simulation.levels import Network
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..store.files import Progress
+from .forks import balance_persistence
 from .translation import network_of
 
 _REPETITIONS = 16
@@ -106,14 +110,14 @@ def persistence(
         measured: Simulated figures with the training's error.
         alone: The same without it, under the law of all runs.
         basis: What the race rests on.
-        thorough: Whether a longer chain is asked for too (strict), and the network
-            where its risk crosses the target; else only what decides the last depth.
+        thorough: Whether the other criterion is asked for too, and the network where
+            its risk crosses the target; else only what decides the last depth.
         chosen: The engine that simulated the figures (``engines.chosen_engine``).
         progress: Told how far the laws are.
         mapped: As for ``assess``.
     """
     security, delay = config.security, float(config.network.delay_steps)
-    chain_rule, tie_rule = config.protocol.chain_rule, config.protocol.tie_rule
+    chain_rule, tie_rule = config.protocol.chain_rule, config.protocol.adopted
     network = network_of(config, law.law, law)
     asked = range(1, security.depths + 1)
     if not float(network.adversarial) > 0:
@@ -133,13 +137,40 @@ def persistence(
         )
 
     targets = targets_of(config)
+    if chosen == "strategy":
+        few = law._replace(resamples=law.resamples[: security.bootstraps])
+        if config.adversary.attack == "balance":
+            return Persistence(balance_persistence(config, few, targets, basis), [], [])
+        counted = _unbounded(config, measured, basis, refusals=[])
+        chains = [
+            raced(
+                f"confirmations, {start} head start",
+                few,
+                depths=(1,),
+                targets=targets,
+                premined=premined,
+            )
+            for start, premined in (("without", False), ("with", True))
+        ]
+        rows = [m for chain in chains for m in chain.depths]
+        reasons = [text for chain in chains for text in chain.refusals]
+        return counted._replace(
+            measurements=[*counted.measurements, *rows],
+            refusals=list(dict.fromkeys(reasons)),
+        )
     if chain_rule != "longest" or tie_rule != "first_seen":
         if config.adversary.attack == "private_premined":
             return Persistence([], [_NO_LEAD], [])
         return _unbounded(config, measured, basis)
     lead = config.adversary.attack == "private_premined"
+    suffices = security.criterion == "equal"
     mine = raced(
-        "persistence", depths=asked, targets=targets, carried_on=True, premined=lead
+        "persistence",
+        depths=asked,
+        targets=targets,
+        carried_on=True,
+        premined=lead,
+        ties_win=suffices,
     )
     # The verdict is not on this race: the one with a head start, or without.
     few = law._replace(resamples=law.resamples[: security.bootstraps])
@@ -149,22 +180,24 @@ def persistence(
         depths=(1,),
         targets=targets,
         premined=not lead,
+        ties_win=suffices,
     )
-    strict: list[Measurement] = []
+    beside: list[Measurement] = []
     if thorough:
-        longer = raced(
-            "persistence, strict",
+        criterion = raced(
+            "persistence, strict" if suffices else "persistence, ties win",
             depths=asked,
             targets=(),
-            ties_win=False,
+            ties_win=not suffices,
             premined=lead,
         )
-        strict = longer.risks
-    simulated = _curve(measured, PERSISTENCE_SIMULATED)
-    simulated_strict = _curve(measured, PERSISTENCE_SIMULATED + STRICT)
-    seen = _curve(alone, PERSISTENCE_SIMULATED)
-    seen_strict = _curve(alone, PERSISTENCE_SIMULATED + STRICT)
-    wrong = faults(mine.risks, seen) + faults(strict, seen_strict)
+        beside = criterion.risks
+    rule, rule_beside = ("", STRICT) if suffices else (STRICT, "")
+    simulated = _curve(measured, PERSISTENCE_SIMULATED + rule)
+    simulated_beside = _curve(measured, PERSISTENCE_SIMULATED + rule_beside)
+    seen = _curve(alone, PERSISTENCE_SIMULATED + rule)
+    seen_beside = _curve(alone, PERSISTENCE_SIMULATED + rule_beside)
+    wrong = faults(mine.risks, seen) + faults(beside, seen_beside)
     refusals = [f"persistence: {text}" for text in mine.refusals]
     start = "without" if lead else "with"
     refusals += [f"{start} a head start: {text}" for text in other.refusals]
@@ -181,15 +214,18 @@ def persistence(
             key,
             network,
             depth,
+            ties_win=suffices,
             repetitions=_REPETITIONS,
             slots=_SLOTS if not thorough else 8,
         ).estimate
 
     risks = [*mine.risks, *mine.further]
     if not risks:
-        risks = _only_simulated(simulated, PERSISTENCE_VIOLATION, basis)
-        strict = _only_simulated(
-            simulated_strict if thorough else {}, PERSISTENCE_VIOLATION + STRICT, basis
+        risks = _only_simulated(simulated, PERSISTENCE_VIOLATION + rule, basis)
+        beside = _only_simulated(
+            simulated_beside if thorough else {},
+            PERSISTENCE_VIOLATION + rule_beside,
+            basis,
         )
     elif delay > 0:
         at = anchors(risks, seen, security.target, security.depths)
@@ -199,7 +235,7 @@ def persistence(
         if chosen != "level":
             at = []  # splitting knows equal provers and messages that take Δ
         risks, lacking = with_lower_ends(risks, seen, simulated, at, split)
-        strict, _ = with_lower_ends(strict, seen_strict, simulated_strict)
+        beside, _ = with_lower_ends(beside, seen_beside, simulated_beside)
         refusals += lacking
     growth = [m.estimate for m in measured if m.quantity == PRIVATE_GROWTH]
     unsafe = unsafe_depth(
@@ -213,15 +249,18 @@ def persistence(
     risks = [m for m in risks if m.at is not None and m.at <= security.depths]
     if math.isinf(unsafe.estimate.low):
         sure = Estimate(1.0, 1.0, 1.0, unsafe.estimate.count, OUTGROWS)
-        risks, strict = (
-            [m._replace(estimate=sure) for m in c] for c in (risks, strict)
+        risks, beside = (
+            [m._replace(estimate=sure) for m in c] for c in (risks, beside)
         )
-    rows = [*risks, *strict, unsafe, *mine.depths, *other.depths]
+    rows = [*risks, *beside, unsafe, *mine.depths, *other.depths]
     return Persistence(rows, list(dict.fromkeys(refusals)), wrong)
 
 
 def _unbounded(
-    config: Config, measured: Sequence[Measurement], basis: Basis
+    config: Config,
+    measured: Sequence[Measurement],
+    basis: Basis,
+    refusals: Sequence[str] = (_UNBOUND,),
 ) -> Persistence:
     """Simulated persistence where no bound is known."""
     security = config.security
@@ -235,12 +274,12 @@ def _unbounded(
     unsafe = unsafe_depth(
         security.target,
         None,
-        risks,
+        risks if security.criterion == "equal" else strict,
         delay=float(config.network.delay_steps),
         asked=float(security.depths),
         growth=None,
     )
-    return Persistence([*risks, *strict, unsafe], [_UNBOUND], [])
+    return Persistence([*risks, *strict, unsafe], list(refusals), [])
 
 
 def race_basis(config: Config, law: UncertainLaw) -> Basis:

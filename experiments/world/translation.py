@@ -15,6 +15,7 @@ from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
 from ..config.experiment import Config
 from ..config.sections import LotteryConfig
+from ..config.world import STRATEGIES
 from ..own.evidence import own_law
 from .dataset import config_dataset
 
@@ -107,7 +108,8 @@ def network_of(
 ) -> Network:
     """The config's network under a law.
 
-    Provers of unequal speeds are one on each side, whose law is that of its side's next
+    Provers of unequal speeds, each with the law of its side at its own speed, are one
+    on each side, whose law is that of its side's next
     block: what races, and what bounds the network where every message takes Δ.
 
     Args:
@@ -128,7 +130,7 @@ def network_of(
         )
     other = None if known is None else known.against(law)
     if not net.equal_speeds:
-        return _sides(config, law)
+        return _sides(config, law, other)
     return network(
         law,
         provers=net.provers,
@@ -138,14 +140,18 @@ def network_of(
     )
 
 
-def _sides(config: Config, law: BlockTimeLaw) -> Network:
+def _sides(config: Config, law: BlockTimeLaw, other: BlockTimeLaw | None) -> Network:
     net = config.network
     honest, corrupted = net.honest_speeds, net.corrupted_speeds
     if not config.attackers:
         honest, corrupted = honest + corrupted, ()
     try:
         laws = [
-            fastest_of_speeds(law, speeds) for speeds in (honest, corrupted or (1,))
+            fastest_of_speeds(*side)
+            for side in (
+                (law, honest),
+                (law if other is None else other, corrupted or (1,)),
+            )
         ]
     except ValueError as error:
         raise Refused(f"network.classes: {error}") from None
@@ -171,8 +177,6 @@ def conduct_of(config: Config) -> Conduct:
 # What is simulated level by level, and raced on a grid.
 _KNOWN: dict[str, tuple[object, ...]] = {
     "adversary.attack": LAWS,
-    "protocol.progress": ("lost",),
-    "security.criterion": ("equal",),
 }
 
 
@@ -190,17 +194,15 @@ def require_known(config: Config) -> None:
         if given in known or nobody:
             continue
         words = ", ".join(map(str, known))
-        if given in ("selfish", "balance"):
-            words += "; dpodl attack has a row of it"
         problems.append(f"{field} = {given} (known: {words})")
-    own = config.attackers and conduct_of(config).changes_law()
     problems += [*_without_curves(config), *_own_attack(config)]
-    own = own or bool(config.attackers and config.adversary.part)
-    if own and not config.network.equal_speeds:
+    if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
         problems.append(
-            f"adversary.attack = {_attack_of(config)} by provers of unequal "
-            "speeds, network.classes (known: speed 1)"
+            "protocol.progress = kept with protocol.chain_rule = weight, where a "
+            "sibling may be heavier (known: lost)"
         )
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        problems += _beyond_strategy(config)
     if config.adversary.attack == "equivocate" and config.protocol.binding == "none":
         problems.append(
             "adversary.attack = equivocate with protocol.binding = none, whose private "
@@ -227,6 +229,46 @@ def _own_attack(config: Config) -> list[str]:
         f"{field} = {has} with adversary.part (known: {', '.join(good)})"
         for field, (has, good) in known.items()
         if has not in good
+    ]
+
+
+def _beyond_strategy(config: Config) -> list[str]:
+    """Settings that a simulated strategy does not have, each with the reason."""
+    attack, net, rules = config.adversary.attack, config.network, config.protocol
+    late = ("worst_case",) if attack == "balance" else ("worst_case", "fixed")
+    whose = {
+        "balance": "whose delays are the adversary's",
+        "selfish": "whose honest messages all take Δ",
+    }[attack]
+    found = [
+        (
+            net.delay_model not in late,
+            f"network.delay_model = {net.delay_model}, {whose} (known: "
+            f"{', '.join(late)})",
+        ),
+        (
+            rules.chain_rule != "longest",
+            f"protocol.chain_rule = {rules.chain_rule}, a strategy by height (known: "
+            "longest)",
+        ),
+        (
+            rules.adopted != "first_seen",
+            f"protocol.tie_rule = {rules.tie_rule}, where the strategy says who adopts "
+            "which of equal blocks (known: first_seen)",
+        ),
+        (
+            config.security.criterion != "equal",
+            f"security.criterion = {config.security.criterion}, where blocks are "
+            "counted that were reverted (known: equal)",
+        ),
+        (
+            attack == "balance" and not net.equal_speeds,
+            "network.classes of unequal speeds, whose halves are not equal (known: "
+            "speed 1)",
+        ),
+    ]
+    return [
+        f"adversary.attack = {attack} with {text}" for wrong, text in found if wrong
     ]
 
 

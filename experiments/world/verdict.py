@@ -19,10 +19,12 @@ from ...analysis.confirmations.decision import (
     owed_to,
 )
 from ..config.experiment import Config
+from ..config.world import STRATEGIES
 from ..own.words import evidence, more_evidence
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
-VERDICT_QUANTITIES = (_RISK, _UNSAFE)
+_LONGER = f"{_RISK}_strict"
+VERDICT_QUANTITIES = (_RISK, _LONGER, _UNSAFE)
 """What the verdict on a point is read from."""
 # Windows that are good so often are said to be, where they do not help.
 _GOOD = 0.9
@@ -58,7 +60,7 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     if not estimates["quantity"].isin(VERDICT_QUANTITIES).to_numpy().any():
         line = "NO VERDICT: persistence is refused, the notes say why."
         return Verdict(None, None, False, "UNDECIDED", line)
-    found = _decision(estimates, config.security.target)
+    found = _decision(estimates, config.security.target, _criterion(config))
     runs = int(tables["law_summary"].query("main").iloc[0].runs)
     asked = config.security.depths
     how = _source(config, estimates, runs)
@@ -99,11 +101,16 @@ def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
 
 def _adversary(config: Config) -> str:
     attack, beta = config.adversary.attack, f"β = {config.network.beta:g}"
+    if attack in STRATEGIES and config.attackers:
+        return f"against {attack} of {beta}"
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"
+    if config.adversary.part and config.attackers:
+        chain += f" by {config.adversary.part}"
     start = "with" if attack == "private_premined" else "without"
-    return f"{chain} {start} a head start, ties win"
+    ties = "ties win" if config.security.criterion == "equal" else "ties lose"
+    return f"{chain} {start} a head start, {ties}"
 
 
 def _remedy(config: Config, found: Decision, runs: int) -> str:
@@ -179,11 +186,17 @@ def _good_windows(estimates) -> str:
 
 
 def _source(config: Config, estimates, runs: int) -> str:
-    rows = estimates[estimates.quantity == _RISK]
-    simulated = estimates[estimates.quantity == "persistence_simulated"]
+    risk = _criterion(config)
+    rows = estimates[estimates.quantity == risk]
+    name = risk.replace("violation", "simulated")
+    simulated = estimates[estimates.quantity == name]
     if simulated.empty:
         simulated = rows
     races = f"{int(simulated['count'].max()):,} simulated races"
+    if config.attackers and config.adversary.attack in STRATEGIES:
+        races = races.replace("races", "chains")
+        if rows["method"].str.startswith("Markov chain").any():
+            races = "Markov chain of a fork"
     if rows["method"].str.startswith("Fourier").any():
         how = f"Fourier grid, {races} beside it"
     else:
@@ -193,13 +206,18 @@ def _source(config: Config, estimates, runs: int) -> str:
     return f"{how}; 95 % intervals from {runs} {evidence(config)}"
 
 
-def _decision(rows: Any, target: float) -> Decision:
+def _criterion(config: Config) -> str:
+    """Whose risk the verdict is on: an equal chain's, or a longer one's."""
+    return _RISK if config.security.criterion == "equal" else _LONGER
+
+
+def _decision(rows: Any, target: float, risk: str = _RISK) -> Decision:
     """Of a run's estimates, or of the rows of a point."""
     known = rows[(rows["quantity"] == _UNSAFE) & rows["value"].notna()]
     if len(known):
         row = known.iloc[0]
         return of_interval(row["value"], row["low"], row["high"], str(row["method"]))
-    curve = rows[(rows["quantity"] == _RISK) & rows["value"].notna()]
+    curve = rows[(rows["quantity"] == risk) & rows["value"].notna()]
     return of_curve(
         [RiskAt(*each) for each in curve[["at", "value", "low", "high"]].to_numpy()],
         target,
@@ -241,7 +259,8 @@ def count_verdicts(points: pd.DataFrame) -> Counts | None:
     """
     table: Any = points
     done: Any = table[table["status"] == "done"]
-    wanted = done[done["quantity"].isin([_RISK, _UNSAFE]) & done["value"].notna()]
+    named = done["quantity"].isin(VERDICT_QUANTITIES)
+    wanted = done[named & done["value"].notna()]
     # Earlier results have the target in a column, where it was swept.
     aside = "security.target" in done
     if not aside and not (wanted["quantity"] == _UNSAFE).any():
@@ -250,7 +269,7 @@ def count_verdicts(points: pd.DataFrame) -> Counts | None:
     never, depths = 0, set()
     decides: dict[str, int] = {}
     for _, rows in wanted.groupby("point", sort=False):
-        curve = rows[rows["quantity"] == _RISK]
+        curve = rows[rows["quantity"].isin((_RISK, _LONGER))]
         if curve.empty:
             continue
         asked = float(curve["at"].max())
@@ -284,6 +303,13 @@ def _adversaries(points: Any) -> str:
     return f"Private chain {'with' if ahead else 'without'} a head start"
 
 
+def _ties(points: Any) -> str:
+    if "security.criterion" in points:
+        return "each point's security.criterion"
+    equal = (points["quantity"] == _RISK).to_numpy().any()
+    return "equal length suffices (ties win)" if equal else "a longer one is needed"
+
+
 def sweep_line(points: pd.DataFrame) -> str:
     """How many points are safe at the depth asked for, as two sentences at most."""
     found = count_verdicts(points)
@@ -296,7 +322,7 @@ def sweep_line(points: pd.DataFrame) -> str:
         return f"No point of {found.done:,} has a verdict."
     never = f" ({found.never:,} of them at any depth)" if found.never else ""
     line = (
-        f"{_adversaries(points)}, equal length suffices (ties win): "
+        f"{_adversaries(points)}, {_ties(points)}: "
         f"SAFE at {found.depths} confirmations in {found.safe:,} of {found.done:,} "
         f"points, NOT SAFE in {found.unsafe:,}{never}, undecided in "
         f"{found.undecided:,}, without a number in {found.missing:,}."

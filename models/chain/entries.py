@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ..learning.architecture import HyperParameters
 from ..scheme.instances import rule_problems
 from ..scheme.records import Block, Genesis, Mtx
 from ..scheme.states import Model
@@ -21,6 +22,7 @@ class Published(NamedTuple):
         model: M; None where nothing was re-executed.
         accuracy: acc.
         lineage: Names of the models it refers to, recursively, the direct one first.
+        hpp: Its hyper-parameters, which follow from h_1 and what it refers to.
     """
 
     name: bytes
@@ -31,6 +33,7 @@ class Published(NamedTuple):
     model: Model | None
     accuracy: float
     lineage: tuple[bytes, ...]
+    hpp: HyperParameters
 
     @property
     def steps(self) -> int:

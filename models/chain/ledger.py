@@ -25,13 +25,13 @@ from ..scheme.records import (
 )
 from ..scheme.verification import stored_model, verify, verify_hashes
 from .entries import Entry as Entry, Published as Published
+from .rewards import Contribution, operations_of, share_out, trained_setting
 from .transactions import (
     apply_transactions,
     block_message,
     check_signature,
     mtx_message,
     pay,
-    split_reward,
     tx_root,
 )
 from .tree import BlockTree
@@ -152,10 +152,9 @@ class Ledger(BlockTree):
             )
         self._check_steps(header, proof)
         published = self._verified(name, "block", block, later)
+        self.published[name] = published
 
-        lineage = [self.published[each] for each in published.lineage]
-        shares = [(each.miner, each.steps) for each in lineage]
-        rewards = split_reward(parameters.reward, header.miner, proof.steps, shares)
+        rewards = self._rewards(published)
         task, slot, scores = self.next_slot(parent, scores)
         entry = Entry(
             name=name,
@@ -169,9 +168,21 @@ class Ledger(BlockTree):
             brought=parent.brought | {mtx_digest(mtx) for mtx in block.mtxs},
             rewards=rewards,
         )
-        self.published[name] = published
         self.entries[name] = entry
         return entry
+
+    def _rewards(self, published: Published) -> dict[bytes, int]:
+        parameters = self.genesis.parameters
+        rule = parameters.reward_rule
+        models = [published, *self.lineage(published.name)]
+        return share_out(
+            rule,
+            parameters.reward,
+            [
+                Contribution(each.miner, each.steps, operations_of(rule, each.hpp))
+                for each in models
+            ],
+        )
 
     def _verified(
         self, name: bytes, kind: str, record: Block | Mtx, later: bytes
@@ -202,6 +213,12 @@ class Ledger(BlockTree):
                     later=later,
                 ).model
         lineage = (referenced.name, *referenced.lineage) if referenced else ()
+        hpp = trained_setting(
+            h_1,
+            self.genesis.tasks[parent.task],
+            referenced.hpp if referenced else None,
+            proof.reference.way if proof.reference else None,
+        )
         return Published(
             name=name,
             kind=kind,
@@ -211,6 +228,7 @@ class Ledger(BlockTree):
             model=model,
             accuracy=proof.correct / self.genesis.parameters.eval_samples,
             lineage=lineage,
+            hpp=hpp,
         )
 
     def _referenced(self, proof: Proof, parent: Entry) -> Published | None:

@@ -6,11 +6,8 @@ any secret (R = [S]B), and a point has one encoding. Both are refused (``weak_ke
 and S are compared with their one encoding by the library.
 
 A transaction's signature covers the genesis digest, so that it is worth nothing on
-another chain, and the sender's sequence number, so that it counts once. A block pays
-its reward to everyone whose training went into its model:
-
-    miner of the block        S / (Σ_j S_j + S)
-    miner of referenced M_j   S_j / (Σ_j S_j + S)          ([SLT23] §4.1)
+another chain, and the sender's sequence number, so that it counts once. How a block's
+reward is split is in rewards.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -188,30 +185,6 @@ def apply_transactions(
             balances[each.sender] = owned - amount
             balances[to] = balances.get(to, 0) + amount
     return Accounts(balances, sequences)
-
-
-def split_reward(
-    reward: int, miner: bytes, steps: int, referenced: Sequence[tuple[bytes, int]]
-) -> dict[bytes, int]:
-    """A block's reward, split by training steps, in whole coins.
-
-    Args:
-        reward: Coins to split.
-        miner: The block's miner.
-        steps: S of the block's model.
-        referenced: Miner and S_j of every recursively referenced model.
-
-    Returns:
-        Coins by public key; they add up to the reward. What rounding leaves over is
-        the block's miner's.
-    """
-    total = steps + sum(theirs for _, theirs in referenced)
-    paid: dict[bytes, int] = {}
-    for owner, theirs in referenced:
-        paid[owner] = paid.get(owner, 0) + reward * theirs // total
-    rest = reward - sum(paid.values())
-    paid[miner] = paid.get(miner, 0) + rest
-    return paid
 
 
 def pay(accounts: Accounts, paid: Mapping[bytes, int]) -> Accounts:

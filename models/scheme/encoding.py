@@ -11,7 +11,9 @@ every length has a limit that is checked before anything is read.
     choice         one byte, the place in the list of options
     optional       0x00, or 0x01 and the value
     sequence       a four-byte count, then the items
-    record         one byte kind, one byte version, then the fields in their order
+    record         one byte kind, one byte version, then the fields in their order;
+                   version 2 has fields that came later as optionals behind them, and
+                   is written only where one of them is not the default
 
 Digests are SHA-256 with domain separation: Hash(domain, m) is the SHA-256 of
 ``dpodl/<domain>/<version>\\0`` followed by m. No domain holds a NUL byte, so no two of
@@ -24,11 +26,12 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 DIGEST_BYTES = 32
 VERSION = 1
+_EXTENDED = 2
 _LENGTH_BYTES = 4
 
 
@@ -241,43 +244,76 @@ class Record:
         build: The record's class; its ValueErrors count as bad encodings.
         kind: One byte, different for every record.
         fields: Codecs by name, in the order of the class's fields.
+        added: Codecs of fields that came later, with the default that stands for their
+            absence. Whoever has only defaults has the bytes of version 1.
     """
 
     build: type
     kind: int
     fields: Mapping[str, Codec]
+    added: Mapping[str, tuple[Codec, Any]] = field(default_factory=dict)
 
     def __post_init__(self):
-        names = getattr(self.build, "_fields", None) or tuple(self.fields)
-        if names != tuple(self.fields):
-            raise TypeError(f"fields must be {names}, got {tuple(self.fields)}")
+        given = (*self.fields, *self.added)
+        names = getattr(self.build, "_fields", None) or given
+        if names != given:
+            raise TypeError(f"fields must be {names}, got {given}")
 
     def write(self, value: Any, out: bytearray) -> None:
         if not isinstance(value, self.build):
             raise EncodingError(f"must be a {self.build.__name__}, got {_brief(value)}")
-        out += bytes((self.kind, VERSION))
+        later = {
+            name: None if getattr(value, name) == default else getattr(value, name)
+            for name, (_, default) in self.added.items()
+        }
+        extended = any(each is not None for each in later.values())
+        out += bytes((self.kind, _EXTENDED if extended else VERSION))
         for name, codec in self.fields.items():
             with _field(name):
                 codec.write(getattr(value, name), out)
+        if extended:
+            for name, (codec, _) in self.added.items():
+                with _field(name):
+                    Optional(codec).write(later[name], out)
 
     def read(self, reader: Reader) -> Any:
         kind, version = reader.take(2)
         if kind != self.kind:
             raise EncodingError(f"must be a record of kind {self.kind}, got {kind}")
-        if version != VERSION:
+        known = (VERSION, _EXTENDED) if self.added else (VERSION,)
+        if version not in known:
             raise EncodingError(
-                f"version {version} of the encoding is not known, only {VERSION}"
+                f"version {version} of the encoding is not known, only "
+                f"{' and '.join(map(str, known))}"
             )
         values = {}
         for name, codec in self.fields.items():
             with _field(name):
                 values[name] = codec.read(reader)
+        if version == _EXTENDED:
+            values |= self._read_added(reader)
         try:
             return self.build(**values)
         except EncodingError:
             raise
         except ValueError as error:
             raise EncodingError(str(error)) from error
+
+    def _read_added(self, reader: Reader) -> dict[str, Any]:
+        found = {}
+        for name, (codec, default) in self.added.items():
+            with _field(name):
+                value = Optional(codec).read(reader)
+                if value == default:
+                    raise EncodingError("the default is written by leaving it out")
+                if value is not None:
+                    found[name] = value
+        if not found:
+            raise EncodingError(
+                f"a record of version {_EXTENDED} must have a field that version "
+                f"{VERSION} has not"
+            )
+        return found
 
 
 DIGEST = Fixed(DIGEST_BYTES)

@@ -18,6 +18,7 @@ from .encoding import (
 from .records import (
     KEY_BYTES,
     MAXIMUM_ALLOCATIONS,
+    MAXIMUM_PRICES,
     MAXIMUM_REFERENCES,
     MAXIMUM_TASKS,
     MAXIMUM_TRANSACTIONS,
@@ -34,7 +35,9 @@ from .records import (
     Parameters,
     Proof,
     Reference,
+    RewardRule,
     Score,
+    StepPrice,
     Task,
     Transaction,
     Transfer,
@@ -69,6 +72,22 @@ WEIGHT = Record(
 )
 
 
+STEP_PRICE = Record(
+    StepPrice, 24, {"architecture": _NAME, "batch_size": U32, "operations": U64}
+)
+
+
+REWARD_RULE = Record(
+    RewardRule,
+    23,
+    {
+        "family": Choice(("steps", "equal", "operations", "own", "decay")),
+        "decay": U32,
+        "prices": Sequence(STEP_PRICE, MAXIMUM_PRICES),
+    },
+)
+
+
 PARAMETERS = Record(
     Parameters,
     3,
@@ -90,6 +109,7 @@ PARAMETERS = Record(
         "tolerance": Float(),
         "reward": U64,
     },
+    added={"reward_rule": (REWARD_RULE, RewardRule())},
 )
 
 

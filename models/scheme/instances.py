@@ -17,13 +17,16 @@ from ..learning.curves import TrainingSet
 from ..learning.networks import largest_array, parameter_count, step_operations
 from .encoding import digest, encode
 from .formats import U32
-from .records import HASH_BITS, Build, Parameters, Task
+from .records import HASH_BITS, Build, Parameters, RewardRule, Task
 
 # Step counters are 32-bit numbers on the device.
 _MAXIMUM_STEPS = 1 << 31
 
 # Weights are added up along a chain in binary64: beyond it they would overflow.
 _LARGEST_KAPPA = 512.0
+
+DECAY_UNIT = 1 << 16
+"""The δ of a reward rule that decays not at all."""
 
 MAXIMUM_CHALLENGES = 1 << 16
 """Most segments a genesis may ask to be drawn, q."""
@@ -119,6 +122,29 @@ def rule_problems(
     if not 0 <= parameters.weight.kappa <= _LARGEST_KAPPA:
         given = parameters.weight.kappa
         yield f"kappa must be from 0 to {_LARGEST_KAPPA:g}, got {given}"
+    yield from _reward_problems(parameters.reward_rule, task)
+
+
+def _reward_problems(rule: RewardRule, task: Task) -> Iterator[str]:
+    """What of a reward rule leaves a block's reward undefined."""
+    if not 0 <= rule.decay <= DECAY_UNIT:
+        yield f"reward_rule.decay must be from 0 to {DECAY_UNIT}, got {rule.decay}"
+    named = [(each.architecture, each.batch_size) for each in rule.prices]
+    if len(set(named)) < len(named):
+        yield "reward_rule.prices must price every kind of step once, got one twice"
+    if rule.family != "operations":
+        return
+    if any(each.operations < 1 for each in rule.prices):
+        yield "reward_rule.prices.operations must be ≥ 1, got 0"
+    menu = task.menu
+    missing = [
+        f"{architecture}/{batch}"
+        for architecture in menu.architectures.options
+        for batch in menu.batch_sizes.options
+        if (architecture, batch) not in named
+    ]
+    if missing:
+        yield f"reward_rule.prices must price every step of the menu, not {missing[0]}"
 
 
 def _data_problems(

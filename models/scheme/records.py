@@ -29,6 +29,7 @@ MAXIMUM_TRANSACTIONS = 4096
 MAXIMUM_REFERENCES = 256
 MAXIMUM_TASKS = 256
 MAXIMUM_ALLOCATIONS = 4096
+MAXIMUM_PRICES = 4096
 
 Way = Literal["resume", "transplant"]
 
@@ -66,6 +67,38 @@ class Weight(NamedTuple):
     kappa: float = 0.0
 
 
+class StepPrice(NamedTuple):
+    """What a training step counts for where rewards go by operations.
+
+    Attributes:
+        architecture: Name in the menu.
+        batch_size: Examples a step.
+        operations: Multiplications and additions of such a step.
+    """
+
+    architecture: str
+    batch_size: int
+    operations: int
+
+
+class RewardRule(NamedTuple):
+    """How a block's reward is split along the lineage of its model.
+
+    Attributes:
+        family: ``steps`` as [SLT23] has it, S_j/(Σ S_j + S); ``equal`` to every model
+            alike; ``operations`` the steps weighed with what a step costs; ``own``
+            nothing for references; ``decay`` the steps, times δ^j for the j-th model
+            that is referred to.
+        decay: δ in 65536ths; used by ``decay``.
+        prices: What a step costs, used by ``operations``; one entry for every
+            architecture and batch size of the menu.
+    """
+
+    family: Literal["steps", "equal", "operations", "own", "decay"] = "steps"
+    decay: int = 1 << 15
+    prices: tuple[StepPrice, ...] = ()
+
+
 class Parameters(NamedTuple):
     """pp with T_1 and T_2: the rules every participant applies.
 
@@ -89,6 +122,7 @@ class Parameters(NamedTuple):
         tolerance: Largest difference of a re-executed parameter that passes; 0: none,
             bit for bit. More than 0 opens post-hash grinding.
         reward: Coins a block pays.
+        reward_rule: How they are split.
     """
 
     t_1: int
@@ -107,6 +141,7 @@ class Parameters(NamedTuple):
     reference_window: int | None = 6
     tolerance: float = 0.0
     reward: int = 1_000_000
+    reward_rule: RewardRule = RewardRule()
 
 
 class Task(NamedTuple):

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.assessment import quick
-from dpodl.analysis.assessment.quick import Found, Point, quick_figures
+from dpodl.analysis.assessment.quick import FIGURES, Found, Point, quick_figures
 from dpodl.analysis.block_time.empirical import Lottery
 from dpodl.analysis.block_time.law import cv, fastest_of, mean
 from dpodl.analysis.block_time.uncertain import uncertain_law
+from dpodl.analysis.confirmations import quickly
 from dpodl.analysis.confirmations.depths import safe_depths
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.simulation.chain_rates import Case, ChainRates, chain_rates
@@ -32,8 +33,8 @@ def _points(**changes):
     return [point._replace(**changes) for point in points]
 
 
-def _all_found(points, resamples: int) -> list[Found]:
-    found = quick_figures(KEY, 2, CURVES, points, resamples)
+def _all_found(points, resamples: int, **others) -> list[Found]:
+    found = quick_figures(KEY, 2, CURVES, points, resamples, **others)
     known = [each for each in found if isinstance(each, Found)]
     assert len(known) == len(points)
     return known
@@ -74,7 +75,7 @@ def test_a_laws_figures_are_the_laws(number, figures, laws):
 
 @pytest.mark.parametrize("number", range(len(LOTTERIES)))
 def test_confirmations_are_those_of_the_grid(number, figures, laws):
-    targets = (1e-3, 1e-9)
+    targets = (1e-3, 1e-9, 2.0**-40, 2.0**-128)
 
     def networks(law):
         return network(law, provers=20, beta=0.25, delay_steps=DELAY)
@@ -83,7 +84,9 @@ def test_confirmations_are_those_of_the_grid(number, figures, laws):
         slow = safe_depths(laws[number], networks, targets=targets, premined=premined)
         for m in slow:
             found = figures[number][m.quantity, m.at]
-            assert abs(math.ceil(found.value - 1e-6) - m.estimate.value) <= 1
+            assert abs(found.value - m.estimate.value) <= 1
+            assert found.low <= found.value <= found.high
+            assert all(x == round(x) for x in found[:3])
             # Whole depths of few resamples: their ends are good to a block.
             assert found.low == pytest.approx(m.estimate.low, rel=0.1, abs=2)
             assert found.high == pytest.approx(m.estimate.high, rel=0.15, abs=3)
@@ -128,9 +131,13 @@ def test_a_refused_law_takes_no_other_with_it():
 def test_an_adversary_that_outgrows_leaves_no_depth():
     (found,) = _all_found(_points(honest=8, adversarial=12)[:1], 6)
     depths = [m for m in found.measurements if m.quantity.startswith("safe_depth")]
-    assert len(depths) == 4
+    assert len(depths) == 2 * 5
     assert all(math.isinf(m.estimate.value) for m in depths)
     assert all("outgrows" in m.estimate.method for m in depths)
+    (unsafe,) = [m for m in found.measurements if m.quantity == "unsafe_depth"]
+    assert math.isinf(unsafe.estimate.low)
+    (growth,) = [m for m in found.measurements if m.quantity == "private_growth"]
+    assert 1 < growth.estimate.low < growth.estimate.value
 
 
 def test_without_an_adversary_there_is_no_race():
@@ -139,8 +146,43 @@ def test_without_an_adversary_there_is_no_race():
     assert names == {"block_time_mean", "block_time_cv", "chain_growth", "stale_rate"}
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_not_asked_for_is_not_there_and_the_rest_is_the_same(name, figures):
+    (found,) = _all_found(_points()[:1], RESAMPLES, figures=[name])
+    rows = {
+        "block_times": 4,
+        "growth": 1,
+        "forks": 1,
+        "confirmations": 2 * 5 + 2,
+    }
+    assert len(found.measurements) == rows[name]
+    for m in found.measurements:
+        whole = figures[0][m.place]
+        assert m.estimate[:3] == pytest.approx(whole[:3], rel=1e-6)
+
+
+def test_points_of_one_law_share_it(monkeypatch):
+    points = [
+        point
+        for delay in (5.0, 25.0)
+        for honest in (15, 17)
+        for point in _points(delay=delay, honest=honest, adversarial=20 - honest)[:1]
+    ]
+    alone = [_all_found([point], 6)[0] for point in points]
+    made = []
+    whole = quick.empirical_law
+    monkeypatch.setattr(
+        quick, "empirical_law", lambda *a, **k: made.append(a) or whole(*a, **k)
+    )
+    for one, other in zip(alone, _all_found(points, 6), strict=True):
+        for m, n in zip(one.measurements, other.measurements, strict=True):
+            assert m.place == n.place
+            assert m.estimate[:3] == pytest.approx(n.estimate[:3], rel=1e-5)
+    assert len(made) == 1
+
+
 def test_where_no_coarse_grid_serves_the_saddle_point_does(figures, monkeypatch):
-    monkeypatch.setattr(quick, "coarse_depths", lambda *_: None)
+    monkeypatch.setattr(quickly, "coarse_race", lambda *_: None)
     (found,) = _all_found(_points()[:1], RESAMPLES)
     for m in found.measurements:
         if m.quantity.startswith("safe_depth"):

@@ -82,7 +82,7 @@ def test_memoryless_provers_lose_nothing():
     assert values(rows, "margin_lost")[0.5] == pytest.approx(0.0, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     hazard=st.floats(1e-4, 0.1),
     dead_time=st.floats(0, 500),

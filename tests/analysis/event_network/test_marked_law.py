@@ -93,7 +93,7 @@ def test_draws_are_of_their_laws():
     kappa=st.floats(0, 64),
     family=st.sampled_from(FAMILIES),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_weights_are_those_of_the_scheme(accuracy, t_acc, kappa, family):
     if abs(accuracy - t_acc) < 1e-6:
         accuracy = t_acc

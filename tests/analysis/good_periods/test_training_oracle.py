@@ -125,7 +125,7 @@ def test_scoring_a_sample_widens_the_interval():
     assert unsure.high - unsure.low > 1.2 * (sure.high - sure.low)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.floats(0.35, 0.9), st.floats(0.35, 0.9))
 def test_invariants(seed, first, second):
     accuracy = np.sort(np.random.default_rng(seed).uniform(0.3, 1.0, (12, 15)), axis=1)

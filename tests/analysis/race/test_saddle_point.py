@@ -8,12 +8,11 @@ import pytest
 from dpodl.analysis.block_time.empirical import empirical_law
 from dpodl.analysis.block_time.law import exponential, fastest_of, survival
 from dpodl.analysis.block_time.mixtures import mixtures
-from dpodl.analysis.race.coarse import coarse_depths
+from dpodl.analysis.race.atoms import atoms_of, condensed
+from dpodl.analysis.race.coarse import coarse_race
 from dpodl.analysis.race.fourier import smallest_depths
 from dpodl.analysis.race.saddle_point import (
     Walks,
-    atoms_of,
-    condensed,
     depth_estimate,
     depths_of,
     saddles,
@@ -55,10 +54,11 @@ def test_depths_are_those_of_the_fine_grids(seed):
         if outgrows(_race(*setting)):
             continue
         walks = _walks(*setting)
-        found = coarse_depths(walks, saddles(walks), RISKS)
+        found = coarse_race(walks, saddles(walks), RISKS)
         assert found is not None
-        for premined, depths in zip((False, True), found, strict=True):
+        for premined in (False, True):
             race = _race(*setting, premined=premined)
+            depths = found.depths(RISKS, premined=premined)
             for depth, safe in zip(depths, smallest_depths(race, RISKS), strict=True):
                 judged += 1
                 # Not rounded: the next whole number is the depth.
@@ -129,7 +129,7 @@ def test_a_tail_is_exponential_behind_the_atoms():
     # Of ∫ x e^{−(h − θ)x} beyond x = 128 · 1000 steps, by the means.
     x = (1e-6 - still.theta_0[0]) * float(part.tail[1])
     assert share == pytest.approx((1 + x) * math.exp(-x), rel=1e-3)
-    assert coarse_depths(walks, found, RISKS) is None
+    assert coarse_race(walks, found, RISKS) is None
 
 
 def test_memoryless_tilts_of_the_atoms():

@@ -18,14 +18,25 @@ from dpodl.experiments.commands.options import (
     result_folder,
 )
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.questions import attack, design, effects, risk, threshold
+from dpodl.experiments.questions import (
+    attack,
+    design,
+    effects,
+    rational,
+    risk,
+    threshold,
+)
 
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
+    "rational",
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench", "finality"),
 )
-FOLDERS = ("threshold", "risk", "attack", "effects", "design", "compare", "finality")
+FOLDERS = (
+    *("threshold", "risk", "attack", "effects", "design", "compare", "finality"),
+    "rational",
+)
 
 
 def parsed(words: list[str]) -> click.Context:
@@ -55,7 +66,8 @@ def another(option: click.Option) -> list[str]:
         value = str(kind.max if kind.max not in (None, option.default) else kind.min)
         value = str(int(value) + 1) if value == str(option.default) else value
     else:
-        value = "0.5" if kind is click.FLOAT else "17" if kind is click.INT else "a=b c"
+        numeric = isinstance(kind, type(click.FLOAT))
+        value = "0.5" if numeric else "17" if kind is click.INT else "a=b c"
     words = [option.opts[0], value]
     return [*words, *words] if option.multiple else words
 
@@ -164,6 +176,14 @@ TABLE = pd.DataFrame(
         ),
         ("risk", risk, "risk_tables", {"risk": TABLE}, ["--age", "20"]),
         (
+            *("rational", rational, "rational"),
+            {
+                "deviations": pd.DataFrame({"p_2": []}),
+                "equilibrium": pd.DataFrame(),
+            },
+            ["--p-2", "0.5"],
+        ),
+        (
             *("design", design, "design"),
             design.Design("missed", (), {"front": TABLE}),
             ["--target", "useful>=0.5"],
@@ -174,7 +194,7 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     name, module, function, answer, words, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(module, function, lambda *_, **__: answer)
-    if name == "attack":  # of a table that is none of the figure's
+    if name in ("attack", "rational"):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
     line = [name, "smoke", "--set", "seed=7", *words]

@@ -114,6 +114,8 @@ CHANGES = (
     "protocol.reference_window=off",
     "protocol.tolerance=1e-6",
     "protocol.reward=1",
+    "protocol.reward_rule=equal",
+    "protocol.reward_decay=0.25",
     "protocol.reference=tip_model",
     "protocol.way=transplant",
     "adversary.attack=relabel",
@@ -197,7 +199,7 @@ def test_shipped_configs_say_when_a_model_is_given_up(name):
     """A number: how far is trained must not decide which scheme is measured."""
     shipped = load_config(name)
     # A law with accuracies knows no model that is given up, measured times and formulas
-    # have no models.
+    # no model at all.
     if name == "weights" or not shipped.law.has_curves:
         assert shipped.protocol.abandon_steps == "never"
         return

@@ -3,11 +3,13 @@
 import logging
 import re
 
+import numpy as np
 import pytest
 from dpodl.experiments.config.loading import load_config, parse_config
 from dpodl.experiments.config.moved import MOVED
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.mining.setting import chain_parameters, prover_list
+from dpodl.models.learning.curves import training_set
 
 # A config of that time: every setting that has moved, each with another value.
 OLD = """
@@ -59,7 +61,9 @@ def test_an_old_config_says_what_it_said_and_one_line_tells_what_moved(old, capl
     assert all(f"{was} → {now}" in told for was, now in MOVED.items())
     rules = config.protocol
     assert (rules.retry, rules.abandon_steps) == ("restart", 600)
-    found = chain_parameters(config, 1000)
+    images = np.zeros((1000, 8, 8), np.uint8)
+    data = training_set(images, np.zeros(1000, np.uint8))
+    found = chain_parameters(config, data)
     assert found.s_min == 40
     assert found.checkpoint_every == 40
     assert found.challenges == 1

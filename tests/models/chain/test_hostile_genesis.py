@@ -196,7 +196,7 @@ def test_impossible_menus_do_not_decode(data, name, bad, what):
         decode(GENESIS, encode(GENESIS, genesis))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_mutated_genesis_starts_a_chain_of_another_name_or_none(bound, data):
     before = encode(GENESIS, bound.genesis)

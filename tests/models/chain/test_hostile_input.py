@@ -111,7 +111,7 @@ def test_a_miner_cannot_change_its_own_proof(bound, ledger, name, codec):
             assert verdict(ledger, mutated) in allowed, path
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_any_mutation_of_a_field_is_refused(bound, ledger, data):
     name, codec = data.draw(st.sampled_from(RECORDS))
@@ -129,7 +129,7 @@ def test_any_mutation_of_a_field_is_refused(bound, ledger, data):
 # ------------------------------------------------------------------ mutated bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_mutated_bytes_are_refused(bound, ledger, data):
     name, codec = data.draw(st.sampled_from(RECORDS))
@@ -154,7 +154,7 @@ def test_mutated_bytes_are_refused(bound, ledger, data):
     assert (result == "accepted") == (bytes(after) == before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=400), st.sampled_from([BLOCK, MTX, GENESIS]))
 def test_random_bytes_are_no_record(data, codec):
     with pytest.raises(EncodingError):

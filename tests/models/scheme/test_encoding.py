@@ -175,13 +175,13 @@ def test_a_byte_less_or_more_is_refused(codec, value, expected):
     assert message == "1 bytes too many at the end"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(values_of(TREE))
 def test_values_come_back(tree):
     assert decode(TREE, encode(TREE, tree)) == tree
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_different_values_have_different_bytes(data):
     one, other = data.draw(values_of(TREE)), data.draw(values_of(TREE))
@@ -194,7 +194,7 @@ WIDE = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(WIDE), st.binary(max_size=40))
 @example(Float(), bytes.fromhex("8000000000000000"))
 @example(Float(), bytes.fromhex("7ff8000000000001"))
@@ -202,7 +202,7 @@ def test_bytes_that_decode_are_canonical(codec, data):
     check_canonical(codec, data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(values_of(TREE), st.data())
 def test_mutated_bytes_are_refused_or_canonical(tree, data):
     # Random bytes hardly ever get past a record's first two: start from good ones.

@@ -183,7 +183,7 @@ def test_only_digests_stand_in_a_path(length):
             root_of_path(LEAVES[5], 5, 8, wrong)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 40), st.data())
 def test_a_flipped_bit_is_noticed(size, data):
     leaves = leaves_of(size)

@@ -1,0 +1,14 @@
+from .assumptions import ASSUMPTIONS as ASSUMPTIONS, NO_BOUND as NO_BOUND
+from .clocks import fastest_child as fastest_child, slowest_level as slowest_level
+from .exponent import Exponent as Exponent, any_exponent as any_exponent
+from .one_tree import OneTree as OneTree, one_tree_risks as one_tree_risks
+from .permanence import Settled as Settled, settled as settled
+from .speed import (
+    AnyThreshold as AnyThreshold,
+    Speed as Speed,
+    any_speed as any_speed,
+    any_threshold as any_threshold,
+    one_fast_machine as one_fast_machine,
+)
+from .tiers import Tier as Tier, Tiers as Tiers, three_tiers as three_tiers
+from .warp import Warped as Warped, warped as warped

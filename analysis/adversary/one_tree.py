@@ -1,0 +1,262 @@
+r"""The risk from one tree of the adversary's, on a grid: exponent and constant.
+
+Notation (A, D, g, ρ are those of ``exponent.py``)
+    Y           what the tree gains on the honest chain in a level, steps
+    S_n, M      Y_1 + ... + Y_n; max_{n ≥ 0} S_n
+    W           the tree's lead at the level before the block, its best root: M in law
+
+The adversary leaves the chain at the best of all levels before the block, and comes
+back at the best of all after its confirmation:
+
+    Pr[W + S_n + M ≥ −Δ],   all independent.
+
+``private``: the pre-mined private chain, Y = D + Δ − A, n = k + 1 (it must be longer).
+``any``: the event whose exponent is ρ, Y = D − A + 2Δ with chance g and 2Δ else, n = k;
+conditional on (c1) a bound on the risk from every adversary.
+
+Both are of a block of a level that is named beforehand. Solved as in
+``race/fourier.py``: under the tilt of min E e^{θY} the walk is even, M by Spitzer's
+identity, and the tilt is taken back at the end.
+
+Source: docs/science/any-adversary.md; W. Feller, vol. II, XII.7 and XVIII.3.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import fft, optimize
+
+from ..block_time.law import BlockTimeLaw, Real
+from ..estimation.estimate import Refused
+from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
+from ..race.walk import Race, Tilt, bounded, cumulant, tilts
+from .clocks import fastest_child, hazard_windows, slowest_level
+
+Event = Literal["private", "any"]
+
+
+class OneTree(NamedTuple):
+    """The risk of every depth from one tree.
+
+    Attributes:
+        event: Which of the two.
+        log_rate: ln ρ, or that of the private chain.
+        logs: ln of the risk at depths.
+        errors: Relative numerical errors.
+        depths: The depths.
+    """
+
+    event: Event
+    log_rate: float
+    logs: tuple[float, ...]
+    errors: tuple[float, ...]
+    depths: tuple[int, ...]
+
+
+class _Walk(NamedTuple):
+    """Y: a race without delay with chance g, nothing else, and a fixed part."""
+
+    race: Race
+    alone: float
+    fixed: float
+    delay: float
+    more: int
+
+    def cumulant(self, theta: float) -> float:
+        """Logarithm of E e^{θY}."""
+        gained = cumulant(self.race, theta)[0]
+        if self.alone < 1:
+            gained = math.log(self.alone * math.exp(gained) + 1 - self.alone)
+        return gained + theta * self.fixed
+
+
+def one_tree_risks(
+    law: BlockTimeLaw,
+    depths: Sequence[int],
+    *,
+    event: Event,
+    honest: Real,
+    adversarial: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+) -> OneTree:
+    """The risk at depths k.
+
+    Args:
+        law: X of one honest prover (steps).
+        depths: k ≥ 1.
+        event: ``private`` or ``any``.
+        honest: n_h > 0.
+        adversarial: n_a > 0.
+        delay_steps: Δ ≥ 0, steps.
+        adversary: X of one corrupted machine; that of an honest one if left out.
+        known_until: As ``block_time.empirical.EmpiricalLaw``.
+
+    Raises:
+        ValueError: If a depth is below 1.
+        Refused: As ``race.walk.tilts`` and ``race.grid.grid_for``; or if the walk does
+            not fall: then every depth is reached.
+    """
+    if not depths or min(depths) < 1:
+        raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
+    solved = _solved(
+        law,
+        event,
+        max(depths),
+        honest,
+        adversarial,
+        delay_steps,
+        adversary,
+        known_until,
+    )
+    logs, errors = solved.risks(depths)
+    return OneTree(
+        event,
+        solved.tilt.log_rate,
+        tuple(np.minimum(logs, 0.0).tolist()),
+        tuple(errors.tolist()),
+        tuple(int(k) for k in depths),
+    )
+
+
+def one_tree_depth(
+    target: Real,
+    law: BlockTimeLaw,
+    *,
+    event: Event,
+    honest: Real,
+    adversarial: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+) -> int:
+    """Smallest k with a risk of at most ε, as ``one_tree_risks``.
+
+    Raises:
+        ValueError: If ε is not in (0, 1).
+        Refused: As ``one_tree_risks``; a depth too great for the grid is refused there.
+    """
+    if not 0 < target < 1:
+        raise ValueError(f"target must lie in (0, 1), got {target}")
+    solved = _solved(
+        law, event, target, honest, adversarial, delay_steps, adversary, known_until
+    )
+
+    def safe(depth: int) -> bool:
+        return float(solved.risks([depth])[0][0]) <= math.log(target)
+
+    low, high = 0, 1
+    while not safe(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if safe(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+class _Solved(NamedTuple):
+    """A walk on its grids, coarsest first: Y's law, and all else that the risk has."""
+
+    walk: _Walk
+    tilt: Tilt
+    laws: list[np.ndarray]
+    rests: list[np.ndarray]
+
+    def risks(self, depths: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Logarithms of the risks, and their relative errors."""
+        raw = []
+        for law, rest in zip(self.laws, self.rests, strict=True):
+            logs = []
+            for depth in depths:
+                levels = depth + self.walk.more
+                share = max(float(np.real(np.sum(rest * law**levels))), 1e-300)
+                tilted = levels * self.tilt.log_rate
+                logs.append(math.log(share) + tilted)
+            raw.append(np.array(logs) + self.tilt.theta_0 * self.walk.delay)
+        first, value = ((4 * b - a) / 3 for a, b in pairwise(raw))
+        return value, np.abs(np.expm1(np.minimum(value - first, 1.0))) + 1e-12
+
+
+def _solved(law, event, reach, honest, adversarial, delay, adversary, known) -> _Solved:
+    """The walk solved up to a depth, or up to that of a target below 1."""
+    walk, tilt = _prepared(law, event, honest, adversarial, delay, adversary, known)
+    if reach < 1:
+        # e^{θΔ} ρ^k / (1 − ρ)² is above the risk; twice as deep while doubling.
+        log_start = tilt.theta_0 * walk.delay - 2 * math.log(-math.expm1(tilt.log_rate))
+        reach = 2 + 2 * math.ceil((log_start - math.log(reach)) / -tilt.log_rate)
+    grid = grid_for(walk.race, tilt, int(reach) + walk.more)
+    both = [_on(walk, tilt, finer(grid, halvings)) for halvings in range(3)]
+    return _Solved(walk, tilt, [each[0] for each in both], [each[1] for each in both])
+
+
+def _prepared(law, event, honest, adversarial, delay, adversary, known):
+    level = slowest_level(law, honest, delay)
+    child = fastest_child(law if adversary is None else adversary, adversarial)
+    delay = float(delay)
+    late = bounded(Race(level, child, delay, ties_win=False, known_until=float(known)))
+    own = tilts(late)
+    race = late._replace(delay=0.0)
+    if event == "private":
+        walk = _Walk(race, 1.0, delay, delay, 1)
+    else:
+        alone = math.exp(-float(honest) * hazard_windows(law, delay).ever)
+        walk = _Walk(race, alone, 2 * delay, delay, 0)
+    found = optimize.minimize_scalar(
+        walk.cumulant,
+        bounds=(0.0, own.theta_star),
+        method="bounded",
+        options={"xatol": 1e-11 * own.theta_star},
+    )
+    theta, log_rate = float(found.x), float(found.fun)  # pyright: ignore
+    if not log_rate < -1e-9:
+        raise Refused(
+            "any adversary: the walk of one tree does not fall, so that its risk is 1 "
+            "at every depth; a shorter delay_steps or a smaller adversary"
+        )
+    star = own.theta_star
+    if walk.cumulant(star) > 0:
+        star = float(
+            optimize.brentq(walk.cumulant, theta, star, rtol=1e-13)  # pyright: ignore
+        )
+    nudge = 1e-3 * min(theta, star - theta)
+    spread = math.sqrt(
+        max(
+            walk.cumulant(theta + nudge) + walk.cumulant(theta - nudge) - 2 * log_rate,
+            1e-300,
+        )
+    )
+    tilt = Tilt(theta, log_rate, star, spread / nudge, own.drift, 0.0, own.scale)
+    return walk, tilt
+
+
+def _on(walk: _Walk, tilt: Tilt, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Transforms of Y under the tilt, and of all else with the weights e^{−θu}."""
+    theta, step, n = tilt.theta_0, grid.step, grid.points
+    race = walk.race
+    interval = transform(on_grid(race.honest, theta, grid, until=race.until))
+    draw = np.conj(transform(on_grid(race.adversary, -theta, grid)))
+    apart = float(race.honest.offset) - float(race.adversary.offset)
+    gained = cumulant(race, theta)[0]
+    moved = interval * draw * shift(apart, grid) * math.exp(gained)
+    moved = walk.alone * moved + (1 - walk.alone)
+    moved = moved * shift(walk.fixed, grid) * math.exp(theta * walk.fixed)
+    # e^{ln ρ} times a law; ln(1 − ·) by Spitzer makes the maximum's.
+    logarithm = np.asarray(fft.irfft(np.log(1 - moved), n))  # pyright: ignore
+    d = np.zeros(n)
+    ahead = np.arange(1, (n + 1) // 2)
+    d[ahead] = -logarithm[ahead]
+    log_untilted = float((d[ahead] * np.exp(-theta * step * ahead)).sum())
+    maximum = np.exp(transform(d) - log_untilted)
+    weights = np.zeros(n)
+    weights[: n // 2] = np.exp(-theta * step * np.arange(n // 2))
+    weights[0] = 0.5
+    rest = maximum**2 * shift(walk.delay, grid) * np.conj(transform(weights)) / n
+    rest[1 : (n + 1) // 2] *= 2
+    return moved / math.exp(tilt.log_rate), rest
