@@ -11,6 +11,7 @@ from .commands.design import design
 from .commands.effects import effects
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
+from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
@@ -67,6 +68,9 @@ for _command in (
     retention,
     withholding,
     design,
+    finality,
+    estimate,
+    import_file,
     validate,
     mine,
     verify,

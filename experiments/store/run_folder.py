@@ -18,7 +18,7 @@ _MANIFEST = "manifest.json"
 _NOTES = "provenance.json"
 QUESTIONS = (
     *("attack", "compare", "design", "effects", "feedback", "rational", "retention"),
-    *("risk", "threshold", "withholding"),
+    *("finality", "risk", "threshold", "withholding"),
 )
 """Commands whose results have a folder of their own, ``<command>-<name>-<digest>``."""
 

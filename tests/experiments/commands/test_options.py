@@ -32,12 +32,12 @@ from dpodl.experiments.questions import (
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("feedback", "rational", "retention", "withholding"),
+    *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
-    *("rational", "retention", "withholding"),
+    *("rational", "retention", "withholding", "finality"),
 )
 
 
