@@ -81,6 +81,8 @@ def require_equal_provers(
     if attacks is not None and attack not in attacks:
         words = [each for each in RACES if each in attacks]
         problems.append(f"adversary.attack = {attack} (known: {', '.join(words)})")
+    if config.adversary.part and config.attackers:
+        problems.append(f"adversary.part = {config.adversary.part} (known: none)")
     if not s_min and config.protocol.s_min:
         problems.append(f"protocol.s_min = {config.protocol.s_min} (known: 0)")
     if problems:

@@ -26,17 +26,18 @@ from dpodl.experiments.questions import (
     retention,
     risk,
     threshold,
+    withholding,
 )
 
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("feedback", "rational", "retention"),
+    *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
-    *("rational", "retention"),
+    *("rational", "retention", "withholding", "finality"),
 )
 
 
@@ -178,6 +179,11 @@ TABLE = pd.DataFrame(
         ),
         ("risk", risk, "risk_tables", {"risk": TABLE}, ["--age", "20"]),
         (
+            *("withholding", withholding, "withholding"),
+            withholding.Found(pd.DataFrame(columns=["strategy"]), pd.DataFrame(), {}),
+            ["--depth", "5"],
+        ),
+        (
             *("rational", rational, "rational"),
             {
                 "deviations": pd.DataFrame({"p_2": []}),
@@ -205,6 +211,7 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
         "attack",
         "rational",
         "retention",
+        "withholding",
     ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
