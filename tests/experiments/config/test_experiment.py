@@ -121,6 +121,7 @@ CHANGES = (
     "protocol.reference=tip_model",
     "protocol.way=transplant",
     "adversary.attack=relabel",
+    "adversary.part=mine:attack",
     "adversary.kind=block",
     "adversary.gap=2",
     "adversary.rewrite=2",
