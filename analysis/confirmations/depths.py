@@ -159,7 +159,7 @@ def depth_threshold(
         except Refused:  # too near the even race: not known to hold
             return 1.0
 
-    return float(optimize.bisect(judged, low, high, xtol=1e-6))  # pyright: ignore
+    return float(optimize.brentq(judged, low, high, xtol=1e-6))  # pyright: ignore
 
 
 def threshold_estimate(

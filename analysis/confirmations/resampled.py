@@ -56,11 +56,7 @@ class Nearby(NamedTuple):
     ) -> Float[np.ndarray, "others depths"]:
         """Ln P_b(k) from ln P_0(k); 0 where the adversary outgrows."""
         found = self.found
-        every = log_risks_of(found, depths)
-        if self.premined:
-            # A second maximum, and an interval drawn by length: far out, factors.
-            more = found.longer - np.log1p(-found.theta_0 / found.theta_star)
-            every = every + np.where(found.outgrown, 0.0, more)[:, None]
+        every = _log_risks(found, depths, self.premined)
         moved = every[1:] - every[0] + np.asarray(own, float)
         # Either is 0 where the law of all runs outgrows.
         logs = np.minimum(moved, _BELOW_ONE)
@@ -88,6 +84,24 @@ def nearby(
     """
     if len(networks) < 2 or any(map(_is_lattice, networks)):
         return None
+    found, serves = _solved(networks, ties_win)
+    return Nearby(found, serves[1:], premined) if serves[0] else None
+
+
+def log_risk(
+    network: Network, depth: int, *, ties_win: bool = True, premined: bool = False
+) -> float:
+    """Ln P̂(k) of one race; NaN where the saddle point does not serve it."""
+    if _is_lattice(network):
+        return math.nan
+    found, serves = _solved([network], ties_win)
+    return float(_log_risks(found, [depth], premined)[0, 0]) if serves[0] else math.nan
+
+
+def _solved(
+    networks: Sequence[Network], ties_win: bool
+) -> tuple[Saddles, Bool[np.ndarray, " networks"]]:
+    """Tilts, and which races the saddle point serves."""
     walks = Walks(
         stacked([condensed(each.law, float(each.honest)) for each in networks]),
         stacked(
@@ -99,8 +113,19 @@ def nearby(
     found = saddles(walks)
     known = np.isfinite(found.theta_0) & np.isfinite(found.theta_star)
     theta = np.where(known, found.theta_0, 0.0)
-    serves = found.outgrown | (known & (tail_share(walks.public, theta) <= MOST_BEHIND))
-    return Nearby(found, serves[1:], premined) if serves[0] else None
+    behind = tail_share(walks.public, theta)
+    return found, found.outgrown | (known & (behind <= MOST_BEHIND))
+
+
+def _log_risks(
+    found: Saddles, depths: Sequence[int], premined: bool
+) -> Float[np.ndarray, "laws depths"]:
+    every = log_risks_of(found, depths)
+    if not premined:
+        return every
+    # A second maximum, and an interval drawn by length: far out, factors.
+    more = found.longer - np.log1p(-found.theta_0 / found.theta_star)
+    return every + np.where(found.outgrown, 0.0, more)[:, None]
 
 
 def _is_lattice(network: Network) -> bool:

@@ -324,6 +324,10 @@ def _world(
         ),
         memory=memory,
     )
+    honest = [each for each in world.provers if each.startswith("honest")]
+    for change in config.mining.changes or ():
+        for name in honest[-change.provers :]:
+            world.change(float(change.at), name, float(change.speed))
     return world, View(ledger)
 
 

@@ -176,6 +176,11 @@ def _world(config: Config) -> Iterator[str]:
         f"{who}; the corrupted ones share what they find at once; honest messages "
         f"take {how}, the adversary's none"
     )
+    if config.attackers and (part := config.adversary.part):
+        yield (
+            f"adversary.part = {part}: a corrupted prover's law is what that function "
+            "makes of an honest one's; whether anybody can do so is its author's to say"
+        )
     if not net.corrupted or attack == "private":
         return
     conduct = conduct_of(config)

@@ -34,6 +34,7 @@ from ..pipeline.branching import starts_of
 from ..store.files import Progress
 from ..world import persistence, translation
 from ..world.situation import world_law
+from .any_tiers import no_tiers, tier_tables
 from .worlds import (
     RACED,
     RACES,
@@ -116,10 +117,10 @@ def risk_tables(
 
     Returns:
         ``risk`` (beta, depth) and ``confirmations`` (beta, target), each with
-        memoryless and nakamoto; ``any_block`` (quantity, depth) and ``age`` (quantity,
-        at) for the config's own share, empty if nobody is corrupted; ``notes`` (kind,
-        text). Cells have value, low, high, count, method, status (``estimated``,
-        ``certain``, ``refused``) and refusal, the reason.
+        memoryless and nakamoto; ``any_block`` (quantity, depth), ``age`` (quantity,
+        at) and those of ``tier_tables`` for the config's own share, empty if nobody is
+        corrupted; ``notes`` (kind, text). Cells have value, low, high, count, method,
+        status (``estimated``, ``certain``, ``refused``) and refusal, the reason.
 
     Raises:
         ConfigError: If config and data do not go together.
@@ -147,7 +148,7 @@ def risk_tables(
     )
     targets = tuple(dict.fromkeys((config.security.target, *TARGETS)))
     betas = sorted({*question.betas, net.beta})
-    total = 2 * len(betas) + 2
+    total = 2 * len(betas) + 3
     risks, depths = [], []
     for done, beta in enumerate(betas):
         progress("risk tables", 2 * done, total)
@@ -156,11 +157,14 @@ def risk_tables(
         )
         progress("risk tables", 2 * done + 1, total)
         depths += depth_table(law, setting, betas=[beta], targets=targets, basis=basis)
-    progress("risk tables", total - 2, total)
+    progress("risk tables", total - 3, total)
     blocks, ages = [], []
+    tiers, assumed = no_tiers(), []
     if round(net.beta * net.provers):
         races = _Races(config, law, persistence.race_basis(config, law))
         blocks = _any_block_rows(races, question, risks, net.beta)
+        progress("risk tables", total - 2, total)
+        tiers, assumed = tier_tables(config, law, races.basis)
         progress("risk tables", total - 1, total)
         moved = races._replace(premined=question.premined)
         ages = _age_rows(seed_key(config.seed), moved, question, targets)
@@ -172,8 +176,12 @@ def risk_tables(
         "confirmations": pd.DataFrame([_table_row(cell, basis) for cell in depths]),
         "any_block": own[0],
         "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
+        **tiers,
         "notes": pd.DataFrame(
-            [("assumption", text) for text in _assumptions(config, question, count)]
+            [
+                ("assumption", text)
+                for text in [*_assumptions(config, question, count), *assumed]
+            ]
             + [("warning", text) for text in [few_runs(basis)] if text],
             columns=["kind", "text"],
         ),

@@ -1,11 +1,14 @@
 """``dpodl threshold``: the largest adversary at which the target still holds."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from ...analysis.confirmations.depths import depth_threshold, threshold_estimate
+from ...analysis.block_time.law import BlockTimeLaw
+from ...analysis.confirmations.depths import threshold_estimate
+from ...analysis.confirmations.near_thresholds import depth_thresholds
 from ...analysis.estimation.training_error import few_runs
 from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
@@ -55,9 +58,9 @@ def threshold_table(
     corrupted = net.beta * net.provers
     basis = law.basis(net.provers - corrupted, corrupted)
 
-    def at_depth(one, depth: int, premined: bool) -> float:
-        return depth_threshold(
-            one,
+    def at_depth(depth: int, premined: bool) -> Callable[[BlockTimeLaw], float]:
+        return depth_thresholds(
+            law.law,
             provers=net.provers,
             delay_steps=net.delay_steps,
             depth=depth,
@@ -81,7 +84,7 @@ def threshold_table(
         (
             "head start" if premined else "no head start",
             depth,
-            lambda one, depth=depth, premined=premined: at_depth(one, depth, premined),
+            at_depth(depth, premined),
         )
         for depth in depths
         for premined in (False, True)

@@ -73,12 +73,16 @@ def require_equal_provers(
             given = config.protocol.adopted
         if field not in known and given not in values:
             problems.append(f"{field} = {given} (known: {', '.join(map(str, values))})")
+    if config.protocol.retarget is not None and "protocol.retarget" not in known:
+        problems.append("protocol.retarget (known: not set)")
     if not config.network.equal_speeds:
         problems.append("network.classes of unequal speeds (known: speed 1)")
     attack = config.adversary.attack
     if attacks is not None and attack not in attacks:
         words = [each for each in RACES if each in attacks]
         problems.append(f"adversary.attack = {attack} (known: {', '.join(words)})")
+    if config.adversary.part and config.attackers:
+        problems.append(f"adversary.part = {config.adversary.part} (known: none)")
     if not s_min and config.protocol.s_min:
         problems.append(f"protocol.s_min = {config.protocol.s_min} (known: 0)")
     if problems:
