@@ -146,7 +146,7 @@ def draw(df: pd.DataFrame) -> Figure:
         y,
         pd.concat(shown),
         title=f"Without a head start; {_said(rooms)}",
-        never="no depth is shown safe",
+        never="none shown safe",
     )
     return figure
 
