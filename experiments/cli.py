@@ -16,10 +16,12 @@ from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
+from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.withholding import withholding
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,6 +65,8 @@ for _command in (
     effects,
     feedback,
     rational,
+    retention,
+    withholding,
     design,
     finality,
     estimate,

@@ -197,6 +197,11 @@ def require_known(config: Config) -> None:
             continue
         words = ", ".join(map(str, known))
         problems.append(f"{field} = {given} (known: {words})")
+    if config.protocol.retarget is not None:
+        problems.append(
+            "protocol.retarget (known: not set, T_2 stays; dpodl feedback has rules "
+            "that move it)"
+        )
     problems += [*_without_curves(config), *_own_attack(config)]
     if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
         problems.append(
