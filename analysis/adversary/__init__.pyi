@@ -5,6 +5,12 @@ from .double_spends import (
     best_double_spends as best_double_spends,
 )
 from .exponent import Exponent as Exponent, any_exponent as any_exponent
+from .informed import (
+    Rule as Rule,
+    best_rule as best_rule,
+    informed_gain as informed_gain,
+    law_of_rule as law_of_rule,
+)
 from .one_tree import OneTree as OneTree, one_tree_risks as one_tree_risks
 from .permanence import Settled as Settled, settled as settled
 from .policy import (
@@ -13,6 +19,11 @@ from .policy import (
     to_arrays as to_arrays,
 )
 from .replay import replayed_share as replayed_share
+from .reset import (
+    Reset as Reset,
+    closed_growth as closed_growth,
+    reset_growth as reset_growth,
+)
 from .speed import (
     AnyThreshold as AnyThreshold,
     Speed as Speed,

@@ -28,12 +28,13 @@ from typing import NamedTuple
 
 from scipy import optimize
 
-from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.law import BlockTimeLaw, Real, fastest_of
 from ..bounds.arguments import require
 from ..estimation.estimate import Refused
 from ..race.walk import Race, bounded, cumulant, tilts
 from .assumptions import ASSUMPTIONS, Grade
-from .clocks import fastest_child, hazard_windows, slowest_level
+from .bounding_race import bounding_race
+from .clocks import hazard_windows
 
 ONE_TREE = (
     "(c1) on levels where both chains have a block of the adversary's it gains nothing "
@@ -46,7 +47,7 @@ class Exponent(NamedTuple):
 
     Attributes:
         decay: ρ < 1, by which a block of depth multiplies the risk.
-        private_decay: The same of the private chain, min_θ e^{θΔ} E e^{−θA} E e^{θD}.
+        private_decay: The same of the private chain, of fresh machines.
         theta: The θ of ρ, per step.
         alone: g.
         delay: Δ, steps.
@@ -98,16 +99,22 @@ def any_exponent(
 
     Raises:
         ValueError: If an argument is out of range.
-        Refused: As ``race.walk.tilts``; or if E[A] − E[D] ≤ 2Δ/g, where ρ is 1.
+        Refused: As ``bounding_race`` and ``race.walk.tilts``; or if E[A] − E[D] ≤ 2Δ/g,
+            where ρ is 1.
     """
     own = law if adversary is None else adversary
-    level = slowest_level(law, honest, delay_steps)
-    child = fastest_child(own, adversarial)
-    delay = float(delay_steps)
-    late = bounded(
-        Race(level, child, delay, ties_win=False, known_until=float(known_until))
+    delay, known = float(delay_steps), float(known_until)
+    late = bounding_race(
+        law,
+        honest=honest,
+        adversarial=adversarial,
+        delay_steps=delay_steps,
+        adversary=adversary,
+        known_until=known_until,
     )
-    private = tilts(late)
+    most = tilts(late).theta_star
+    fresh = fastest_of(law, honest), fastest_of(own, adversarial)
+    private = tilts(bounded(Race(*fresh, delay, ties_win=False, known_until=known)))
     race = late._replace(delay=0.0)
     alone = math.exp(-float(honest) * hazard_windows(law, delay_steps).ever)
 
@@ -117,9 +124,9 @@ def any_exponent(
 
     found = optimize.minimize_scalar(
         log_decay,
-        bounds=(0.0, private.theta_star),
+        bounds=(0.0, most),
         method="bounded",
-        options={"xatol": 1e-10 * private.theta_star},
+        options={"xatol": 1e-10 * most},
     )
     if not found.fun < -1e-9:  # pyright: ignore
         room = 2 * delay / alone if alone > 0 else math.inf

@@ -10,7 +10,8 @@ back at the best of all after its confirmation:
 
     Pr[W + S_n + M ≥ −Δ],   all independent.
 
-``private``: the pre-mined private chain, Y = D + Δ − A, n = k + 1 (it must be longer).
+``private``: the pre-mined private chain, Y = H + Δ − A, n = k + 1 (it must be longer),
+of the fastest of fresh machines on both sides.
 ``any``: the event whose exponent is ρ, Y = D − A + 2Δ with chance g and 2Δ else, n = k;
 conditional on (c1) a bound on the risk from every adversary.
 
@@ -29,11 +30,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import fft, optimize
 
-from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.law import BlockTimeLaw, Real, fastest_of
 from ..estimation.estimate import Refused
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
 from ..race.walk import Race, Tilt, bounded, cumulant, tilts
-from .clocks import fastest_child, hazard_windows, slowest_level
+from .bounding_race import bounding_race
+from .clocks import hazard_windows
 
 Event = Literal["private", "any"]
 
@@ -98,8 +100,8 @@ def one_tree_risks(
 
     Raises:
         ValueError: If a depth is below 1.
-        Refused: As ``race.walk.tilts`` and ``race.grid.grid_for``; or if the walk does
-            not fall: then every depth is reached.
+        Refused: As ``bounding_race``, ``race.walk.tilts`` and ``race.grid.grid_for``;
+            or if the walk does not fall: then every depth is reached.
     """
     if not depths or min(depths) < 1:
         raise ValueError(f"depths must be ≥ 1, got {list(depths)}")
@@ -197,22 +199,30 @@ def _solved(law, event, reach, honest, adversarial, delay, adversary, known) -> 
 
 
 def _prepared(law, event, honest, adversarial, delay, adversary, known):
-    level = slowest_level(law, honest, delay)
-    child = fastest_child(law if adversary is None else adversary, adversarial)
-    delay = float(delay)
-    late = bounded(Race(level, child, delay, ties_win=False, known_until=float(known)))
-    own = tilts(late)
-    race = late._replace(delay=0.0)
+    own = law if adversary is None else adversary
     if event == "private":
-        walk = _Walk(race, 1.0, delay, delay, 1)
+        fresh = fastest_of(law, honest), fastest_of(own, adversarial)
+        late = Race(*fresh, float(delay), ties_win=False, known_until=float(known))
+        late = bounded(late)
+        alone, fixed, more = 1.0, float(delay), 1
     else:
+        late = bounding_race(
+            law,
+            honest=honest,
+            adversarial=adversarial,
+            delay_steps=delay,
+            adversary=adversary,
+            known_until=known,
+        )
         alone = math.exp(-float(honest) * hazard_windows(law, delay).ever)
-        walk = _Walk(race, alone, 2 * delay, delay, 0)
+        fixed, more = 2 * float(delay), 0
+    race_tilt = tilts(late)
+    walk = _Walk(late._replace(delay=0.0), alone, fixed, float(delay), more)
     found = optimize.minimize_scalar(
         walk.cumulant,
-        bounds=(0.0, own.theta_star),
+        bounds=(0.0, race_tilt.theta_star),
         method="bounded",
-        options={"xatol": 1e-11 * own.theta_star},
+        options={"xatol": 1e-11 * race_tilt.theta_star},
     )
     theta, log_rate = float(found.x), float(found.fun)  # pyright: ignore
     if not log_rate < -1e-9:
@@ -220,7 +230,7 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
             "any adversary: the walk of one tree does not fall, so that its risk is 1 "
             "at every depth; a shorter delay_steps or a smaller adversary"
         )
-    star = own.theta_star
+    star = race_tilt.theta_star
     if walk.cumulant(star) > 0:
         star = float(
             optimize.brentq(walk.cumulant, theta, star, rtol=1e-13)  # pyright: ignore
@@ -232,7 +242,9 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
             1e-300,
         )
     )
-    tilt = Tilt(theta, log_rate, star, spread / nudge, own.drift, 0.0, own.scale)
+    tilt = Tilt(
+        theta, log_rate, star, spread / nudge, race_tilt.drift, 0.0, race_tilt.scale
+    )
     return walk, tilt
 
 

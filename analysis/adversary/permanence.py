@@ -39,9 +39,10 @@ from jaxtyping import Int
 
 from ..block_time.law import BlockTimeLaw, Real, mean, survival
 from ..estimation.estimate import Estimate, Refused, estimate_probability
-from ..race.walk import Race, Tilt, bounded, tilts
+from ..race.walk import Tilt, tilts
 from .assumptions import ASSUMPTIONS, Grade
-from .clocks import Windows, draws_of, fastest_child, hazard_windows, slowest_level
+from .bounding_race import bounding_race
+from .clocks import Windows, draws_of, hazard_windows
 
 METHOD = "levels without a permanent block, drawn; Clopper–Pearson"
 REPLICAS = 20_000
@@ -50,7 +51,7 @@ _LEFT_OUT = 1e-7
 # Levels from one look at what is known to the next.
 _EVERY = 4
 # Draws of all replicas together that are made for one curve.
-_MOST_DRAWS = 1e8
+_MOST_DRAWS = 4e7
 _FEWEST = 1000
 
 
@@ -128,8 +129,8 @@ def settled(
 
     Raises:
         ValueError: If an argument is out of range.
-        Refused: Where E[A] ≤ Δ + E[D] (no depth is safe, or none can be shown to be),
-            as ``race.walk.tilts``, or so near to it that trees are followed too long.
+        Refused: As ``bounding_race`` and ``race.walk.tilts``; or so near to the
+            threshold that trees are followed too long.
     """
     ks = [int(k) for k in depths]
     if not ks or min(ks) < 1 or sorted(set(ks)) != ks:
@@ -156,13 +157,20 @@ def settled(
 
 
 def _clocks(law, honest, adversarial, delay, adversary) -> _Clocks:
-    child = fastest_child(law if adversary is None else adversary, adversarial)
-    level = slowest_level(law, honest, delay)
-    tilt = tilts(bounded(Race(level, child, float(delay), ties_win=False)))
+    race = bounding_race(
+        law,
+        honest=honest,
+        adversarial=adversarial,
+        delay_steps=delay,
+        adversary=adversary,
+    )
+    tilt = tilts(race)
     early = -float(honest) * float(np.log(np.maximum(survival(law, delay), 1e-300)))
     others = max(float(honest) - 1.0, 0.0)
     windows = hazard_windows(law, delay)
-    return _Clocks(child, level, windows, others, early, float(delay), tilt)
+    return _Clocks(
+        race.adversary, race.honest, windows, others, early, float(delay), tilt
+    )
 
 
 def _effort(clocks: _Clocks) -> tuple[int, int, float]:

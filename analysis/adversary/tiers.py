@@ -21,7 +21,7 @@ Source: docs/science/any-adversary.md.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw, measured
@@ -37,6 +37,7 @@ CRITERION = (
     "a block of a level named beforehand, a head start, a strictly longer chain reverts"
 )
 GRID = "one tree, Fourier grid"
+_LAW = "under the law of all runs"
 # Fewer are never enough for an interval below the target; more take too long.
 _PER_TARGET, _MOST = 8, 80_000
 _LADDER, _DEEPEST = 1.15, 400
@@ -109,7 +110,7 @@ def three_tiers(
     require("target", target, 0 < target < 1, "(0, 1)")
     require("honest", honest, 0 < honest < math.inf, "(0, ∞)")
     require("adversarial", adversarial, 0 < adversarial < math.inf, "(0, ∞)")
-    race = {
+    race: dict[str, Any] = {
         "honest": honest,
         "adversarial": adversarial,
         "delay_steps": delay_steps,
@@ -138,8 +139,7 @@ def three_tiers(
             )
         except Refused as refusal:
             if str(refusal) == OUTGROWN:
-                every = math.inf
-                sure = Estimate(every, every, every, 0, method)
+                sure = Estimate(math.inf, math.inf, math.inf, 0, method)
                 return Tier(name, sure, grade, str(refusal), assumptions)
             return Tier(name, None, grade, str(refusal), assumptions)
         return Tier(name, whole_blocks(depth), grade, depth.method, assumptions)
@@ -150,16 +150,22 @@ def three_tiers(
         none = Tier("any adversary", None, "none", NO_BOUND)
         return Tiers(private, best, none, none)
     conditional = (*ASSUMPTIONS, ONE_TREE)
+    if private.depth is not None and math.isinf(private.depth.value):
+        # What one attack does, no bound excludes.
+        never = private._replace(name="any adversary", grade="none")
+        return Tiers(private, best, never, never)
     anybody = tier("any adversary", "conditional", deep("any"), GRID, conditional)
     if seed is None:
         proved = Tier("any adversary", None, "proved", "not asked for", ASSUMPTIONS)
         return Tiers(private, best, anybody, proved)
 
-    def shown(one: BlockTimeLaw) -> float:
-        given = {**race, "adversary": law.against(one)}
-        return proved_depth(seed, one, target, **given)
-
-    proved = tier("any adversary", "proved", shown, DRAWN, ASSUMPTIONS)
+    try:
+        own = law.against(law.law)
+        depth = proved_depth(seed, law.law, target, adversary=own, **race)
+        shown = Estimate(depth, depth, depth, 0, f"{DRAWN}; {_LAW}")
+        proved = Tier("any adversary", shown, "proved", shown.method, ASSUMPTIONS)
+    except Refused as refusal:
+        proved = Tier("any adversary", None, "proved", str(refusal), ASSUMPTIONS)
     return Tiers(private, best, anybody, proved)
 
 

@@ -32,6 +32,10 @@ PRIVATE_GROWTH = "private_growth"
 LIVENESS_QUANTILE = "liveness_quantile"
 SAFE_DEPTH = "safe_depth"
 SAFE_DEPTH_PREMINED = SAFE_DEPTH + PREMINED
+# One criterion for all three: a head start, a longer chain reverts.
+PRIVATE_CHAIN_DEPTH = "private_chain_depth"
+BEST_ATTACK_DEPTH = "best_attack_depth"
+ANY_ADVERSARY_DEPTH = "any_adversary_depth"
 SAFE_TIME = "safe_time"
 TIME_RULE_VIOLATION = "time_rule_violation"
 ANY_BLOCK_VIOLATION = "any_block_violation"

@@ -18,6 +18,7 @@ _NAMES = {
     "time_rule_violation": "risk at age",
     "time_rule_violation_premined": "risk at age",
 }
+_SPEED = ("child", "level", "margin")
 
 
 @click.command(cls=ConfigCommand)
@@ -119,6 +120,18 @@ def _print(settings, tables, question) -> None:
     show(title, ["block", "k", "Pr[replaced], 95 % interval"], blocks)
     ages = [_age(row, reasons) for row in _records(tables["age"])]
     show(f"{own}: trust by age{ahead}", ["what", "at", "95 % interval", "s"], ages)
+    tiers = [
+        (row["tier"], row["grade"], _text(row, reasons, whole=True))
+        for row in _records(tables["tiers"])
+    ]
+    title = f"{own}: confirmations for risk {settings.security.target:g}, one criterion"
+    show(title, ["against", "grade", "95 % interval"], tiers)
+    speeds = [
+        (row["adversary"], *(_number(row[name], False) for name in _SPEED))
+        for row in _records(tables["speed"])
+    ]
+    title = f"{own}: steps a level, any adversary (safe: the last above 0)"
+    show(title, ["corrupted", "E[A]", "Δ + E[D]", "margin"], speeds)
     for reason, number in reasons.items():
         console.print(f"[{number}] refused: {reason}", style="yellow", markup=False)
     for row in _records(tables["notes"]):

@@ -19,6 +19,7 @@ from ..store.files import Progress
 from ..world.engines import assess_world, chosen_engine, taken, world_estimates
 from ..world.persistence import persistence, race_basis
 from ..world.situation import NO_STARTS, WarmStarts, world_law
+from ..world.tiers import tier_measurements
 from ..world.translation import plan_of
 from ..world.weights import weight_estimates
 from .devices import on_devices
@@ -88,8 +89,9 @@ def estimate_tables(
         progress=progress,
         mapped=on_devices,
     )
-    measurements = taken(config, measurements + known.measurements)
-    assessment.refusals.extend(known.refusals)
+    tiers, without = tier_measurements(config, law)
+    measurements = taken(config, measurements + known.measurements + tiers)
+    assessment.refusals.extend([*known.refusals, *without])
     success = None
     if net.equal_speeds and not by_weight:
         success = _look_success(

@@ -111,6 +111,13 @@ def _told(config: Config, curves: CurveSet, costs) -> dict[str, Estimate]:
         slower, faster = means
         return math.log(slower / faster) / run
 
+    def crowd(law) -> float:
+        few, many = (
+            mean(fastest_of(law, provers * math.exp(each)))
+            for each in (-_GAIN_STEP, _GAIN_STEP)
+        )
+        return math.log(few / many) / (2 * _GAIN_STEP)
+
     def least(law, winning) -> float:
         return mean(fastest_of(winning, provers)) / mean(fastest_of(law, provers))
 
@@ -124,5 +131,6 @@ def _told(config: Config, curves: CurveSet, costs) -> dict[str, Estimate]:
         "mean": measured(interval, here, basis=basis),
         "cv": measured(spread, here, basis=basis),
         "gain": measured(slope, low, high, basis=basis),
+        "power_gain": measured(crowd, here, basis=basis),
         "least": measured(least, here, all_wins, basis=basis),
     }

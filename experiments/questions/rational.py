@@ -53,7 +53,7 @@ from ..pipeline.answers import keep_answer
 from ..pipeline.branching import branches
 from ..store.files import Progress
 from ..world import translation
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 Family = Literal["steps", "equal", "operations", "own", "decay"]
 
@@ -109,6 +109,7 @@ def rational(
     require_equal_provers(
         config, "rational", attacks=None, known=("protocol.reference",)
     )
+    require_curves(config, "rational")
     provers = config.network.provers
     if provers < 3:
         raise ConfigError(f"network.provers must be ≥ 3 for a game, got {provers}")

@@ -30,15 +30,23 @@ from ..config.section import ConfigError
 from ..own.words import evidence
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
+from ..pipeline.branching import starts_of
 from ..store.files import Progress
 from ..world import persistence, translation
-from .worlds import require_equal_provers
+from ..world.situation import world_law
+from .any_tiers import no_tiers, tier_tables
+from .worlds import (
+    RACED,
+    RACES,
+    criterion_words,
+    require_equal_provers,
+    whose_laws,
+)
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
 # A table is read at a glance; more resamples would not move its second digit.
 _RESAMPLES = 8
-_ATTACKS = ("private", "private_premined")
 
 
 class _Races(NamedTuple):
@@ -64,7 +72,8 @@ class _Races(NamedTuple):
     def under(self, law: BlockTimeLaw) -> Race:
         """The race under one law."""
         return race(
-            translation.network_of(self.config, law),
+            translation.network_of(self.config, law, self.law),
+            ties_win=self.config.security.criterion == "equal",
             premined=self.premined,
             known_until=self.law.known_until,
         )
@@ -108,10 +117,10 @@ def risk_tables(
 
     Returns:
         ``risk`` (beta, depth) and ``confirmations`` (beta, target), each with
-        memoryless and nakamoto; ``any_block`` (quantity, depth) and ``age`` (quantity,
-        at) for the config's own share, empty if nobody is corrupted; ``notes`` (kind,
-        text). Cells have value, low, high, count, method, status (``estimated``,
-        ``certain``, ``refused``) and refusal, the reason.
+        memoryless and nakamoto; ``any_block`` (quantity, depth), ``age`` (quantity,
+        at) and those of ``tier_tables`` for the config's own share, empty if nobody is
+        corrupted; ``notes`` (kind, text). Cells have value, low, high, count, method,
+        status (``estimated``, ``certain``, ``refused``) and refusal, the reason.
 
     Raises:
         ConfigError: If config and data do not go together.
@@ -120,24 +129,26 @@ def risk_tables(
             provers of fresh models.
     """
     _check(question)
-    require_equal_provers(config, "risk", attacks=_ATTACKS)
+    require_equal_provers(config, "risk", attacks=RACES, known=RACED)
     question = of_world(config, question)
     curves = training.train(config, root, progress)
     costs = translation.costs_of(config, curves)
     count = min(config.security.bootstraps, _RESAMPLES)
-    law = translation.law_of(config, curves, costs, resamples=count)
+    starts = starts_of(config, curves, root, progress)
+    law = world_law(config, curves, costs, starts, resamples=count)
     net = config.network
     corrupted = net.beta * net.provers
     basis = law.basis(net.provers - corrupted, corrupted)
     setting = TableTerms(
         net.provers,
         net.delay_steps,
+        ties_win=config.security.criterion == "equal",
         premined=question.premined,
         known_until=law.known_until,
     )
     targets = tuple(dict.fromkeys((config.security.target, *TARGETS)))
     betas = sorted({*question.betas, net.beta})
-    total = 2 * len(betas) + 2
+    total = 2 * len(betas) + 3
     risks, depths = [], []
     for done, beta in enumerate(betas):
         progress("risk tables", 2 * done, total)
@@ -146,11 +157,14 @@ def risk_tables(
         )
         progress("risk tables", 2 * done + 1, total)
         depths += depth_table(law, setting, betas=[beta], targets=targets, basis=basis)
-    progress("risk tables", total - 2, total)
+    progress("risk tables", total - 3, total)
     blocks, ages = [], []
+    tiers, assumed = no_tiers(), []
     if round(net.beta * net.provers):
         races = _Races(config, law, persistence.race_basis(config, law))
         blocks = _any_block_rows(races, question, risks, net.beta)
+        progress("risk tables", total - 2, total)
+        tiers, assumed = tier_tables(config, law, races.basis)
         progress("risk tables", total - 1, total)
         moved = races._replace(premined=question.premined)
         ages = _age_rows(seed_key(config.seed), moved, question, targets)
@@ -162,8 +176,12 @@ def risk_tables(
         "confirmations": pd.DataFrame([_table_row(cell, basis) for cell in depths]),
         "any_block": own[0],
         "age": own[1].assign(seconds=seconds * config.clock.seconds_per_step),
+        **tiers,
         "notes": pd.DataFrame(
-            [("assumption", text) for text in _assumptions(config, question, count)]
+            [
+                ("assumption", text)
+                for text in [*_assumptions(config, question, count), *assumed]
+            ]
             + [("warning", text) for text in [few_runs(basis)] if text],
             columns=["kind", "text"],
         ),
@@ -331,9 +349,10 @@ def _assumptions(config: Config, question: Question, resamples: int) -> list[str
         else "it starts from the block's parent, without a head start"
     )
     return [
-        f"{net.provers} equal provers, Δ = {net.delay_steps:g} steps; a share β that "
+        f"{net.provers} equal provers{whose_laws(config)}, Δ = {net.delay_steps:g} "
+        "steps; a share β that "
         "is not whole provers is the law S^{βn}",
-        f"private race, ties win (equal length suffices): the adversary mines alone, "
+        f"private race, {criterion_words(config)}: the adversary mines alone, "
         f"{start}; every honest message is Δ late. That bounds the risk of this attack "
         "from above, not that of others (dpodl attack)",
         "risks that no simulation sees are carried on from the law: they hold if "

@@ -21,6 +21,7 @@ from ...analysis.confirmations.decision import (
 from ..config.experiment import Config
 from ..config.world import STRATEGIES
 from ..own.words import evidence, more_evidence
+from .tiers import tier_sentence
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
 _LONGER = f"{_RISK}_strict"
@@ -65,6 +66,8 @@ def verdict(config: Config, tables: Mapping[str, pd.DataFrame]) -> Verdict:
     asked = config.security.depths
     how = _source(config, estimates, runs)
     line = f"{_sentence(config, found, estimates, runs)} ({how})."
+    tiers = tier_sentence(estimates)
+    line = f"{line} {tiers}" if tiers else line
     if tables["notes"]["kind"].eq("fault").to_numpy().any():
         line = f"NOT TO BE RELIED ON, the notes say what is wrong: {line}"
     return Verdict(
@@ -106,6 +109,8 @@ def _adversary(config: Config) -> str:
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"
+    if config.adversary.part and config.attackers:
+        chain += f" by {config.adversary.part}"
     start = "with" if attack == "private_premined" else "without"
     ties = "ties win" if config.security.criterion == "equal" else "ties lose"
     return f"{chain} {start} a head start, {ties}"

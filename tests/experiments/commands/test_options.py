@@ -23,6 +23,7 @@ from dpodl.experiments.questions import (
     design,
     effects,
     rational,
+    retention,
     risk,
     threshold,
     withholding,
@@ -31,12 +32,12 @@ from dpodl.experiments.questions import (
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    *("rational", "withholding"),
+    *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
-    *("threshold", "risk", "attack", "effects", "design", "compare"),
-    *("rational", "withholding"),
+    *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
+    *("rational", "retention", "withholding", "finality"),
 )
 
 
@@ -68,7 +69,8 @@ def another(option: click.Option) -> list[str]:
         value = str(int(value) + 1) if value == str(option.default) else value
     else:
         numeric = isinstance(kind, type(click.FLOAT))
-        value = "0.5" if numeric else "17" if kind is click.INT else "a=b c"
+        least = getattr(kind, "min", None) or 0
+        value = f"{least + 0.5}" if numeric else "17" if kind is click.INT else "a=b c"
     words = [option.opts[0], value]
     return [*words, *words] if option.multiple else words
 
@@ -190,6 +192,11 @@ TABLE = pd.DataFrame(
             ["--p-2", "0.5"],
         ),
         (
+            *("retention", retention, "retention"),
+            {"block": pd.DataFrame(), "deadlines": pd.DataFrame()},
+            ["--deadline", "7"],
+        ),
+        (
             *("design", design, "design"),
             design.Design("missed", (), {"front": TABLE}),
             ["--target", "useful>=0.5"],
@@ -203,6 +210,7 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     if name in (
         "attack",
         "rational",
+        "retention",
         "withholding",
     ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})

@@ -7,6 +7,7 @@ import jax
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from dpodl.analysis.adversary.one_tree import one_tree_depth
 from dpodl.analysis.block_time.empirical import empirical_law
 from dpodl.analysis.bounds import races
 from dpodl.analysis.confirmations import tables as share_table
@@ -195,3 +196,31 @@ def test_cells_that_cannot_be_known_keep_the_reason(copy, monkeypatch):
     assert shown.exit_code == 0, shown.output
     assert "refused [1]" in shown.output
     assert "[1] refused: persistence" in shown.output
+
+
+def test_the_tiers_are_in_order_with_one_criterion(tables, smoke, law):
+    found = tables["tiers"].set_index(["tier", "grade"])
+    private = found.loc[("private chain", "attack")]
+    best = found.loc[("best attack found", "attack")]
+    known = found[found.status != "refused"]
+    bounds = known.loc["any adversary"] if "any adversary" in known.index else None
+    assert private.value <= best.value
+    if bounds is not None:
+        assert (best.value <= bounds.value).all()
+    assert private.low <= private.value <= private.high
+    net = smoke.config.network
+    adversarial = net.beta * net.provers
+    assert private.value == one_tree_depth(
+        smoke.config.security.target,
+        law.law,
+        event="private",
+        honest=net.provers - adversarial,
+        adversarial=adversarial,
+        delay_steps=net.delay_steps,
+        known_until=law.known_until,
+    )
+    speed = tables["speed"].set_index("adversary")
+    assert (speed.margin == speed.child - speed.level).all()
+    assert speed.child.iloc[1] < speed.child.iloc[0]
+    texts = tables["notes"].text
+    assert texts.str.startswith("any adversary: (a").sum() == 5
