@@ -1,6 +1,7 @@
 """Three tiers, their order, their grades; what runs say of faster trainings."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from scipy import stats
 
 from .laws import weibull
 
-AT = {"honest": 17, "adversarial": 3, "delay_steps": 0.02}
+AT: dict[str, Any] = {"honest": 17, "adversarial": 3, "delay_steps": 0.02}
 
 
 def test_the_tiers_are_in_order_and_say_what_they_assume():
@@ -71,7 +72,7 @@ def test_a_resample_without_a_depth_leaves_no_upper_end():
 def test_targets_that_cannot_be_drawn_are_refused():
     with pytest.raises(Refused, match="is too small to be drawn"):
         proved_depth(0, weibull(4), 1e-9, **AT)
-    always_two = {"honest": 50, "adversarial": 1, "delay_steps": 3.0}
+    always_two: dict[str, Any] = {"honest": 50, "adversarial": 1, "delay_steps": 3.0}
     with pytest.raises(Refused, match="is shown to have a risk of at most"):
         proved_depth(0, exponential(0.05), 0.05, **always_two)
 
