@@ -27,7 +27,8 @@ AT: dict[str, Any] = {"honest": 17, "adversarial": 3, "delay_steps": 0.02}
 def test_the_tiers_are_in_order_and_say_what_they_assume():
     for law in (exponential(1 / 20, dead_time=0.3), weibull(4)):
         law = UncertainLaw(law, resamples=(law,) * 4)
-        found = three_tiers(law, target=1e-2, **AT | {"delay_steps": 0.0})
+        at_once: dict[str, Any] = {**AT, "delay_steps": 0.0}
+        found = three_tiers(law, target=1e-2, **at_once)
         depths = [each.depth for each in found]
         assert all(each is not None for each in depths)
         private, best, anybody, proved = (e.value for e in depths if e is not None)
@@ -65,7 +66,8 @@ def test_a_resample_without_a_depth_leaves_no_upper_end():
     law = UncertainLaw(
         exponential(1 / 20), resamples=(exponential(1 / 20), exponential(1 / 20e3))
     )
-    found = three_tiers(law, target=1e-2, seed=None, **AT | {"delay_steps": 4.0})
+    late: dict[str, Any] = {**AT, "delay_steps": 4.0}
+    found = three_tiers(law, target=1e-2, seed=None, **late)
     assert found.any.depth is None or math.isinf(found.any.depth.high)
 
 
