@@ -10,6 +10,7 @@ from . import (
     effects as effects,
     estimation as estimation,
     event_network as event_network,
+    feedback as feedback,
     good_periods as good_periods,
     race as race,
     simulation as simulation,

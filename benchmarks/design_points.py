@@ -20,10 +20,10 @@ from .workloads import Claim, Job, Series, Workload
 _T_ACC, _P_1, _P_2 = (0.80, 0.94), (2.0**-18, 2.0**-12), (2.0**-6, 1.0)
 # What a second is spent on, by the functions of ``assessment.quick``.
 _PARTS = {
-    "laws": ("empirical_law", "mean_and_cv", "interval_bracket"),
+    "laws": ("empirical_law", "table_moments", "interval_bracket"),
     "resamples": ("mixtures", "survival", "bases"),
     "chains": ("chain_rates",),
-    "confirmations": ("_confirmations",),
+    "confirmations": ("_add_confirmations",),
 }
 
 

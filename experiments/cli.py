@@ -11,14 +11,17 @@ from .commands.design import design
 from .commands.effects import effects
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
+from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
 from .commands.results import figures
+from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.withholding import withholding
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,7 +65,12 @@ for _command in (
     effects,
     feedback,
     rational,
+    retention,
+    withholding,
     design,
+    finality,
+    estimate,
+    import_file,
     validate,
     mine,
     verify,

@@ -15,6 +15,7 @@ MORE_NAMES = (
     "table_2",
     "block_rate",
     "good_period_map",
+    "confirmation_map",
     "decay",
     "by_adversary",
     "latency",

@@ -79,7 +79,8 @@ def draw(df: pd.DataFrame) -> Figure:
         axes.set_title(law, fontsize=7, pad=2, loc="left")
         axes.set_ylabel("Left of a wave")
         axes.set_xscale("log", base=2)
-        axes.set_ylim(bottom=0)
+    most = np.nanmax(df[["high", "linear"]].to_numpy(float))
+    panels[0].set_ylim(0.0, 1.05 * most)
     panels[-1].set_xlabel("Period, blocks")
     title = "bars: simulated, 95 %; lines: transfer functions"
     legend_above(figure, list(handles.values()), list(handles), title=title, columns=2)

@@ -53,7 +53,7 @@ def draw(df: pd.DataFrame) -> Figure:
         labels.append(law)
     axes.set_yticks(np.arange(len(rules)), rules)
     axes.invert_yaxis()
-    axes.set_xlabel("Distance from T over the best rule's")
+    axes.set_xlabel("Distance over the best's")
     axes.grid(axis="y", linewidth=0.3)
     legend_above(
         figure, handles, labels, title="all scenarios, geometric mean", columns=2

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
@@ -40,8 +39,9 @@ from ..good_periods.windows import (
     window_shares,
 )
 from ..simulation.levels import Levels, Network
-from ..simulation.properties import Paths, chain_measurements, liveness_measurements
+from ..simulation.properties import chain_measurements, liveness_measurements
 from .one_law import Assessment, Plan
+from .waiting import paths_of, waits
 
 Play = Callable[..., Played]
 """(key, levels=, replicas=) → ``Played``."""
@@ -73,7 +73,16 @@ def assess_played(
     """
     chain_key, moment_key, round_key, window_key = jax.random.split(key, 4)
     played = play(chain_key, levels=plan.levels, replicas=plan.replicas)
-    paths = _paths(moment_key, played, plan, delay_steps)
+    interval = np.diff(played.reached, axis=1)
+    wait = waits(
+        moment_key,
+        interval,
+        played.settled,
+        played.own,
+        confirmations=plan.confirmations,
+        delay_steps=delay_steps,
+    )
+    paths = paths_of(interval, played.own, played.found.sum(axis=1), wait)
     measured = [
         m
         for m in chain_measurements(paths, levels=plan.levels)
@@ -140,35 +149,6 @@ def _levels(played: Played) -> Levels:
     never = np.full((len(times), 1), np.inf)
     return levels_of(
         played.reached, played.honest, np.concatenate([gaps, never], axis=1)
-    )
-
-
-def _paths(
-    key: Key[Array, ""], played: Played, plan: Plan, delay_steps: float
-) -> Paths:
-    """What the replicas say, as ``simulation.properties.follow`` does."""
-    interval = np.diff(played.reached, axis=1)
-    replicas, levels = interval.shape
-    own = played.own
-    # As there: everybody's transaction comes in the same stretch of time.
-    mean = interval.mean()
-    place = np.asarray(jax.random.uniform(key, (replicas,)), float)
-    moments = mean * (levels // 2 + (levels // 8) * place)
-    opens = (played.settled > moments[:, None]) & ~own
-    entered = opens.argmax(axis=1)
-    final = entered + plan.confirmations - 1
-    rows = np.arange(replicas)
-    done = played.settled[rows, np.minimum(final, levels - 1)]
-    fits = opens[rows, entered] & (final < levels)
-    nothing = jnp.full(replicas, jnp.nan)
-    return Paths(
-        duration=jnp.asarray(played.reached[:, -1]),
-        square=jnp.asarray((interval**2).sum(axis=1)),
-        blocks=jnp.asarray(played.found.sum(axis=1)),
-        taken=jnp.asarray(own[:, levels // 2 :].sum(axis=1)),
-        last_tie=nothing,
-        last_strict=nothing,
-        wait=jnp.asarray(np.where(fits, done - moments + delay_steps, np.inf)),
     )
 
 

@@ -24,27 +24,29 @@ Points that differ in the network alone share their law and its resamples.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ...models.learning.curves import CurveSet
+from ..block_time.damped import table_moments
 from ..block_time.empirical import (
     EmpiricalLaw,
     Lottery,
     empirical_law,
     interval_bracket,
 )
-from ..block_time.law import fastest_of, mean, mean_and_cv, survival, until_ended
+from ..block_time.law import fastest_of, mean, survival
 from ..block_time.mixtures import (
     Mixtures,
     bases,
     mean_and_cv as mixed_mean_and_cv,
     mixtures,
 )
-from ..confirmations.quickly import PointRace, point_confirmations
+from ..confirmations.point_races import PointRace
+from ..confirmations.quickly import Question, point_confirmations
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.measurement import Measurement
 from ..estimation.quantities import (
@@ -128,8 +130,7 @@ class _Laws:
         """Mean and CV of the fastest of n under the law and its extremes."""
         if provers not in self._times:
             self._times[provers] = [
-                mean_and_cv(until_ended(fastest_of(one, provers)))
-                for one in self._three()
+                table_moments(one, provers) for one in self._three()
             ]
         return self._times[provers]
 
@@ -201,8 +202,15 @@ def quick_figures(
     }
     cases = [_case(each) for each in simulated.values()]
     chains = dict(zip(simulated, chain_rates(key, cases), strict=True))
+    found = {
+        place: _found(each, chains.get(place), figures)
+        for place, each in enumerate(known)
+        if isinstance(each, _Known)
+    }
+    if "confirmations" in figures:
+        _add_confirmations(known, found, chains)
     return [
-        each if isinstance(each, Refused) else _found(each, chains.get(place), figures)
+        each if isinstance(each, Refused) else found[place]
         for place, each in enumerate(known)
     ]
 
@@ -242,18 +250,10 @@ def _found(
     if isinstance(chain, Refused):
         refusals.append(str(chain))
         chain = None
-    intervals = np.zeros(0)
-    if chain is not None:
-        intervals = _intervals(known)
-        if "growth" in figures:
-            measurements.append(_growth(known, chain, intervals))
-        if "forks" in figures:
-            measurements.append(_forks(known, chain))
-    if known.point.adversarial > 0 and "confirmations" in figures:
-        try:
-            measurements += _confirmations(known, chain, intervals)
-        except Refused as refusal:
-            refusals.append(str(refusal))
+    if chain is not None and "growth" in figures:
+        measurements.append(_growth(known, chain))
+    if chain is not None and "forks" in figures:
+        measurements.append(_forks(known, chain))
     return Found(measurements, refusals)
 
 
@@ -289,10 +289,8 @@ def _intervals(known: _Known) -> Float[np.ndarray, " laws"]:
     return np.asarray(np.trapezoid(whole, times))
 
 
-def _growth(
-    known: _Known, chain: ChainRates, intervals: Float[np.ndarray, " laws"]
-) -> Measurement:
-    values = _moved(chain.growth.value, 1 / intervals)
+def _growth(known: _Known, chain: ChainRates) -> Measurement:
+    values = _moved(chain.growth.value, 1 / _intervals(known))
     return _measured(
         known, CHAIN_GROWTH, chain.growth, values, "log", "blocks per step"
     )
@@ -328,28 +326,51 @@ def _measured(
     return Measurement(quantity, None, "", estimate, unit, basis=basis)
 
 
-def _confirmations(
-    known: _Known, chain: ChainRates | None, intervals: Float[np.ndarray, " laws"]
-) -> list[Measurement]:
+def _add_confirmations(
+    known: Sequence[_Known | Refused],
+    found: Mapping[int, Found],
+    chains: Mapping[int, ChainRates | Refused],
+) -> None:
+    """Put the rows of all races into what is found."""
+    questions = {}
+    for place, each in enumerate(known):
+        if isinstance(each, Refused) or not each.point.adversarial > 0:
+            continue
+        grown = _private_growth(each, chains.get(place))
+        if grown is not None:
+            found[place].measurements.append(grown)
+        point, laws = each.point, each.laws
+        ((basis, _),) = laws.bases(point.honest)
+        race = PointRace(
+            laws.law.law, laws.others, laws.mixed, *_sides(point), point.delay, basis
+        )
+        growth = None if grown is None else grown.estimate
+        questions[place] = Question(
+            race, point.targets, point.asked, point.lead, growth
+        )
+    answers = point_confirmations(list(questions.values()))
+    for place, answer in zip(questions, answers, strict=True):
+        if isinstance(answer, Refused):
+            found[place].refusals.append(str(answer))
+        else:
+            found[place].measurements.extend(answer)
+
+
+def _private_growth(
+    known: _Known, chain: ChainRates | Refused | None
+) -> Measurement | None:
+    """The private chain's over the public one's, where it may be the faster one."""
+    if not isinstance(chain, ChainRates):
+        return None
     point, laws = known.point, known.laws
-    found, growth = [], None
-    if chain is not None:
-        rows = _means(known, point.adversarial)
-        if intervals[0] > _NEARLY * rows[0]:
-            private = mean(fastest_of(laws.law.law, point.adversarial))
-            value, low, high = (each / private for each in chain.interval[:3])
-            own = chain.interval._replace(value=value, low=low, high=high)
-            measured = _measured(
-                known, PRIVATE_GROWTH, own, _moved(value, intervals / rows), "log", ""
-            )
-            found, growth = [measured], measured.estimate
-    ((basis, _),) = laws.bases(point.honest)
-    race = PointRace(
-        laws.law.law, laws.others, laws.mixed, *_sides(point), point.delay, basis
-    )
-    return found + point_confirmations(
-        race, point.targets, asked=point.asked, lead=point.lead, growth=growth
-    )
+    intervals, others = _intervals(known), _means(known, point.adversarial)
+    if intervals[0] <= _NEARLY * others[0]:
+        return None
+    private = mean(fastest_of(laws.law.law, point.adversarial))
+    value, low, high = (each / private for each in chain.interval[:3])
+    own = chain.interval._replace(value=value, low=low, high=high)
+    moved = _moved(value, intervals / others)
+    return _measured(known, PRIVATE_GROWTH, own, moved, "log", "")
 
 
 def _moved(

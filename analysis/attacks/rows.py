@@ -7,7 +7,7 @@ assumptions.
 
 Verdict at the first target:
     fails       no depth, or none up to ``limit``, anywhere in the interval; or quality
-                0; or SM1 pays
+                0; or withholding pays (SM1, the best policy found)
     holds       a depth (at most ``limit``) up to the interval's upper end
     undecided   the interval holds both
     refused     the evidence does not support a figure, with the reason
@@ -33,7 +33,7 @@ class Effort(NamedTuple):
         replicas: Replicas; 0: no chain quality, no good periods.
         spread_replicas: Replicas under each resample.
         ties_win: Whether a private chain of equal length reverts.
-        gamma: Honest share that extends SM1's block in a tie.
+        gamma: Honest share that extends a withheld block in a tie.
         limit: Deepest confirmation that is still of use; None: any finite one.
         window: Good-period window, as expected successful rounds kp.
         epsilon: ε of Def. 3.

@@ -29,7 +29,7 @@ from .ticket_rates import (
 )
 
 # Left beyond the horizon, that is not worth a model.
-_NOTHING = 1e-12
+NOTHING = 1e-12
 # Runs are taken together that have shown alike many looks since their passage.
 _AGES = 12
 
@@ -140,7 +140,7 @@ def shown_by(
     alive = np.concatenate([np.ones((runs, 1)), np.cumprod(1.0 - draw, axis=1)], axis=1)
     given_up = np.logical_and(~passed, lottery.abandon_steps is not None)
     alive[given_up, last:] = 0.0
-    left, goes_on = alive[:, -1], passed & (alive[:, -1] > _NOTHING)
+    left, goes_on = alive[:, -1], passed & (alive[:, -1] > NOTHING)
     rates = None
     if goes_on.any():
         # Of all that passed: those that have ended say as much of the looks.
@@ -180,7 +180,7 @@ def later(
     """
     runs, looks = shown.ends.shape
     passed = shown.ends.any(axis=1) | (shown.left < 1.0)
-    goes_on = passed & (shown.left > _NOTHING)
+    goes_on = passed & (shown.left > NOTHING)
     # Below T_acc for the whole horizon and not given up: censored. At the fastest it
     # is above from the next look on; otherwise nothing is known of it.
     censored = ~passed & (shown.left > 0)

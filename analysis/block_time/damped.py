@@ -17,18 +17,31 @@ by ε, and taking the damping off multiplies rounding by ε^{−1/3}. At ε = 1e
 The three laws share the table's grid where the slowest needs no longer one.
 """
 
+import math
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Complex, Float
 from scipy import fft
 
-from .attempts import Late, Lottery, Shown
-from .law import KNOTS, BlockTimeLaw
+from .attempts import NOTHING, Late, Lottery, Shown
+from .law import (
+    HAZARD_CAP,
+    KNOTS,
+    BlockTimeLaw,
+    Real,
+    fastest_of,
+    mean_and_cv,
+    until_ended,
+)
 from .renewals import prehash_excess, prehash_masses
 from .table import attempts_on_grid, early, law_on_grid
+from .ticket_rates import Plateau
 
 _LENGTH = 3 * KNOTS
+# Below it a cell's integrals are their series to 1e-9.
+_SMALL = 1e-3
 _WRAPPED = 1e-12
 _DAMPED = _WRAPPED ** (np.arange(KNOTS) / _LENGTH)
 
@@ -58,15 +71,19 @@ def bracketed_laws(
     central = attempts_on_grid(
         shown, costs, "central", lottery, check_every, brief=True, late=late
     )
-    slowest, fastest = (
+    # Where every run has ended, all readings are one law.
+    whole = (shown.left <= NOTHING).all()
+    readings: tuple[Plateau, ...] = () if whole else ("slowest", "fastest")
+    others = [
         attempts_on_grid(
             shown, costs, plateau, lottery, check_every, brief=True, like=central
         )
-        for plateau in ("slowest", "fastest")
-    )
-    grids = (central, slowest, fastest)
+        for plateau in readings
+    ]
+    grids = (central, *others)
     success = _spectra(np.stack([each.attempts.success for each in grids]))
-    retry = _spectra(np.stack([each.attempts.retry for each in grids]))
+    retry = _spectra(_unlike([each.attempts.retry for each in grids]))
+    retry = np.broadcast_to(retry, success.shape)
     found = []
     for row, grid in enumerate(grids):
         mass, cdf, spared = _prehash(
@@ -75,7 +92,46 @@ def bracketed_laws(
         trained = success[row] / (1.0 - mass * retry[row])
         values = np.asarray(fft.irfft(trained * cdf, _LENGTH))[:KNOTS] / _DAMPED
         found.append(law_on_grid(grid, lottery, values, _at_end(trained, spared)))
-    return found[0], found[1], found[2]
+    return found[0], found[0 if whole else 1], found[0 if whole else 2]
+
+
+def _unlike(rows: Sequence[Float[np.ndarray, " knots"]]) -> np.ndarray:
+    """Rows as a matrix; the first alone where the others are equal to it."""
+    alike = all(np.array_equal(rows[0], each) for each in rows[1:])
+    return np.stack(rows[:1] if alike else rows)
+
+
+def table_moments(law: BlockTimeLaw, provers: Real) -> tuple[float, float]:
+    """``law.mean_and_cv`` of the fastest of n with one exponential a knot.
+
+    Args:
+        law: Of one prover, from ``bracketed_laws``.
+        provers: n.
+    """
+    if law.lattice or not law.tail_hazard > 0:
+        return mean_and_cv(until_ended(fastest_of(law, provers)))
+    knots = float(provers) * np.asarray(law.cumulative_hazard)
+    last = min(int(np.searchsorted(knots, HAZARD_CAP)), len(knots) - 1)
+    knots, g = knots[: last + 1], float(law.spacing)
+    alive, step = np.exp(-knots), np.diff(knots)
+    lost, near = alive[:-1] - alive[1:], step < _SMALL
+    safe = np.where(near, 1.0, step)
+    # ∫ S and ∫ u S du over a cell of a unit, and their series.
+    one = np.where(near, alive[:-1] * (1 - step / 2 + step**2 / 6), lost / safe)
+    two = np.where(
+        near,
+        alive[:-1] * (0.5 - step / 3 + step**2 / 8),
+        (lost / safe - alive[1:]) / safe,
+    )
+    first = g * float(one.sum())
+    second = 2 * g**2 * float((np.arange(last) * one + two).sum())
+    if last == len(law.cumulative_hazard) - 1:
+        rate, end = float(provers) * float(law.tail_hazard), g * last
+        first += float(alive[-1]) / rate
+        second += 2 * float(alive[-1]) * (end / rate + rate**-2.0)
+    dead = float(law.offset)
+    variance = max(second - first**2, 0.0)
+    return dead + first, math.sqrt(variance) / (dead + first)
 
 
 @lru_cache(maxsize=8)

@@ -92,6 +92,8 @@ def depth_threshold(
     target: Real,
     premined: bool = False,
     known_until: Real = math.inf,
+    ties_win: bool = True,
+    adversary: BlockTimeLaw | None = None,
 ) -> float:
     """β*(k, ε): the largest corrupted share at which depth k still holds.
 
@@ -103,6 +105,8 @@ def depth_threshold(
         target: ε in (0, 1).
         premined: Whether the adversary starts with its stationary lead.
         known_until: As ``race.walk.Race``.
+        ties_win: Whether a private chain of equal length reverts.
+        adversary: Law of a corrupted prover; None: the honest one.
 
     Returns:
         β*, found to 1e-6; a share of n that need not be whole. Where the grid refuses
@@ -118,14 +122,18 @@ def depth_threshold(
         raise ValueError(f"provers must be ≥ 2, got {provers}")
 
     def excess(beta: float) -> float:
-        net = Network(law, (1 - beta) * provers, beta * provers, float(delay_steps))
-        one = race(net, premined=premined, known_until=known_until)
+        net = Network(
+            law, (1 - beta) * provers, beta * provers, float(delay_steps), adversary
+        )
+        one = race(net, ties_win=ties_win, premined=premined, known_until=known_until)
         logs, _ = log_persistence(one, [depth])
         return float(logs[0]) - math.log(target)
 
     # From above, where the private chain outgrows the public one: of small adversaries
     # the grid may refuse to speak, and it need not.
-    ever = race_threshold(law, provers=provers, delay_steps=delay_steps).beta
+    ever = race_threshold(
+        law, provers=provers, delay_steps=delay_steps, adversary=adversary
+    ).beta
     low = high = ever
     reason = ""
     for share in np.linspace(1.0, 0.0, _SCAN, endpoint=False)[1:]:

@@ -98,6 +98,7 @@ def private_chain(
     ties_win: bool = True,
     premined: bool = False,
     carried_on: bool = False,
+    brief: bool = False,
     basis: Basis = UNKNOWN,
     progress: Callable[[int, int], None] | None = None,
     mapped: Mapped = one_by_one,
@@ -113,6 +114,7 @@ def private_chain(
         premined: Whether the adversary starts with its stationary lead.
         carried_on: Whether the curve goes on until it is below the first target with
             its upper end; the interval of that k* is then read off the curve.
+        brief: Whether the extremes are the saddle point's too, as the resamples are.
         basis: What the race rests on (``effective_runs.tilted``).
         progress: Told (laws done, laws).
         mapped: As for ``assessment.one_law.assess``: laws are independent.
@@ -138,7 +140,7 @@ def private_chain(
     coarse = found.curve.off <= _GOOD
     near = None
     if not math.isinf(found.curve.off):
-        laws = law.law, *law.resamples
+        laws = law.law, *law.resamples, *(law.extremes if brief else ())
         near = nearby(list(map(networks, laws)), ties_win=ties_win, premined=premined)
     served = set() if near is None else set(np.flatnonzero(near.serves).tolist())
     on_grid = [i for i in range(len(others)) if i not in served]

@@ -136,9 +136,9 @@ def risk_table(
             sure = Estimate(0.0, 0.0, 0.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in depths]
         else:
-            logs = _log_risks(_race(law.law, terms, beta), depths)
+            logs = _log_risks(_race(law, law.law, terms, beta), depths)
             others, ends = (
-                [_log_risks(_race(o, drawn, beta), depths) for o in some]
+                [_log_risks(_race(law, o, drawn, beta), depths) for o in some]
                 for some in (law.resamples, law.extremes)
             )
             columns = [
@@ -190,9 +190,9 @@ def depth_table(
             sure = Estimate(1.0, 1.0, 1.0, 0, NO_ADVERSARY)
             columns = [(sure, "", True) for _ in targets]
         else:
-            found = _depths(_race(law.law, terms, beta), targets)
+            found = _depths(_race(law, law.law, terms, beta), targets)
             others, ends = (
-                [_depths(_race(o, drawn, beta), targets) for o in some]
+                [_depths(_race(law, o, drawn, beta), targets) for o in some]
                 for some in (law.resamples, law.extremes)
             )
             columns = [
@@ -215,9 +215,12 @@ def depth_table(
     return cells
 
 
-def _race(law: BlockTimeLaw, terms: TableTerms, beta: float) -> Race:
+def _race(
+    known: UncertainLaw, law: BlockTimeLaw, terms: TableTerms, beta: float
+) -> Race:
     provers = terms.provers
-    net = Network(law, (1 - beta) * provers, beta * provers, terms.delay_steps)
+    honest, corrupted = (1 - beta) * provers, beta * provers
+    net = Network(law, honest, corrupted, terms.delay_steps, known.against(law))
     return race(
         net,
         ties_win=terms.ties_win,

@@ -37,6 +37,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy import stats
 
 from .estimate import COVERAGE, Estimate
@@ -162,6 +163,64 @@ def training_interval(
     if extremes:
         method += " + the law beyond the horizon"
     return found._replace(low=low, high=high, method=method)
+
+
+def training_intervals(
+    values: Float[np.ndarray, " figures"],
+    drawn: Float[np.ndarray, "figures resamples"],
+    extremes: Float[np.ndarray, "figures extremes"],
+    methods: Sequence[str],
+    *,
+    basis: Basis = UNKNOWN,
+) -> list[Estimate]:
+    """``training_interval`` of figures > 0, exact for the law, on the logarithm.
+
+    Args:
+        values: Each under the law of all runs.
+        drawn: Under the law of each resample; not finite where it has no such figure.
+        extremes: Under the slowest and the fastest defensible law beyond the horizon.
+        methods: How each was found.
+        basis: What they rest on.
+
+    Returns:
+        The figures, without an upper end where a resample or an extreme has none.
+    """
+    count = drawn.shape[1]
+    whole = np.isfinite(values) & np.isfinite(drawn).all(axis=1)
+    whole &= np.isfinite(extremes).all(axis=1) & (count > 1)
+    if not whole.all():
+        return [
+            training_interval(
+                Estimate(value, value, value, count, method),
+                row,
+                "log",
+                basis=basis,
+                extremes=ends,
+                lacking=math.inf,
+            )
+            for value, row, ends, method in zip(
+                values.tolist(),
+                drawn.tolist(),
+                extremes.tolist(),
+                methods,
+                strict=True,
+            )
+        ]
+    at, logs = np.log(values), np.log(drawn)
+    spread = logs.std(axis=1, ddof=1) * (logs.min(axis=1) < logs.max(axis=1))
+    moved = np.log(extremes) - at[:, None]
+    less, more = (spread * share for share in _reach(1.0, count, basis))
+    lower = np.hypot(less, np.maximum(-moved.min(axis=1), 0.0))
+    upper = np.hypot(more, np.maximum(moved.max(axis=1), 0.0))
+    lows = np.where(lower > 0, np.minimum(np.exp(at - lower), values), values)
+    highs = np.where(upper > 0, np.maximum(np.exp(at + upper), values), values)
+    told = f"{_said(count, count)} + the law beyond the horizon"
+    return [
+        Estimate(value, low, high, count, method + told)
+        for value, low, high, method in zip(
+            values.tolist(), lows.tolist(), highs.tolist(), methods, strict=True
+        )
+    ]
 
 
 def law_figure(

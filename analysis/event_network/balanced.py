@@ -168,11 +168,12 @@ def _window(found: _Levels, *, levels: int, burn_in: int) -> Played:
         np.where(found.forked & loser_own, np.where(leads, last, first), np.inf),
     ]
     window = slice(burn_in + 1, burn_in + levels + 1)
+    found_there = np.stack([np.isfinite(each[window]) for each in honest])
     return Played(
         reached=first[burn_in : burn_in + levels + 1].T,
         settled=settled[window].T,
         own=own_settled[window].T,
-        found=sum(np.isfinite(each[window]) for each in honest).T.astype(int),
+        found=found_there.sum(axis=0).T.astype(int),
         kept=(~own_settled[window]).astype(int).T,
         reverted=np.where(found.forked, depth, 0)[window].T,
         honest=_sorted(honest),

@@ -126,8 +126,12 @@ def simulate_selfish(
     if not 0 <= pool.delay_steps < np.inf:
         raise ValueError(f"delay_steps must be ≥ 0 and finite, got {pool.delay_steps}")
     rule, speeds = chain_rule(), jnp.asarray(pool.speeds, jnp.float32)
+    laws: list[Any] = [
+        tickets(on_device(law), rule, 1.0) for law in (pool.law, pool.next_block)
+    ]
     rules = _Rules(
-        *(tickets(on_device(x), rule, 1.0) for x in (pool.law, pool.next_block)),
+        laws[0],
+        laws[1],
         speeds,
         jnp.float32(pool.delay_steps),
         jnp.float32(pool.gamma),

@@ -12,6 +12,7 @@ Notation
     k, v    provers over the design's, and their speed   ``Scenario``
     s       share of T that no target shortens
     g       −d ln E[X] / d ln p_2, the loop's own gain; 1 − s where s is a dead time
+    h       −d ln E[X] / d ln k, what provers do; the same there
 
 Source: docs/science/feedback.md; the integer rules are ``models.chain.retarget``.
 """

@@ -9,6 +9,7 @@ from .laws import (
     TabulatedLaws as TabulatedLaws,
     dead_time as dead_time,
     gain as gain,
+    power_gain as power_gain,
     tabulated as tabulated,
     variation as variation,
 )

@@ -85,7 +85,8 @@ def average_sd(share: Real, blocks: Real) -> float:
 def sensitivity(rule: LoopRule, gain: Real, period: Real) -> float:
     r"""Share of a small wave of ln k that is left in the expected interval.
 
-    With y = A y − g L (y + d) for a disturbance d of ln k,
+    With y = A y − L (g y + h d) for a disturbance d of ln k, of which −h d is what the
+    expected interval would do,
 
     .. math:: |S| = \left|\frac{1 - A(z)}{1 - A(z) + g L(z)}\right|,
         \qquad z = e^{2πi/\mathrm{period}}

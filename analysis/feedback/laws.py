@@ -207,6 +207,19 @@ def gain(laws: Laws, task: int = 0) -> float:
     return float(low - high) / (2 * step)
 
 
+def power_gain(laws: Laws, task: int = 0) -> float:
+    """H = −d ln E[X] / d ln k at the design.
+
+    1 − s of a dead time, as g. On measured curves more: of more provers the first also
+    trains faster, which no p_2 gives.
+    """
+    step = 0.05
+    crowd = jnp.exp(jnp.asarray([-step, step]))
+    means = laws.expected(jnp.zeros(2), crowd, jnp.full(2, task))
+    low, high = np.log(np.asarray(means, float))
+    return float(low - high) / (2 * step)
+
+
 def variation(laws: Laws, task: int = 0) -> float:
     """CV of the interval at the design, by quadrature; 1 − s of a dead time."""
     levels = (np.arange(1 << 14) + 0.5) / (1 << 14)

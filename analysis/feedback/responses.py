@@ -1,8 +1,8 @@
 """How a loop answers: to a step, and to waves of each period.
 
 A step's answer is the mean expected interval of each block. A wave's is what is left of
-it: the complex amplitude of ln m at the wave's period over g times that of ln k, the
-same without feedback, g being the loop's own gain.
+it: the complex amplitude of ln m at the wave's period over h times that of ln k, the
+same without feedback, h = −d ln m / d ln k.
 """
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from ..estimation.estimate import Estimate, estimate_mean
-from .laws import Laws, gain
+from .laws import Laws, power_gain
 from .loop import Paths, run_loop
 from .measures import expected_intervals
 from .rules import LoopRule
@@ -68,5 +68,5 @@ def frequency_response(
     # Noise has no phase of its own: the mean amplitude's direction is the signal's.
     mean = found.mean()
     along = (found * np.conj(mean)).real / max(abs(mean), 1e-300)
-    whole = gain(laws) * AMPLITUDE
+    whole = power_gain(laws) * AMPLITUDE
     return estimate_mean(along / whole, "what is left of a wave")

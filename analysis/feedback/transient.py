@@ -21,11 +21,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from ..block_time.law import Real
-from ..estimation.estimate import (
-    Estimate,
-    estimate_mean_share,
-    estimate_probability,
-)
+from ..estimation.estimate import Estimate, estimate_mean_share
 from .laws import Laws
 from .loop import Paths
 from .scenarios import Scenario
@@ -44,6 +40,7 @@ def good_levels(
     honest: int,
     share: Real,
     delay: Real,
+    per_chain: int = 32,
 ) -> list[Estimate]:
     """Pr[a level is good] at heights of simulated chains.
 
@@ -56,6 +53,7 @@ def good_levels(
         honest: Number of honest provers, ≥ 2.
         share: Of the provers that are honest.
         delay: Δ, in T.
+        per_chain: Levels drawn on each chain, which is one sample.
 
     Raises:
         ValueError: For fewer than two honest provers.
@@ -67,7 +65,7 @@ def good_levels(
     for place in places:
         target, provers, speed, task = _at(paths, scenario, place, 1)
         first, second = jax.random.exponential(
-            jax.random.fold_in(key, place), (2, *target.shape)
+            jax.random.fold_in(key, place), (2, len(target), per_chain)
         )
         counted = provers * share
         one = _intervals(laws, target, first, counted, task)
@@ -75,7 +73,7 @@ def good_levels(
         on = first + second * honest / (honest - 1)
         two = _intervals(laws, target, on, counted, task)
         good = np.asarray((two - one) / speed > delay)
-        found.append(estimate_probability(int(good.sum()), good.size, "good level"))
+        found.append(estimate_mean_share(good.mean(axis=1), "good level"))
     return found
 
 

@@ -23,8 +23,8 @@ Timestamps are the moments at which blocks are found, so they rise along a chain
 median of three is the one in the middle. Provers are memoryless.
 
 Source
-    [ES14]  Eyal, Sirer, FC'14, Eqs. (6)-(8). Income tables: Negy, Rizun, Sirer,
-            Selfish Mining Re-Examined, FC'20.
+    [ES14]  Eyal, Sirer, FC'14, Eqs. (6)-(8).
+    [NRS20] Negy, Rizun, Sirer, Selfish Mining Re-Examined, FC'20, for the incomes.
 """
 
 from typing import Literal, NamedTuple

@@ -9,7 +9,7 @@ Under a tilt an atom has E[e^{θ(x+y)}] = e^{θx}(1 + θ²v/2) but for O(θ³E[y
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -39,6 +39,17 @@ class Atoms(NamedTuple):
     place: Float[np.ndarray, "#laws atoms"]
     variance: Float[np.ndarray, "#laws atoms"]
     tail: tuple[Rates, Rates, Rates] | None = None
+
+    def rows(self, which: np.ndarray) -> "Atoms":
+        """Some of the laws, by their numbers or by whether each is one of them."""
+
+        def some(each: Any) -> Any:
+            # What is one for all laws stays so.
+            alone = np.ndim(each) == 0 or (len(each) == 1 < len(self.log_mass))
+            return each if alone else each[which]
+
+        tail = None if self.tail is None else tuple(map(some, self.tail))
+        return Atoms(self.log_mass[which], some(self.place), some(self.variance), tail)
 
     @property
     def limit(self) -> Rates:
@@ -89,9 +100,15 @@ def condensed(law: BlockTimeLaw, provers: Real) -> Atoms:
     )
 
 
-def stacked(laws: Sequence[Atoms]) -> Atoms:
-    """Laws of one row each as the rows of one."""
-    most = max(each.log_mass.shape[1] for each in laws)
+def stacked(laws: Sequence[Atoms], most: int = 0) -> Atoms:
+    """Laws of one row each as the rows of one.
+
+    Args:
+        laws: The laws.
+        most: Atoms that a row has at least, so that a law's sums are the same bits
+            beside any others.
+    """
+    most = max(most, *(each.log_mass.shape[1] for each in laws))
 
     def rows(name: str, empty: float) -> Float[np.ndarray, "laws atoms"]:
         found = np.full((len(laws), most), empty)
@@ -108,6 +125,26 @@ def stacked(laws: Sequence[Atoms]) -> Atoms:
     return Atoms(
         rows("log_mass", -math.inf), rows("place", 0.0), rows("variance", 0.0), tail
     )
+
+
+def together(laws: Sequence[Atoms], most: int) -> Atoms:
+    """The laws of some, all known at their own places, as rows one after the other.
+
+    Args:
+        laws: Each with one row of places for its laws, and without a tail.
+        most: Atoms of a row; what a law has fewer are empty.
+    """
+
+    def rows(name: str, empty: float) -> Float[np.ndarray, "laws atoms"]:
+        found = np.full((sum(len(each.log_mass) for each in laws), most), empty)
+        first = 0
+        for each in laws:
+            values, last = getattr(each, name), first + len(each.log_mass)
+            found[first:last, : values.shape[1]] = values
+            first = last
+        return found
+
+    return Atoms(rows("log_mass", -math.inf), rows("place", 0.0), rows("variance", 0.0))
 
 
 def atoms_of(

@@ -42,7 +42,7 @@ _MOST_POINTS = 2**17
 # Of a tail, in its means under the tilt.
 _TAIL_CELL, _TAIL_CELLS = 0.125, 240
 # Depths that are looked at together, around a guess.
-_WINDOW, _TRIES, _TURNS = 4, 12, 2
+_WINDOW, _TRIES, _TURNS = 6, 12, 2
 
 
 class CoarseRace(NamedTuple):
@@ -84,14 +84,16 @@ class CoarseRace(NamedTuple):
 
     def _tail(self, risks: np.ndarray, last: float, premined: bool) -> list[float]:
         """k* of risks beyond the last depth that the grids have."""
-        ends = max(1, int(last) // 2), max(2, int(last))
+        begin = max(1, int(last) // 2)
         off = [
-            self.log_risk(k, premined=premined)
-            - float(log_tail(self.tilts, k, premined=premined)[0])
-            for k in ends
+            log - float(log_tail(self.tilts, k, premined=premined)[0])
+            for k, log in (
+                (begin, self.log_risk(begin, premined=premined)),
+                (last, math.log(self.last)),
+            )
         ]
-        a = (off[0] - off[1]) / (1 / ends[0] - 1 / ends[1])
-        c = off[1] - a / ends[1]
+        a = (off[0] - off[1]) / (1 / begin - 1 / max(last, begin + 1))
+        c = off[1] - a / last
         depths = np.full(len(risks), last)
         for _ in range(_TURNS):
             moved = risks * np.exp(-c - a / depths)
@@ -137,7 +139,7 @@ def coarse_race(
 
 def _crossing(both: Sequence[Solved], risk: Real, guess: float) -> float:
     """Where the line through the whole depths reaches the risk."""
-    target, first = math.log(risk), max(1, math.ceil(guess) - 2)
+    target, first = math.log(risk), max(1, math.ceil(guess) - _WINDOW // 2)
     logs = _logs(both, first, _WINDOW)
     for _ in range(_TRIES):
         if logs[-1] <= target and (logs[0] > target or first == 1):
@@ -146,7 +148,7 @@ def _crossing(both: Sequence[Solved], risk: Real, guess: float) -> float:
         at = 0 if logs[-1] <= target else _WINDOW - 2
         slope = min(logs[at + 1] - logs[at], -1e-12)
         over = (target - logs[at]) / slope
-        first = max(1, first + at + math.ceil(over) - 2)
+        first = max(1, first + at + math.ceil(over) - _WINDOW // 2)
         logs = _logs(both, first, _WINDOW)
     below = np.flatnonzero(logs <= target)
     place = int(below[0]) if len(below) else _WINDOW - 1

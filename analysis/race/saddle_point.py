@@ -44,13 +44,13 @@ class Walks(NamedTuple):
     Attributes:
         public: Laws of the fastest of all honest provers, without the delay.
         private: Laws of the adversary's next block.
-        delay: Δ, steps.
+        delay: Δ, steps; one for all, or one of each.
         ties_win: Whether a private chain of equal length reverts.
     """
 
     public: Atoms
     private: Atoms
-    delay: float
+    delay: Rates
     ties_win: bool = True
 
 
@@ -77,17 +77,12 @@ class Saddles(NamedTuple):
     longer: Float[np.ndarray, " laws"]
     outgrown: Bool[np.ndarray, " laws"]
 
-    def first(self) -> "Saddles":
-        """The first race alone."""
+    def at(self, rows: Sequence[int]) -> "Saddles":
+        """Some of the races."""
+        mean, variance = self.early
+        others = (each[rows] for each in (self.longer, self.outgrown))
         return Saddles(
-            self.theta_0[:1],
-            self.theta_star[:1],
-            self.log_rate[:1],
-            self.spread[:1],
-            self.start[:1],
-            (self.early[0][:1], self.early[1][:1]),
-            self.longer[:1],
-            self.outgrown[:1],
+            *(each[rows] for each in self[:5]), (mean[rows], variance[rows]), *others
         )
 
 
@@ -126,24 +121,25 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         near: Of a like race, to begin from.
     """
     laws = max(len(walks.public.log_mass), len(walks.private.log_mass))
-    limit = walks.public.limit * _ROOT
-    _, gain, _ = _cumulant(walks, np.zeros(laws))
-    usable = gain < 0
-    if near is None:
-        # As of two exponential laws: K' = 0 half way between their rates.
-        mean = moments(walks.public, np.zeros(laws))[1] + walks.delay
-        draw = moments(walks.private, np.zeros(laws))[1]
-        begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
-    else:
-        begin = np.broadcast_to(near.theta_0, laws)
+    limit, zero = walks.public.limit * _ROOT, np.zeros(laws)
+    mean, draw = (moments(each, zero)[1] for each in (walks.public, walks.private))
+    mean = mean + walks.delay
+    usable = mean < draw
+    # As of two exponential laws: K' = 0 half way between their rates.
+    begin = np.where(usable, (1 / mean - 1 / draw) / 2, 0.0)
+    if near is not None:
+        begin = np.where(np.isfinite(near.theta_0), near.theta_0, begin)
     theta_0, found = _newton(
         walks, np.minimum(begin, limit / 2), limit, "even", asked=usable
     )
     usable &= found
-    log_rate, _, square = _cumulant(walks, theta_0)
+    public, interval, more = moments(walks.public, theta_0)
+    private, draw_0, other = moments(walks.private, -theta_0)
+    log_rate, square = public + private + theta_0 * walks.delay, more + other
     begin = 2 * theta_0
     if near is not None:
-        begin = np.maximum(np.broadcast_to(near.theta_star, laws), 1.01 * theta_0)
+        star = np.where(np.isfinite(near.theta_star), near.theta_star, begin)
+        begin = np.maximum(star, 1.01 * theta_0)
     theta_star, found = _newton(
         walks,
         np.minimum(begin, (theta_0 + limit) / 2),
@@ -152,14 +148,11 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         asked=usable,
         least=theta_0,
     )
-    public, interval, more = moments(walks.public, theta_0)
-    mean = moments(walks.public, np.zeros(laws))[1]
     none = np.full(laws, math.nan)
     start = public + 2 * theta_0 * walks.delay
     early = interval + 2 * walks.delay, more
     if not walks.ties_win:
-        private, draw, other = moments(walks.private, -theta_0)
-        start, early = start + private, (early[0] - draw, more + other)
+        start, early = start + private, (early[0] - draw_0, square)
     return Saddles(
         np.where(usable, theta_0, none),
         np.where(usable & found, theta_star, none),
@@ -167,8 +160,8 @@ def saddles(walks: Walks, near: Saddles | None = None) -> Saddles:
         np.where(usable, np.sqrt(np.maximum(square, 0.0)), none),
         start,
         early,
-        np.log((interval + walks.delay) / (mean + walks.delay)),
-        gain >= 0,
+        np.log((interval + walks.delay) / mean),
+        ~(mean < draw),
     )
 
 
@@ -267,23 +260,41 @@ def _newton(
 ) -> tuple[np.ndarray, Bool[np.ndarray, " laws"]]:
     """Where K' = 0 ("even"), or K = 0 beyond there ("root"); and where it is known."""
     low = np.zeros_like(theta) if least is None else least.copy()
-    high, done = np.full_like(theta, limit), np.zeros(len(theta), bool)
+    high, theta = np.zeros_like(theta) + limit, theta.copy()
+    known = np.zeros(len(theta), bool)
+    rows, some = np.flatnonzero(asked), walks
+    if len(rows) < len(theta):
+        some = _rows(walks, rows)
     for _ in range(_STEPS):
-        value, slope, bend = _cumulant(walks, theta)
+        if not len(rows):
+            break
+        mine = theta[rows]
+        value, slope, bend = _cumulant(some, mine)
         at, by = (slope, bend) if what == "even" else (value, slope)
         with np.errstate(divide="ignore", invalid="ignore"):
-            step = theta - at / by
-        done = np.abs(step - theta) <= _CLOSE * theta
-        if (done | ~asked).all():
-            return np.where(done, step, theta), done & (step < 0.999 * limit)
+            step = mine - at / by
+        done = np.abs(step - mine) <= _CLOSE * mine
         # K' rises, and K beyond θ_0: where one is above 0 its root lies before.
-        high = np.where(at > 0, np.minimum(high, theta), high)
-        low = np.where(at <= 0, np.maximum(low, theta), low)
+        top = np.where(at > 0, np.minimum(high[rows], mine), high[rows])
+        bottom = np.where(at <= 0, np.maximum(low[rows], mine), low[rows])
         # Where nothing bounds a root from above, no further than four times the tilt.
-        middle = np.where(np.isfinite(high), (low + high) / 2, 2 * theta)
-        inside = (step > low) & (step < high) & (step < 4 * theta)
-        theta = np.where(done, theta, np.where(inside, step, middle))
-    return theta, done & (theta < 0.999 * limit)
+        middle = np.where(np.isfinite(top), (bottom + top) / 2, 2 * mine)
+        inside = (step > bottom) & (step < top) & (step < 4 * mine)
+        theta[rows] = np.where(done | inside, step, middle)
+        high[rows], low[rows], known[rows[done]] = top, bottom, True
+        if done.any():
+            some, rows = _rows(some, ~done), rows[~done]
+    return theta, known & (theta < 0.999 * limit)
+
+
+def _rows(walks: Walks, rows: np.ndarray) -> Walks:
+    """Some of the races."""
+    delay = walks.delay
+    return walks._replace(
+        public=walks.public.rows(rows),
+        private=walks.private.rows(rows),
+        delay=delay if isinstance(delay, float) else delay[rows],
+    )
 
 
 def _cumulant(

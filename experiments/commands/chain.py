@@ -44,6 +44,14 @@ def mine(config, overrides, output, as_json, quiet) -> None:
         set_up_jax()
         from ..mining import miner
 
+        mined = miner.as_mined(settings)
+        if mined is not settings and not as_json:
+            click.echo(
+                "adversary.attack is not set: all provers are mined as honest ones. "
+                "--set adversary.attack=NAME has the corrupted ones attack; "
+                f"known are {', '.join(miner.ATTACKS)}"
+            )
+        settings = mined
         with _live_status(quiet or as_json) as report:
             result = miner.mine(settings, output, report)
         if as_json:

@@ -35,7 +35,7 @@ from .terminal import clear_errors, echo_json, progress_bars
 @click.option(
     "--recovery",
     type=click.FloatRange(0, min_open=True),
-    default=400.0,
+    default=600.0,
     show_default=True,
     help="Blocks within which a rule shall recover.",
 )
@@ -116,7 +116,8 @@ def _lines(found):
     value, low, high = law.value, law.low["gain"], law.high["gain"]
     yield (
         f"interval {value['mean']:.4g} steps, CV {value['cv']:.3f}, loop gain "
-        f"{value['gain']:.3f} [{low:.3f}, {high:.3f}]; with p_2 = 1 it is still "
+        f"{value['gain']:.3f} [{low:.3f}, {high:.3f}] to p_2 and "
+        f"{value['power_gain']:.3f} to provers; with p_2 = 1 it is still "
         f"{value['least']:.3f} of that"
     )
     for name, ranks in found.ranking.groupby("law", sort=False):

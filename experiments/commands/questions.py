@@ -39,6 +39,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
         settings = load_config(config, overrides)
         set_up_jax()
         from ..questions import threshold as asking
+        from ..questions.worlds import criterion_words
 
         security = settings.security
         chosen = depths or (security.confirmations, security.depths)
@@ -62,7 +63,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
                 f"{row['high']:.4f}]"
             )
         click.echo(
-            "Private chain, ties win (equal length suffices), every honest message Δ "
+            f"Private chain, {criterion_words(settings)}, every honest message Δ "
             "late;\nintervals 95 %, of the training runs."
         )
         click.echo(f"table: {folder}")

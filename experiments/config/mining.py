@@ -24,6 +24,16 @@ class TaskConfig(Section):
     slots: Count = Field(default=1_000_000, description="most blocks the task takes")
 
 
+class ChangeConfig(Section):
+    """What becomes of honest provers while a chain is mined."""
+
+    at: Annotated[Real, Field(ge=0)] = Field(description="when, steps")
+    provers: Count = Field(description="how many of the honest ones, the last ones")
+    speed: Annotated[Real, Field(ge=0)] = Field(
+        description="v from then on, from their next look; 0: they leave"
+    )
+
+
 class MiningConfig(Section):
     """The chain that ``dpodl mine`` mines, beside its rules and its provers."""
 
@@ -36,6 +46,11 @@ class MiningConfig(Section):
         default=None,
         description="secret: drawn from the system, kept outside the chain's folder; "
         "not set: they follow from seed, and anybody can sign with them",
+    )
+    changes: tuple[ChangeConfig, ...] | None = Field(
+        default=None,
+        description="honest provers that leave, come back or change their speed; not "
+        "set: nobody does",
     )
     score_depth: Annotated[Whole, Field(ge=0)] = Field(
         default=1, description="blocks on top before a model is scored on the test set"

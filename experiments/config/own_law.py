@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .section import Count, Positive, Real, Section
+from .section import PART, Count, Positive, Real, Section
 
 FAMILIES = ("exponential", "gamma", "erlang", "weibull", "log-normal")
 """Those of analysis.block_time.formulas, which would import scipy.stats."""
@@ -13,15 +13,13 @@ FAMILIES = ("exponential", "gamma", "erlang", "weibull", "log-normal")
 ROLES = ("run", "step", "accuracy", "loss", "cost", "time", "censored")
 """What a column of a file can be named as."""
 
-_PART = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-
 
 class FormulaConfig(Section):
     """A law that is written down."""
 
     family: Annotated[
         str,
-        Field(pattern=rf"{_PART}|^({'|'.join(FAMILIES)})$"),
+        Field(pattern=rf"{PART}|^({'|'.join(FAMILIES)})$"),
     ] = Field(
         default="exponential",
         description="exponential, gamma, erlang, weibull, log-normal, or "

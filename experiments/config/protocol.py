@@ -18,6 +18,41 @@ class WeightConfig(Section):
     )
 
 
+class RetargetConfig(Section):
+    """How T_2 follows a mined chain; ``scheme.t_2`` is the first block's."""
+
+    rule: Literal[
+        "epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps"
+    ] = Field(default="asert", description="the rule")
+    interval: Annotated[Count, Field(lt=2**32)] = Field(
+        description="interval that is wanted, steps of a unit-speed prover; of the "
+        "rule steps, own steps of a block's model"
+    )
+    blocks: Annotated[Count, Field(ge=2, le=4096)] = Field(
+        default=72, description="N, blocks that the rule looks back on"
+    )
+    schedule: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="whether N becomes N(1 − s)"
+    )
+    anti_windup: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="whether a block that met the highest target counts for at most "
+        "the interval",
+    )
+    share: Annotated[Real, Field(ge=0, le=0.9375)] = Field(
+        default=0.0, description="s, share of the interval that no target shortens"
+    )
+    share_blocks: Annotated[Whole, Field(ge=0, le=4096)] = Field(
+        default=0,
+        description="blocks whose proven steps tell s, at least 2; 0: share holds",
+    )
+    selection: Literal["number", "work", "interval"] = Field(
+        default="interval",
+        description="what a block counts for in chain selection: 1; 1/θ; or "
+        "s + (1 − s)/θ, which neither a higher nor a lower target games",
+    )
+
+
 class ProtocolConfig(Section):
     """The rules of the chain, and what honest provers do within them."""
 
@@ -73,6 +108,10 @@ class ProtocolConfig(Section):
     )
     checkpoint_every: Count | Literal["check_every"] = Field(
         default="check_every", description="steps between two checkpoints; whole looks"
+    )
+    # Not set, it is no part of the config's text, and chains keep their names.
+    retarget: RetargetConfig | None = Field(
+        default=None, description="how T_2 follows a mined chain; not set: it stays"
     )
     reward: Annotated[Whole, Field(ge=0, lt=2**40)] = Field(
         default=1_000_000, description="coins a block pays"

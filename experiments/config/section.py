@@ -20,6 +20,10 @@ Whole = Annotated[int, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 
 
+PART = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""``module:name`` of what a user has written."""
+
+
 Count = Annotated[Whole, Field(ge=1)]
 
 

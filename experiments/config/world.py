@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from .section import Count, Positive, Real, Section, Whole
+from .section import PART, Count, Positive, Real, Section, Whole
 
 DEFAULT_DELAY = 20.0
 
@@ -183,6 +183,11 @@ class AdversaryConfig(Section):
         description="honest: they follow the protocol; private: they withhold a chain "
         "of their own, mined as honest provers mine; private_premined: with a lead; "
         "all others are in docs/science/attacks.md",
+    )
+    part: Annotated[str, Field(pattern=PART)] | None = Field(
+        default=None,
+        description="'module:name' of an attack of yours, what the corrupted provers' "
+        "law is under attack = private; none: an honest prover's",
     )
     kind: Literal["block", "mtx"] = Field(
         default="mtx", description="whose old model cross_slot_new starts from"

@@ -47,9 +47,10 @@ _PLAIN_ATTACKS = {
     "withheld_mtx": WithheldMtx,
     "forged_checkpoints": ForgedCheckpoints,
 }
-_ATTACKS = ("honest", *_PLAIN_ATTACKS, "cross_slot_old", "grind_prehash")
+ATTACKS = (*_PLAIN_ATTACKS, "cross_slot_old", "grind_prehash", "grind_posthash")
+"""What corrupted provers can be mined to do."""
 _MINED: dict[str, tuple[str, ...]] = {
-    "adversary.attack": (*_ATTACKS, "grind_posthash"),
+    "adversary.attack": ("honest", *ATTACKS),
     "network.delay_model": ("worst_case", "random"),
     "protocol.progress": ("lost",),
 }
@@ -103,7 +104,7 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
     in progress. What has been trained is not trained again, but for that.
 
     Args:
-        config: The chain's settings.
+        config: The chain's settings; ``as_mined`` says what is mined without an attack.
         root: Folder of all chains; this one gets ``<name>-<digest>`` in it.
         report: Told how far it is.
 
@@ -113,6 +114,7 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
         ForeignBuild: If the chain was begun on another build.
     """
     started = time.perf_counter()
+    config = as_mined(config)
     _require_mined(config)
     path = chain_path(config, root)
     folder = ChainFolder(path)
@@ -133,6 +135,18 @@ def mine(config: Config, root: Path, report: Callable[[Status], None]) -> Mining
             refusals=dict(refusals),
             seconds=time.perf_counter() - started,
         )
+
+
+def as_mined(config: Config) -> Config:
+    """The config whose chain is mined: honest provers, where no attack was asked for.
+
+    What ``adversary.attack`` is by default, a private chain, is for the analysis: no
+    prover plays it. An attack that was given stays, and is mined or refused.
+    """
+    if not config.network.corrupted or "attack" in config.adversary.model_fields_set:
+        return config
+    obeying = config.adversary.model_copy(update={"attack": "honest"})
+    return config.model_copy(update={"adversary": obeying})
 
 
 def _require_mined(config: Config) -> None:
@@ -310,6 +324,10 @@ def _world(
         ),
         memory=memory,
     )
+    honest = [each for each in world.provers if each.startswith("honest")]
+    for change in config.mining.changes or ():
+        for name in honest[-change.provers :]:
+            world.change(float(change.at), name, float(change.speed))
     return world, View(ledger)
 
 

@@ -149,6 +149,8 @@ def _require_modelled(path: Path, config: Config) -> None:
             "network.delay_model must be 'worst_case'": net.delay_model != "worst_case",
             "adversary.attack must be 'honest'": not honest,
             "protocol.s_min must be 0": rules.s_min != 0,
+            "protocol.retarget must not be set": rules.retarget is not None,
+            "mining.changes must not be set": bool(config.mining.changes),
         }.items()
         if there
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...models.chain.prover import prover_key
+from ...models.chain.retarget.shares import ONE
 from ...models.chain.rewards import step_prices
 from ...models.chain.transactions import Key
 from ...models.learning.curves import TrainingSet, training_set
@@ -26,12 +27,14 @@ from ...models.scheme.records import (
     Allocation,
     Genesis,
     Parameters,
+    Retarget,
     RewardRule,
     Task,
     Weight,
 )
 from ...models.scheme.scheme import dataset_digest
 from ..config.experiment import Config
+from ..config.protocol import RetargetConfig
 from ..config.section import ConfigError
 from ..world.dataset import config_dataset
 from .files import ChainError, read_regular
@@ -159,6 +162,22 @@ def chain_parameters(config: Config, data: TrainingSet) -> Parameters:
         tolerance=rules.tolerance,
         reward=rules.reward,
         reward_rule=reward_rule(config, data),
+        retarget=_retarget(rules.retarget),
+    )
+
+
+def _retarget(given: RetargetConfig | None) -> Retarget | None:
+    if given is None:
+        return None
+    return Retarget(
+        rule=given.rule,
+        interval=given.interval,
+        blocks=given.blocks,
+        schedule=given.schedule,
+        anti_windup=given.anti_windup,
+        share=round(given.share * ONE),
+        share_blocks=given.share_blocks,
+        selection=given.selection,
     )
 
 

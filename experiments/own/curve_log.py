@@ -21,7 +21,7 @@ a run beside the step. The rules, each of which warns where it changed something
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -136,7 +136,7 @@ def read_curves(path: Path | str, columns: Mapping[str, str] | None = None) -> C
     return CurveLog(source, runs, tuple(warnings))
 
 
-def _from_long(source: Source, table: pd.DataFrame, found) -> pd.DataFrame:
+def _from_long(source: Source, table: Any, found) -> Any:
     for role, why in (("accuracy", ""), ("run", ": every run needs a name of its own")):
         if found[role] is None:
             raise ConfigError(
@@ -155,7 +155,7 @@ def _from_long(source: Source, table: pd.DataFrame, found) -> pd.DataFrame:
     return long
 
 
-def _from_wide(source, table, step: str, warnings: list[str]) -> pd.DataFrame:
+def _from_wide(source, table, step: str, warnings: list[str]) -> Any:
     # Weights & Biases puts the extremes of what it thinned out beside each run.
     beside = [n for n in table.columns if n.endswith(("__MIN", "__MAX"))]
     names = [n for n in table.columns if n != step and n not in beside]
@@ -181,7 +181,7 @@ def _from_wide(source, table, step: str, warnings: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _runs(source: Source, long: pd.DataFrame, warnings: list[str]) -> tuple[Looks, ...]:
+def _runs(source: Source, long: Any, warnings: list[str]) -> tuple[Looks, ...]:
     empty = long["accuracy"].isna().to_numpy(bool)
     timeless = long["step"].isna().to_numpy(bool) & ~empty
     if timeless.any():

@@ -2,7 +2,7 @@
 
 import sys
 from functools import lru_cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,7 @@ class _here:
     def __enter__(self) -> None:
         self._folder = str(Path.cwd())
         sys.path.insert(0, self._folder)
+        invalidate_caches()
 
     def __exit__(self, *error: object) -> None:
         sys.path.remove(self._folder)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def examples() -> dict[str, bytes]:
     }
 
 
-def table_of(source: Source) -> pd.DataFrame:
+def table_of(source: Source) -> Any:
     """The table of a file, every cell of a CSV as text.
 
     Raises:
@@ -96,7 +96,7 @@ def table_of(source: Source) -> pd.DataFrame:
     return table
 
 
-def _csv(source: Source) -> pd.DataFrame:
+def _csv(source: Source) -> Any:
     content = source.content
     try:
         if content[:2] == b"\x1f\x8b":
@@ -136,7 +136,7 @@ def plain_name(name: str) -> str:
 
 def find_column(
     source: Source,
-    table: pd.DataFrame,
+    table: Any,
     role: str,
     *,
     named: Mapping[str, str],
@@ -176,14 +176,14 @@ def find_column(
     return None
 
 
-def columns_of(table: pd.DataFrame) -> str:
+def columns_of(table: Any) -> str:
     """Its columns in a message."""
     names = [repr(name) for name in table.columns]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
-def numbers_of(source: Source, column: pd.Series, role: str) -> np.ndarray:
+def numbers_of(source: Source, column: Any, role: str) -> np.ndarray:
     """A column as numbers; empty cells and NaN as NaN, ``95 %`` as 95.
 
     Raises:
@@ -197,7 +197,8 @@ def numbers_of(source: Source, column: pd.Series, role: str) -> np.ndarray:
         short = text.str.lower()
         empty = short.isin(["", "nan", "none", "null", "na", "n/a", "-", "<na>"])
         bare = text.str.removesuffix("%").str.strip()
-        values = pd.to_numeric(bare.where(~empty), errors="coerce").to_numpy(float)
+        parsed: Any = pd.to_numeric(bare.where(~empty), errors="coerce")
+        values = parsed.to_numpy(float)
         wrong = np.isnan(values) & ~empty.to_numpy(bool)
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -214,7 +215,7 @@ def numbers_of(source: Source, column: pd.Series, role: str) -> np.ndarray:
     return values
 
 
-def flags_of(source: Source, column: pd.Series, role: str) -> np.ndarray:
+def flags_of(source: Source, column: Any, role: str) -> np.ndarray:
     """A column of yes and no (1/0, true/false, yes/no; empty is no).
 
     Raises:

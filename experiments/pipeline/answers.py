@@ -22,6 +22,7 @@ def keep_answer(
     command: str,
     config: Config | None = None,
     figures: Mapping[str, ModuleType] | None = None,
+    others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write ``<table>.csv``, ``figures/``, ``config.toml`` and ``provenance.json``.
 
@@ -33,8 +34,10 @@ def keep_answer(
             the figures' metadata.
         config: Whose answer it is; None: a chain's, which has it.
         figures: Figure modules by name, drawn from ``tables``.
+        others: Files of other kinds by name.
     """
     files = {f"{name}.csv": table_bytes(table) for name, table in tables.items()}
+    files |= others or {}
     if config is not None:
         files["config.toml"] = config.to_toml().encode()
     if figures:

@@ -46,6 +46,15 @@ def warm_starts(
     )
 
 
+def starts_of(
+    config: Config, curves: CurveSet | None, root: Path, progress: Progress
+) -> WarmStarts:
+    """``warm_starts`` where a law needs any; a law without curves needs none."""
+    if curves is None or not needs(config):
+        return WarmStarts()
+    return warm_starts(config, curves, root, progress)
+
+
 def stored_warm_starts(config: Config, curves: CurveSet, folder: Path) -> WarmStarts:
     """The same from a folder of curves, where they have been measured before."""
     return WarmStarts(

@@ -11,7 +11,7 @@ from ...analysis.block_time.empirical import accuracy_error
 from ...analysis.block_time.horizon import Owed, owed_to_horizon
 from ...analysis.block_time.law import fastest_of, mean
 from ...analysis.block_time.uncertain import UncertainLaw
-from ...analysis.estimation.quantities import CHAIN_GROWTH
+from ...analysis.estimation.quantities import CHAIN_GROWTH, PERSISTENCE_SIMULATED
 from ...analysis.simulation.properties import LOWER_BOUND
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -19,6 +19,7 @@ from ..config.sections import MAXIMUM_LOOKS
 from ..config.world import STRATEGIES
 from ..own.evidence import own_warnings
 from ..own.words import evidence, rests_on
+from ..world.engines import chosen_engine
 from ..world.translation import conduct_of
 
 
@@ -175,6 +176,11 @@ def _world(config: Config) -> Iterator[str]:
         f"{who}; the corrupted ones share what they find at once; honest messages "
         f"take {how}, the adversary's none"
     )
+    if config.attackers and (part := config.adversary.part):
+        yield (
+            f"adversary.part = {part}: a corrupted prover's law is what that function "
+            "makes of an honest one's; whether anybody can do so is its author's to say"
+        )
     if not net.corrupted or attack == "private":
         return
     conduct = conduct_of(config)
@@ -240,13 +246,37 @@ def _sampling(config: Config, assessment: Assessment) -> Iterator[str]:
     count = max(
         m.estimate.count for m in assessment.measurements if m.quantity == CHAIN_GROWTH
     )
+    asked = f"security.rel_error = {config.security.rel_error:.3g}"
+    if chosen_engine(config).name == "strategy":
+        yield f"{asked} is not sampled for: {count:,} replicas were played"
+        return
+    if config.protocol.chain_rule == "weight":
+        yield (
+            f"{asked} is sampled for by {_persistence_sampled(config, assessment)} "
+            f"alone; other figures are those of {count:,} replicas"
+        )
+        return
     yield (
         f"{count:,} replicas were simulated for a half-width of "
         f"{config.security.rel_error:.3g} of the value: growth, quality, stale blocks "
-        f"and persistence up to {config.security.confirmations} deep (ties win). Their "
+        f"and {_persistence_sampled(config, assessment)}. Their "
         "intervals allow for the looks on the way; the training's error is added to "
         "them and may be larger"
     )
+
+
+def _persistence_sampled(config: Config, assessment: Assessment) -> str:
+    if chosen_engine(config).name != "event" or not config.attackers:
+        return f"persistence up to {config.security.confirmations} deep (ties win)"
+    raced = max(
+        (
+            m.estimate.count
+            for m in assessment.measurements
+            if m.quantity == PERSISTENCE_SIMULATED
+        ),
+        default=0,
+    )
+    return f"persistence, raced on {raced:,} others, at depths whose risk is ≥ 1e-4"
 
 
 def _law_warnings(config, law, groups, brackets) -> Iterator[str]:

@@ -27,7 +27,7 @@ from ...models.learning.looks import Curve
 from ...models.learning.pins import pinned
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
-from ..own.evidence import content_digest, own_curves, own_initializations
+from ..own.evidence import content_digest, own_curves, own_initializations, part_digest
 from ..store.files import Progress
 from ..store.run_folder import RunFolder
 from ..store.state_store import StateStore
@@ -215,12 +215,14 @@ def _initializations(config: Config) -> tuple[Initialization, ...]:
 
 def own_data(config: Config) -> str | None:
     """SHA-256 of the user's own data set or law; None for what comes with us."""
+    part = config.adversary.part
+    attack = part_digest(part, "adversary.part") if part else ""
     if not config.law.trained:
-        return content_digest(config)
+        return content_digest(config) + attack
     # What is pinned cannot change behind its name; a file of the user's can.
     if config.data.name in SHA256:
-        return None
-    return config_dataset(config).sha256
+        return attack or None
+    return config_dataset(config).sha256 + attack
 
 
 def _curve_key(config: Config, dataset: Dataset) -> str:

@@ -58,7 +58,7 @@ from .worlds import require_curves, require_equal_provers
 SENSITIVE = ("interval", "depth", "confirmation", "beta", "quality", "useful")
 _SENSITIVITY_RESAMPLES = 8
 # Copies of the parameters that a checkpoint holds (models/scheme/states.py).
-_COPIES = {"sgd": 1, "momentum": 2, "adam": 3}
+COPIES = {"sgd": 1, "momentum": 2, "adam": 3}
 
 
 class Design(NamedTuple):
@@ -137,7 +137,7 @@ def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> f
         )
         sizes[architecture] = sum(4 * leaf.size for leaf in jax.tree.leaves(shapes))
     return sum(
-        share * sizes[hpp.architecture] * _COPIES[hpp.optimizer]
+        share * sizes[hpp.architecture] * COPIES[hpp.optimizer]
         for hpp, share in config.menu.build().settings().items()
     )
 

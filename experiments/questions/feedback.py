@@ -27,10 +27,10 @@ from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
-from ..pipeline.translation import costs_of
 from ..store.files import Progress
+from ..world.translation import costs_of
 from .feedback_laws import LoopLaws, loop_laws
-from .worlds import require_equal_provers
+from .worlds import require_curves, require_equal_provers
 
 SWITCHES = ("schedule", "anti-windup", "measured")
 DEFAULT_RULES = (*NAMES, "asert+anti-windup", "asert+schedule+anti-windup")
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
     rules: Sequence[str] = DEFAULT_RULES
     scenarios: Sequence[str] = ()
     sd: float = 0.01
-    recovery: float = 400.0
+    recovery: float = 600.0
     switch: float | None = None
     blocks: int = 2048
     replicas: int = 200
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
 
     Attributes:
         feedback: Every quantity of every law, rule and scenario.
-        law: The design's mean, CV, gain, and least interval over T.
+        law: The design's mean, CV, gains, and least interval over T.
         tuned: N of each rule, its sd, and why it has none.
         responses: Mean expected interval by blocks since the event.
         gains: What is left of a wave, by its period.
@@ -133,7 +133,9 @@ def feedback(config: Config, root: Path, progress: Progress, asked: Asked) -> An
     """
     rules = {text: parse_rule(text) for text in asked.rules}
     makers = _chosen(asked.scenarios)
-    require_equal_provers(config, "feedback", attacks=None)
+    known = ("protocol.retarget",)
+    require_equal_provers(config, "feedback", attacks=None, known=known)
+    require_curves(config, "feedback")
     curves = training.train(config, root, progress)
     switch = asked.switch
     if switch is None:
@@ -248,7 +250,8 @@ def _transients(
             continue
         last = asked.blocks - 6 * depth
         places = [event.begins + each for each in _AFTER if event.begins + each < last]
-        places = [event.begins - 1, *places]
+        # Before it, and so far that no race gets there.
+        places = [max(0, event.begins - 6 * depth), *places]
         paths = run_loop(key, loop.laws, rule, event, replicas=asked.replicas)
         found = {}
         if honest > 1:

@@ -13,7 +13,7 @@ from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.feedback.laws import TabulatedLaws, tabulated
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
-from ..pipeline.translation import law_of, lottery_of
+from ..world.translation import law_of, lottery_of
 
 # Octaves of p_2 below the design's, and about how many rows an octave has.
 _OCTAVES, _ROWS = 10, 2
@@ -44,7 +44,7 @@ def loop_laws(
     Args:
         config: Its p_2 is the design's.
         curves: Its learning curves.
-        costs: ``pipeline.translation.costs_of``.
+        costs: ``world.translation.costs_of``.
         switch: T_acc of the second task.
 
     Raises:
@@ -111,6 +111,13 @@ def _told(config: Config, curves: CurveSet, costs) -> dict[str, Estimate]:
         slower, faster = means
         return math.log(slower / faster) / run
 
+    def crowd(law) -> float:
+        few, many = (
+            mean(fastest_of(law, provers * math.exp(each)))
+            for each in (-_GAIN_STEP, _GAIN_STEP)
+        )
+        return math.log(few / many) / (2 * _GAIN_STEP)
+
     def least(law, winning) -> float:
         return mean(fastest_of(winning, provers)) / mean(fastest_of(law, provers))
 
@@ -124,5 +131,6 @@ def _told(config: Config, curves: CurveSet, costs) -> dict[str, Estimate]:
         "mean": measured(interval, here, basis=basis),
         "cv": measured(spread, here, basis=basis),
         "gain": measured(slope, low, high, basis=basis),
+        "power_gain": measured(crowd, here, basis=basis),
         "least": measured(least, here, all_wins, basis=basis),
     }

@@ -48,11 +48,12 @@ from ...models.scheme.instances import DECAY_UNIT
 from ...models.scheme.records import RewardRule
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..pipeline import training, translation
+from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..pipeline.branching import branches
 from ..store.files import Progress
-from .worlds import require_equal_provers
+from ..world import translation
+from .worlds import require_curves, require_equal_provers
 
 Family = Literal["steps", "equal", "operations", "own", "decay"]
 
@@ -108,6 +109,7 @@ def rational(
     require_equal_provers(
         config, "rational", attacks=None, known=("protocol.reference",)
     )
+    require_curves(config, "rational")
     provers = config.network.provers
     if provers < 3:
         raise ConfigError(f"network.provers must be ≥ 3 for a game, got {provers}")

@@ -30,16 +30,23 @@ from ..config.section import ConfigError
 from ..own.words import evidence
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
+from ..pipeline.branching import starts_of
 from ..store.files import Progress
 from ..world import persistence, translation
+from ..world.situation import world_law
 from .any_tiers import no_tiers, tier_tables
-from .worlds import require_equal_provers
+from .worlds import (
+    RACED,
+    RACES,
+    criterion_words,
+    require_equal_provers,
+    whose_laws,
+)
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
 # A table is read at a glance; more resamples would not move its second digit.
 _RESAMPLES = 8
-_ATTACKS = ("private", "private_premined")
 
 
 class _Races(NamedTuple):
@@ -65,7 +72,8 @@ class _Races(NamedTuple):
     def under(self, law: BlockTimeLaw) -> Race:
         """The race under one law."""
         return race(
-            translation.network_of(self.config, law),
+            translation.network_of(self.config, law, self.law),
+            ties_win=self.config.security.criterion == "equal",
             premined=self.premined,
             known_until=self.law.known_until,
         )
@@ -121,18 +129,20 @@ def risk_tables(
             provers of fresh models.
     """
     _check(question)
-    require_equal_provers(config, "risk", attacks=_ATTACKS)
+    require_equal_provers(config, "risk", attacks=RACES, known=RACED)
     question = of_world(config, question)
     curves = training.train(config, root, progress)
     costs = translation.costs_of(config, curves)
     count = min(config.security.bootstraps, _RESAMPLES)
-    law = translation.law_of(config, curves, costs, resamples=count)
+    starts = starts_of(config, curves, root, progress)
+    law = world_law(config, curves, costs, starts, resamples=count)
     net = config.network
     corrupted = net.beta * net.provers
     basis = law.basis(net.provers - corrupted, corrupted)
     setting = TableTerms(
         net.provers,
         net.delay_steps,
+        ties_win=config.security.criterion == "equal",
         premined=question.premined,
         known_until=law.known_until,
     )
@@ -339,9 +349,10 @@ def _assumptions(config: Config, question: Question, resamples: int) -> list[str
         else "it starts from the block's parent, without a head start"
     )
     return [
-        f"{net.provers} equal provers, Δ = {net.delay_steps:g} steps; a share β that "
+        f"{net.provers} equal provers{whose_laws(config)}, Δ = {net.delay_steps:g} "
+        "steps; a share β that "
         "is not whole provers is the law S^{βn}",
-        f"private race, ties win (equal length suffices): the adversary mines alone, "
+        f"private race, {criterion_words(config)}: the adversary mines alone, "
         f"{start}; every honest message is Δ late. That bounds the risk of this attack "
         "from above, not that of others (dpodl attack)",
         "risks that no simulation sees are carried on from the law: they hold if "

@@ -14,9 +14,11 @@ from ...analysis.race.threshold import race_threshold
 from ..config.experiment import Config
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
+from ..pipeline.branching import starts_of
 from ..store.files import Progress
 from ..world import translation
-from .worlds import require_equal_provers
+from ..world.situation import world_law
+from .worlds import RACED, RACES, require_equal_provers
 
 
 def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
@@ -48,9 +50,10 @@ def threshold_table(
             provers of fresh models.
     """
     # With and without a head start are rows of the table.
-    require_equal_provers(config, "threshold", attacks=("private", "private_premined"))
+    require_equal_provers(config, "threshold", attacks=RACES, known=RACED)
     curves = training.train(config, root, progress)
-    law = translation.law_of(config, curves, translation.costs_of(config, curves))
+    costs = translation.costs_of(config, curves)
+    law = world_law(config, curves, costs, starts_of(config, curves, root, progress))
     net, target = config.network, config.security.target
     corrupted = net.beta * net.provers
     basis = law.basis(net.provers - corrupted, corrupted)
@@ -64,11 +67,16 @@ def threshold_table(
             target=target,
             premined=premined,
             known_until=law.known_until,
+            ties_win=config.security.criterion == "equal",
+            adversary=law.against(one),
         )
 
     def ever(one) -> float:
         return race_threshold(
-            one, provers=net.provers, delay_steps=net.delay_steps
+            one,
+            provers=net.provers,
+            delay_steps=net.delay_steps,
+            adversary=law.against(one),
         ).beta
 
     cases = [("any depth", None, ever)]

@@ -17,7 +17,8 @@ from .possible import Changed, check_possible
 _MANIFEST = "manifest.json"
 _NOTES = "provenance.json"
 QUESTIONS = (
-    *("attack", "compare", "design", "effects", "rational", "risk", "threshold"),
+    *("attack", "compare", "design", "effects", "feedback", "rational", "retention"),
+    *("finality", "risk", "threshold", "withholding"),
 )
 """Commands whose results have a folder of their own, ``<command>-<name>-<digest>``."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ...models.learning.data import Dataset
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
-from ..own.evidence import own_curves
+from ..own.evidence import own_curves, part_digest
 from ..pipeline import sources, training
 from ..world.dataset import config_dataset
 from . import evaluation, quick_evaluation
@@ -110,7 +110,10 @@ def plan_of(config: Config, root: Path, evaluate: Evaluate | None = None) -> Swe
                 invalid[place], group = refused[group], ""
             else:
                 curves = Path(made_from[group][1].folder).name
-                key = fingerprint([settings.point_digest(), curves, code, evaluator])
+                facts = [settings.point_digest(), curves, code, evaluator]
+                if part := settings.adversary.part:
+                    facts.append(part_digest(part, "adversary.part"))
+                key = fingerprint(facts)
                 row = parameters(settings, row)
         keys.append(key)
         groups.append(group)

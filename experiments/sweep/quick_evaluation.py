@@ -3,9 +3,9 @@
 ``[sweep] quantities``. Block times, growth, forks and confirmations are those of
 ``assessment.quick``; for persistence, good periods, quality and liveness the network is
 simulated as ever, without what is not asked for. Worlds that ``assessment.quick`` does
-not know (the event engine's, a corrupted prover's own law, references, ``s_min``) are
-simulated for all. Where persistence is asked for, confirmations are read off the same
-curve.
+not know (another engine's, a corrupted prover's own law, references, ``s_min``, the
+criterion of a longer chain) are simulated for all. Where persistence is asked for,
+confirmations are read off the same curve.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,6 +28,7 @@ from ...analysis.estimation.quantities import (
     PERSISTENCE_SIMULATED,
     PERSISTENCE_VIOLATION,
     PRIVATE_GROWTH,
+    REVENUE,
     ROUND_ADVERSARIAL,
     ROUND_SINGLE_SUCCESS,
     ROUND_SUCCESS,
@@ -48,23 +49,29 @@ from ..world.translation import lottery_of, require_known
 from . import evaluation
 from .evaluation import Outcome, row_of
 
+
+def _either(*names: str) -> tuple[str, ...]:
+    """Rows of both criteria."""
+    return (*names, *(name + STRICT for name in names))
+
+
 ROWS = {
     "block_times": (BLOCK_TIME_MEAN, BLOCK_TIME_CV),
     "growth": (CHAIN_GROWTH, BLOCK_INTERVAL_MEAN, BLOCK_INTERVAL_CV),
     "forks": (STALE_RATE,),
     "confirmations": (
-        *(SAFE_DEPTH, SAFE_DEPTH_PREMINED, UNSAFE_DEPTH),
-        *(PERSISTENCE_VIOLATION, PRIVATE_GROWTH),
+        *_either(SAFE_DEPTH, SAFE_DEPTH_PREMINED, PERSISTENCE_VIOLATION),
+        *(UNSAFE_DEPTH, PRIVATE_GROWTH),
     ),
     "persistence": (
-        *(PERSISTENCE_VIOLATION, PERSISTENCE_SIMULATED, UNSAFE_DEPTH, PRIVATE_GROWTH),
-        PERSISTENCE_SIMULATED + STRICT,
+        *_either(PERSISTENCE_VIOLATION, PERSISTENCE_SIMULATED),
+        *(UNSAFE_DEPTH, PRIVATE_GROWTH),
     ),
     "good_periods": (
         *(GOOD_PERIOD, GOOD_PERIOD_ALL),
         *(ROUND_SUCCESS, ROUND_SINGLE_SUCCESS, ROUND_ADVERSARIAL),
     ),
-    "quality": (CHAIN_QUALITY,),
+    "quality": (CHAIN_QUALITY, REVENUE),
     "liveness": (LIVENESS_QUANTILE,),
 }
 """Name of ``[sweep] quantities`` → the rows that it asks for."""

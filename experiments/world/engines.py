@@ -1,9 +1,10 @@
 """Which engine simulates a config's world: the config alone decides."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
@@ -25,7 +26,9 @@ from ...analysis.estimation.sampling import Mapped, one_by_one
 from ...analysis.estimation.training_error import Basis
 from ...analysis.event_network.as_levels import event_levels
 from ...analysis.event_network.engine import EventNetwork, event_network
+from ...analysis.event_network.many_races import Chains, race_measurements
 from ...analysis.event_network.marked_law import Law, chain_rule, marked_law
+from ...analysis.simulation.levels import Levels
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ...models.scheme.records import Weight
@@ -35,6 +38,9 @@ from ..store.files import Progress
 from .persistence import with_growth
 from .strategies import WHY, assess_strategy
 from .translation import conduct_of, lottery_of, network_of
+
+# Keys of the event engine's races: away from those of the other figures.
+_RACES = 2**19
 
 
 class Chosen(NamedTuple):
@@ -120,7 +126,40 @@ def assess_world(
         )
 
     following = fastest_of_speeds(law, corrupted) if other is not None else None
-    return assess(key, network, plan, mapped=mapped, engine=Engine(simulate, following))
+    # Persistence, which is rare, is raced on replicas of its own.
+    rest = plan._replace(depths=()) if corrupted else plan
+    found = assess(
+        key, network, rest, mapped=mapped, engine=Engine(simulate, following)
+    )
+    if not corrupted:
+        return found
+    rows, missing = _races(key, simulate, plan, float(config.network.delay_steps))
+    return found._replace(
+        measurements=[*found.measurements, *rows],
+        missing=(*found.missing, *missing),
+    )
+
+
+def _races(
+    key: Key[Array, ""], simulate: Callable[..., Levels], plan: Plan, delay: float
+) -> tuple[list[Measurement], tuple[str, ...]]:
+    """Persistence by many races on each replica of the event engine."""
+
+    def draw(key: Key[Array, ""], replicas: int) -> Chains:
+        levels = simulate(key, levels=plan.levels, replicas=replicas)
+        interval = np.asarray(levels.interval, float)
+        reached = np.cumsum(np.pad(interval, ((0, 0), (1, 0))), axis=1)
+        return Chains(reached, np.asarray(levels.private, float))
+
+    return race_measurements(
+        jax.random.fold_in(key, _RACES),
+        draw,
+        plan.depths,
+        delay_steps=delay,
+        replicas=plan.replicas,
+        rel_error=plan.rel_error,
+        most=plan.most_replicas,
+    )
 
 
 def world_estimates(

@@ -130,6 +130,7 @@ def persistence(
         return private_chain(
             of,
             lambda one: network_of(config, one, law),
+            brief=not thorough,
             basis=basis,
             progress=told(what),
             mapped=mapped,
@@ -172,11 +173,8 @@ def persistence(
         premined=lead,
         ties_win=suffices,
     )
-    # The verdict is not on this race: the one with a head start, or without.
-    few = law._replace(resamples=law.resamples[: security.bootstraps])
     other = raced(
         "persistence, without head start" if lead else "persistence, head start",
-        few,
         depths=(1,),
         targets=targets,
         premined=not lead,

@@ -4,13 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...analysis.attacks.own_attack import Party, attacked
 from ...analysis.attacks.situation import Situation, situation_of
 from ...analysis.attacks.world import WorldLaws, world_laws
 from ...analysis.block_time.empirical import Lottery
 from ...analysis.block_time.uncertain import UncertainLaw
+from ...models.errors import InputError
 from ...models.learning.curves import CurveSet
 from ...models.scheme.branching import Branches
 from ..config.experiment import Config
+from ..config.section import ConfigError
+from ..own.evidence import load_part
 from .translation import conduct_of, law_of, lottery_of, require_known
 
 
@@ -54,6 +58,8 @@ def world_law(
     require_known(config)
     lottery = lottery or lottery_of(config, config.scheme)
     honest = law_of(config, curves, costs, lottery=lottery, resamples=resamples)
+    if config.adversary.part and config.attackers:
+        return _attacked(config, honest)
     if not own_laws(config):
         return honest
     found = laws_of_attack(
@@ -72,11 +78,26 @@ def world_law(
     return honest._replace(adversaries=found.adversaries[:count])
 
 
+def _attacked(config: Config, honest: UncertainLaw) -> UncertainLaw:
+    """With the corrupted provers' laws by an attack of the user's."""
+    name, setting = str(config.adversary.part), "adversary.part"
+    net = config.network
+    party = Party(net.provers, config.attackers, net.delay_steps, config.protocol.s_min)
+    laws = (honest.law, *honest.resamples, *honest.extremes)
+    try:
+        adversaries = attacked(load_part(name, setting), laws, party)
+    except InputError:
+        raise
+    except Exception as error:  # it is a user's, and may do anything
+        told = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{setting} = {name}: {told}") from error
+    return honest._replace(adversaries=adversaries)
+
+
 def own_laws(config: Config) -> bool:
     """Whether a prover's law is not that of fresh models, or not the same for all."""
-    return bool(config.attackers and conduct_of(config).changes_law()) or (
-        config.protocol.reference != "fresh"
-    )
+    other = conduct_of(config).changes_law() or config.adversary.part
+    return bool(config.attackers and other) or (config.protocol.reference != "fresh")
 
 
 def laws_of_attack(

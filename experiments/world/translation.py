@@ -122,9 +122,10 @@ def network_of(
     """
     require_known(config)
     net = config.network
-    if known is None and config.attackers and conduct_of(config).changes_law():
+    own = bool(config.adversary.part) or conduct_of(config).changes_law()
+    if known is None and config.attackers and own:
         raise Refused(
-            f"adversary.attack = {config.adversary.attack}: the corrupted provers have "
+            f"adversary.attack = {_attack_of(config)}: the corrupted provers have "
             "a law of their own, which is not known here (dpodl run has it)"
         )
     other = None if known is None else known.against(law)
@@ -194,7 +195,12 @@ def require_known(config: Config) -> None:
             continue
         words = ", ".join(map(str, known))
         problems.append(f"{field} = {given} (known: {words})")
-    problems += _without_curves(config)
+    if config.protocol.retarget is not None:
+        problems.append(
+            "protocol.retarget (known: not set, T_2 stays; dpodl feedback has rules "
+            "that move it)"
+        )
+    problems += [*_without_curves(config), *_own_attack(config)]
     if config.protocol.progress == "kept" and config.protocol.chain_rule == "weight":
         problems.append(
             "protocol.progress = kept with protocol.chain_rule = weight, where a "
@@ -209,6 +215,26 @@ def require_known(config: Config) -> None:
         )
     if problems:
         raise Refused(f"this command does not compute {'; '.join(problems)}")
+
+
+def _attack_of(config: Config) -> str:
+    return config.adversary.part or config.adversary.attack
+
+
+def _own_attack(config: Config) -> list[str]:
+    attack, rules = config.adversary.attack, config.protocol
+    if not (config.adversary.part and config.attackers):
+        return []
+    known = {
+        "adversary.attack": (attack, ("private", "private_premined")),
+        "protocol.reference": (rules.reference, ("fresh",)),
+        "protocol.chain_rule": (rules.chain_rule, ("longest",)),
+    }
+    return [
+        f"{field} = {has} with adversary.part (known: {', '.join(good)})"
+        for field, (has, good) in known.items()
+        if has not in good
+    ]
 
 
 def _beyond_strategy(config: Config) -> list[str]:
@@ -256,14 +282,14 @@ def _without_curves(config: Config) -> list[str]:
     if config.law.trained:
         return []
     rules, source = config.protocol, config.law.source
-    given = {"protocol.reference": (rules.reference, "fresh")}
+    given: dict[str, tuple[object, object]] = {
+        "protocol.reference": (rules.reference, "fresh")
+    }
     if config.attackers and conduct_of(config).changes_law():
         given["adversary.attack"] = (config.adversary.attack, "private")
     if not config.law.has_curves:
         given["protocol.s_min"] = (rules.s_min, 0)
-        given["protocol.chain_rule"] = (
-            ("weight", "longest") if rules.chain_rule == "weight" else (0, 0)
-        )
+        given["protocol.chain_rule"] = (rules.chain_rule, "longest")
     return [
         f"{field} = {has} with law.source = {source} (known: {known})"
         for field, (has, known) in given.items()

@@ -109,6 +109,8 @@ def _adversary(config: Config) -> str:
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"
+    if config.adversary.part and config.attackers:
+        chain += f" by {config.adversary.part}"
     start = "with" if attack == "private_premined" else "without"
     ties = "ties win" if config.security.criterion == "equal" else "ties lose"
     return f"{chain} {start} a head start, {ties}"

@@ -50,6 +50,9 @@ NEEDS = {
     "good_period_map": Need(
         "good period over two parameters", ("points",), ("good_period",)
     ),
+    "confirmation_map": Need(
+        "confirmations over two parameters", ("points",), ("safe_depth",)
+    ),
     "decay": Need(
         "decay of bad periods, its slope, independent rounds",
         ("points",),

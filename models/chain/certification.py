@@ -94,7 +94,9 @@ def duties(
     # The drawing block's last segment is run again: another model of it takes a look
     # at least, and passes the post-hash with probability p_2. A tolerance lets it be
     # changed for a hash.
-    roll = parameters.check_every * 2**256 / (parameters.t_2 + 1)
+    # Where T_2 follows the chain, the easiest that a block on it met.
+    t_2 = max(ledger.parameters_at(name).t_2 for name in ledger.entries)
+    roll = parameters.check_every * 2**256 / (t_2 + 1)
     roll = 0.0 if parameters.tolerance else roll
     chain = list(ledger.ancestors(tip))[-2::-1]
     anchors = _anchors(ledger, chain)

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from ..learning.architecture import HyperParameters
 from ..scheme.instances import rule_problems
-from ..scheme.records import Block, Genesis, Mtx
+from ..scheme.records import Block, Genesis, Mtx, Parameters
 from ..scheme.states import Model
+from .retarget.fold import State
+from .retarget.rule import Rule, rule_problems as retarget_problems
 from .transactions import Accounts, weak_key
 
 
@@ -60,6 +62,7 @@ class Entry(NamedTuple):
         scores: Test accuracy of that task's scored models, by block.
         brought: Model transactions that the chain's blocks have brought.
         rewards: What the block paid, by public key.
+        retarget: What the rule for T_2 knows after it; None: there is none.
     """
 
     name: bytes
@@ -72,6 +75,7 @@ class Entry(NamedTuple):
     scores: Mapping[bytes, float]
     brought: frozenset[bytes]
     rewards: Mapping[bytes, int]
+    retarget: State | None = None
 
 
 def genesis_problems(genesis: Genesis) -> Iterator[str]:
@@ -87,3 +91,22 @@ def genesis_problems(genesis: Genesis) -> Iterator[str]:
             yield f"key {owner.hex()[:16]}… must be its owner's alone: {reason}"
     for task in genesis.tasks:
         yield from rule_problems(genesis.parameters, task)
+    rule = rule_of(genesis.parameters)
+    if rule is not None:
+        yield from (f"retarget: {each}" for each in retarget_problems(rule))
+
+
+def rule_of(parameters: Parameters) -> Rule | None:
+    """The rule for T_2 of a chain's parameters; None: it has none."""
+    given = parameters.retarget
+    if given is None:
+        return None
+    return Rule(
+        given.rule,
+        given.interval,
+        given.blocks,
+        schedule=given.schedule,
+        anti_windup=given.anti_windup,
+        share=given.share,
+        share_blocks=given.share_blocks,
+    )

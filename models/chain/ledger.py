@@ -25,6 +25,7 @@ from ..scheme.records import (
 )
 from ..scheme.verification import stored_model, verify, verify_hashes
 from .entries import Entry as Entry, Published as Published
+from .retarget.fold import State, advance
 from .rewards import Contribution, operations_of, share_out, trained_setting
 from .transactions import (
     apply_transactions,
@@ -80,8 +81,9 @@ class Ledger(BlockTree):
         self._convicted: set[bytes] = set()
 
     def instance(self, tip: bytes) -> Instance:
-        """The task that a block on ``tip`` works on."""
-        return self.instances[self.entries[tip].task]
+        """The task that a block on ``tip`` works on, with the T_2 that it must meet."""
+        found = self.instances[self.entries[tip].task]
+        return found._replace(parameters=self.parameters_at(tip))
 
     def add_mtx(self, mtx: Mtx, *, later: bytes = b"") -> Published:
         """Accept a model transaction.
@@ -138,7 +140,8 @@ class Ledger(BlockTree):
         scores = self._scores(parent, block)
         # Both lotteries before any mtx is re-executed: whoever wants to waste others'
         # time has to win them first.
-        verify_hashes(self.genesis.parameters, header, proof)
+        self.check_time(parent, header)
+        verify_hashes(self.parameters_at(parent.name), header, proof)
         for mtx in block.mtxs:
             self.add_mtx(mtx, later=later)
         self._require_known(proof.reference)
@@ -167,6 +170,7 @@ class Ledger(BlockTree):
             scores=scores,
             brought=parent.brought | {mtx_digest(mtx) for mtx in block.mtxs},
             rewards=rewards,
+            retarget=self._retargeted(parent, header, proof),
         )
         self.entries[name] = entry
         return entry
@@ -190,7 +194,8 @@ class Ledger(BlockTree):
         header, proof = record.header, record.proof
         parent = self.parent_of(header)
         referenced = self._referenced(proof, parent)
-        h_1 = verify_hashes(self.genesis.parameters, header, proof)
+        self.check_time(parent, header)
+        h_1 = verify_hashes(self.parameters_at(parent.name), header, proof)
         model = None
         if self.instances and name in self._judged:
             model = stored_model(
@@ -230,6 +235,11 @@ class Ledger(BlockTree):
             lineage=lineage,
             hpp=hpp,
         )
+
+    def _retargeted(self, parent: Entry, header: Header, proof: Proof) -> State | None:
+        if self.rule is None or parent.retarget is None or header.time is None:
+            return None
+        return advance(self.rule, parent.retarget, time=header.time, steps=proof.steps)
 
     def _referenced(self, proof: Proof, parent: Entry) -> Published | None:
         if proof.reference is None:

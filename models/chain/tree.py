@@ -33,11 +33,16 @@ from ..scheme.records import (
     Genesis,
     Header,
     Mtx,
+    Parameters,
     Reference,
     Transaction,
 )
 from ..scheme.scheme import makes_block, weight
-from .entries import Entry, Published, genesis_problems
+from .entries import Entry, Published, genesis_problems, rule_of
+from .retarget.fold import begin
+from .retarget.selection import block_value
+from .retarget.shares import ONE
+from .retarget.timestamps import median_time_past, timestamp_problem
 from .transactions import Accounts, apply_transactions
 
 
@@ -58,6 +63,7 @@ class BlockTree:
         self.genesis = genesis
         self.name = genesis_digest(genesis)
         self.published: dict[bytes, Published] = {}
+        self.rule = rule_of(genesis.parameters)
         balances = {each.owner: each.amount for each in genesis.allocations}
         self.entries: dict[bytes, Entry] = {
             self.name: Entry(
@@ -71,6 +77,11 @@ class BlockTree:
                 scores={},
                 brought=frozenset(),
                 rewards={},
+                retarget=(
+                    None
+                    if self.rule is None
+                    else begin(self.rule, genesis.parameters.t_2)
+                ),
             )
         }
 
@@ -235,10 +246,55 @@ class BlockTree:
     def weight_of(self, published: Published) -> float:
         """What a block adds to its chain under the rule of chain selection."""
         parameters = self.genesis.parameters
+        value = self._value_of(published)
         if parameters.chain_rule == "longest":
-            return 1.0
+            return value
         t_acc = self.genesis.tasks[published.task].t_acc
-        return weight(published.accuracy, t_acc, parameters.weight)
+        return value * weight(published.accuracy, t_acc, parameters.weight)
+
+    def parameters_at(self, tip: bytes) -> Parameters:
+        """The rules that a block on ``tip`` must meet: its T_2 is its own."""
+        state = self.entries[tip].retarget
+        if state is None:
+            return self.genesis.parameters
+        return self.genesis.parameters._replace(t_2=state.target)
+
+    def next_time(self, tip: bytes, now: float) -> int | None:
+        """The timestamp of work that begins now on ``tip``; None: it has none."""
+        state = self.entries[tip].retarget
+        if state is None:
+            return None
+        least = median_time_past([each.time for each in state.window]) + 1
+        return max(int(now), least)
+
+    def check_time(self, parent: Entry, header: Header) -> None:
+        """Whether a header's timestamp may stand on ``parent``.
+
+        Raises:
+            Rejected: If it may not, or is there without a rule that reads it.
+        """
+        state = parent.retarget
+        if state is None or header.time is None:
+            if state is not None or header.time is not None:
+                raise Rejected("time", "a rule for T_2 needs a time, others have none")
+            return
+        problem = timestamp_problem(header.time, [each.time for each in state.window])
+        if problem is not None:
+            raise Rejected("time", problem)
+
+    def _value_of(self, published: Published) -> float:
+        """What a block counts for by its target; 1 where blocks are counted."""
+        parameters = self.genesis.parameters
+        state = self.entries[published.extends].retarget
+        if parameters.retarget is None or state is None:
+            return 1.0
+        value = block_value(
+            parameters.retarget.selection,
+            max(state.target, 1),
+            genesis=max(parameters.t_2, 1),
+            share=state.share,
+        )
+        return value / ONE
 
     def _steps(self, name: bytes) -> int:
         return 0 if name == self.name else self.published[name].steps

@@ -14,14 +14,13 @@ when another one arrives is a fork, as in the analysis' network.
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..learning.architecture import hash_to_architecture
 from ..learning.chunk_program import Bucket
-from ..learning.curves import TrainingSet
 from ..scheme.checkpoints import Rejected
 from ..scheme.encoding import digest, encode
 from ..scheme.formats import TRANSACTION, block_digest, mtx_digest
@@ -37,66 +36,21 @@ from ..scheme.scheme import (
 )
 from ..scheme.states import count_correct
 from .archive import Keeper
+from .happenings import (
+    Clock as Clock,
+    Happening as Happening,
+    Publisher as Publisher,
+    What,
+)
 from .ledger import Ledger
 from .prover import Job, Prover
 from .replay import Memory, advance_noted, training_name
 from .strategies.base import Drawn, Letter, Record, signed
-from .transactions import Key, score, tx_root
+from .transactions import score, tx_root
 from .view import View
-
-What = Literal["block", "mtx", "refused", "tip", "look"]
 
 # Of one moment, work is done before messages arrive.
 _WORK, _ARRIVAL = 0, 1
-
-
-class Clock(NamedTuple):
-    """What things cost, in steps of a unit-speed prover.
-
-    Attributes:
-        hashes_per_step: Hashes in the time of a step.
-        step_costs: c by architecture and batch size; 1 where none is given.
-    """
-
-    hashes_per_step: float
-    step_costs: Mapping[Bucket, float] = {}
-
-
-class Happening(NamedTuple):
-    """Something that happened.
-
-    Attributes:
-        time: When, in steps.
-        who: Name of the prover.
-        what: ``block`` or ``mtx`` found, ``refused`` by a receiver, ``tip`` changed,
-            ``look`` at a model in training.
-        name: The record's digest; empty for a look.
-        reason: Why it was refused; else empty.
-        accuracy: acc, of a look, block or mtx.
-        tries: Hashes that the pre-hash of a block or mtx took.
-    """
-
-    time: float
-    who: str
-    what: What
-    name: bytes = b""
-    reason: str = ""
-    accuracy: float = 0.0
-    tries: int = 0
-
-
-class Publisher(NamedTuple):
-    """Who gives the tasks and scores selected models on the test set.
-
-    Attributes:
-        key: Signs scores.
-        tests: Test set of every task.
-        depth: Blocks on top of a block before it counts as selected.
-    """
-
-    key: Key
-    tests: tuple[TrainingSet, ...]
-    depth: int = 1
 
 
 class World:
@@ -161,6 +115,29 @@ class World:
             when = self.now + self._transit(None, prover, name)
             self._at(when, _ARRIVAL, self._pooled, prover, (name, transaction))
 
+    def change(self, when: float, name: str, speed: float) -> None:
+        """Give a prover another speed at a time, from its next look on; 0: it leaves.
+
+        Args:
+            when: Steps, not before now.
+            name: Its name.
+            speed: v ≥ 0.
+        """
+        if not (speed >= 0 and when >= self.now):
+            raise ValueError(
+                f"speed must be ≥ 0 and when ≥ {self.now}, got {speed} and {when}"
+            )
+        self._at(when, _WORK, self._changed, self.provers[name], speed)
+
+    def _changed(self, me: Prover, speed: float) -> None:
+        back = me.speed == 0
+        me.speed = speed
+        if not speed:
+            # Who left hears on, and works on nothing.
+            me.job = None
+        elif back:
+            self._begin(me)
+
     def run(self) -> Iterator[Happening]:
         """Mine on; yields what happens, for as long as it is asked.
 
@@ -203,7 +180,13 @@ class World:
         """Collect the transactions a block on the plan's parent would hold."""
         parent = job.plan.parent
         job.transactions = self.ledger.admissible(parent, me.pool.values())
-        job.header = Header(parent, me.key.public, tx_root(job.transactions))
+        # With a rule for T_2 a header says when the work on it began.
+        job.header = Header(
+            parent,
+            me.key.public,
+            tx_root(job.transactions),
+            self.ledger.next_time(parent, self.now),
+        )
 
     def _hashed(self, me: Prover, job: Job) -> None:
         """The nonce is found: initM, and on to the first look."""

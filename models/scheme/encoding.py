@@ -12,8 +12,8 @@ every length has a limit that is checked before anything is read.
     optional       0x00, or 0x01 and the value
     sequence       a four-byte count, then the items
     record         one byte kind, one byte version, then the fields in their order;
-                   version 2 has fields that came later as optionals behind them, and
-                   is written only where one of them is not the default
+                   version 1 + n has n fields that came later as optionals behind
+                   them, and is written only where the n-th is not the default
 
 Digests are SHA-256 with domain separation: Hash(domain, m) is the SHA-256 of
 ``dpodl/<domain>/<version>\\0`` followed by m. No domain holds a NUL byte, so no two of
@@ -27,11 +27,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 DIGEST_BYTES = 32
 VERSION = 1
-_EXTENDED = 2
 _LENGTH_BYTES = 4
 
 
@@ -244,8 +244,9 @@ class Record:
         build: The record's class; its ValueErrors count as bad encodings.
         kind: One byte, different for every record.
         fields: Codecs by name, in the order of the class's fields.
-        added: Codecs of fields that came later, with the default that stands for their
-            absence. Whoever has only defaults has the bytes of version 1.
+        added: Codecs of fields that came later, in that order, with the default that
+            stands for their absence. Whoever has only defaults has the bytes of
+            version 1.
     """
 
     build: type
@@ -266,21 +267,23 @@ class Record:
             name: None if getattr(value, name) == default else getattr(value, name)
             for name, (_, default) in self.added.items()
         }
-        extended = any(each is not None for each in later.values())
-        out += bytes((self.kind, _EXTENDED if extended else VERSION))
+        there = [
+            place for place, name in enumerate(later, 1) if later[name] is not None
+        ]
+        count = max(there, default=0)
+        out += bytes((self.kind, VERSION + count))
         for name, codec in self.fields.items():
             with _field(name):
                 codec.write(getattr(value, name), out)
-        if extended:
-            for name, (codec, _) in self.added.items():
-                with _field(name):
-                    Optional(codec).write(later[name], out)
+        for name, (codec, _) in islice(self.added.items(), count):
+            with _field(name):
+                Optional(codec).write(later[name], out)
 
     def read(self, reader: Reader) -> Any:
         kind, version = reader.take(2)
         if kind != self.kind:
             raise EncodingError(f"must be a record of kind {self.kind}, got {kind}")
-        known = (VERSION, _EXTENDED) if self.added else (VERSION,)
+        known = range(VERSION, VERSION + len(self.added) + 1)
         if version not in known:
             raise EncodingError(
                 f"version {version} of the encoding is not known, only "
@@ -290,8 +293,7 @@ class Record:
         for name, codec in self.fields.items():
             with _field(name):
                 values[name] = codec.read(reader)
-        if version == _EXTENDED:
-            values |= self._read_added(reader)
+        values |= self._read_added(reader, version)
         try:
             return self.build(**values)
         except EncodingError:
@@ -299,19 +301,20 @@ class Record:
         except ValueError as error:
             raise EncodingError(str(error)) from error
 
-    def _read_added(self, reader: Reader) -> dict[str, Any]:
+    def _read_added(self, reader: Reader, version: int) -> dict[str, Any]:
         found = {}
-        for name, (codec, default) in self.added.items():
+        value: Any = None
+        for name, (codec, default) in islice(self.added.items(), version - VERSION):
             with _field(name):
                 value = Optional(codec).read(reader)
-                if value == default:
+                if value is not None and value == default:
                     raise EncodingError("the default is written by leaving it out")
                 if value is not None:
                     found[name] = value
-        if not found:
+        if version > VERSION and value is None:
             raise EncodingError(
-                f"a record of version {_EXTENDED} must have a field that version "
-                f"{VERSION} has not"
+                f"a record of version {version} must have a field that version "
+                f"{version - 1} has not"
             )
         return found
 

@@ -35,6 +35,7 @@ from .records import (
     Parameters,
     Proof,
     Reference,
+    Retarget,
     RewardRule,
     Score,
     StepPrice,
@@ -69,6 +70,24 @@ WEIGHT = Record(
     Weight,
     2,
     {"family": Choice(("indicator", "linear", "exponential")), "kappa": Float()},
+)
+
+
+RETARGET = Record(
+    Retarget,
+    25,
+    {
+        "rule": Choice(
+            ("epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps")
+        ),
+        "interval": U64,
+        "blocks": U32,
+        "schedule": Flag(),
+        "anti_windup": Flag(),
+        "share": U32,
+        "share_blocks": U32,
+        "selection": Choice(("number", "work", "interval")),
+    },
 )
 
 
@@ -109,7 +128,7 @@ PARAMETERS = Record(
         "tolerance": Float(),
         "reward": U64,
     },
-    added={"reward_rule": (REWARD_RULE, RewardRule())},
+    added={"reward_rule": (REWARD_RULE, RewardRule()), "retarget": (RETARGET, None)},
 )
 
 
@@ -201,7 +220,12 @@ REFERENCE = Record(
 CHECKPOINT = Record(Checkpoint, 15, {"state": DIGEST, "correct": U32, "steps": U64})
 
 
-HEADER = Record(Header, 16, {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST})
+HEADER = Record(
+    Header,
+    16,
+    {"prev_block": DIGEST, "miner": KEY, "tx_root": DIGEST},
+    added={"time": (U64, None)},
+)
 
 
 PROOF = Record(

@@ -67,6 +67,33 @@ class Weight(NamedTuple):
     kappa: float = 0.0
 
 
+class Retarget(NamedTuple):
+    """How T_2 follows the chain: ``chain.retarget.Rule``, as a genesis has it.
+
+    Attributes:
+        rule: Which.
+        interval: T, in ticks of the timestamps (steps of a unit-speed prover); of
+            ``steps``, own proven steps.
+        blocks: N.
+        schedule: Whether N becomes N (1 − s).
+        anti_windup: Whether a block of the highest target counts for at most T.
+        share: s in units of 2^-16.
+        share_blocks: Blocks whose proven steps tell s; 0: ``share`` holds.
+        selection: What a block counts for in chain selection.
+    """
+
+    rule: Literal[
+        "epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps"
+    ]
+    interval: int
+    blocks: int
+    schedule: bool = False
+    anti_windup: bool = False
+    share: int = 0
+    share_blocks: int = 0
+    selection: Literal["number", "work", "interval"] = "number"
+
+
 class StepPrice(NamedTuple):
     """What a training step counts for where rewards go by operations.
 
@@ -123,6 +150,8 @@ class Parameters(NamedTuple):
             bit for bit. More than 0 opens post-hash grinding.
         reward: Coins a block pays.
         reward_rule: How they are split.
+        retarget: How T_2 follows the chain; ``t_2`` is the first block's. None: it
+            stays.
     """
 
     t_1: int
@@ -142,6 +171,7 @@ class Parameters(NamedTuple):
     tolerance: float = 0.0
     reward: int = 1_000_000
     reward_rule: RewardRule = RewardRule()
+    retarget: Retarget | None = None
 
 
 class Task(NamedTuple):
@@ -229,11 +259,14 @@ class Header(NamedTuple):
         prev_block: Digest of the block that is extended.
         miner: Public key.
         tx_root: Merkle root of the transactions.
+        time: When the proof's pre-hash was begun, in ticks; None on a chain without a
+            rule for T_2. It is bound as the miner's key is, so that a proof has one.
     """
 
     prev_block: bytes
     miner: bytes
     tx_root: bytes
+    time: int | None = None
 
 
 class Proof(NamedTuple):

@@ -125,8 +125,11 @@ def prehash(
 
 
 def bound_bytes(parameters: Parameters, header: Header) -> bytes:
-    """What binding puts into h_1: nothing, or the miner's key and tx_root."""
-    return header.miner + header.tx_root if parameters.binding == "header" else b""
+    """What binding puts into h_1: nothing, or the miner's key, tx_root and the time."""
+    if parameters.binding == "none":
+        return b""
+    time = b"" if header.time is None else encode(U64, header.time)
+    return header.miner + header.tx_root + time
 
 
 def initialize(

@@ -123,8 +123,12 @@ CASES = {
         lambda: any_block.memoryless_any_block(0.01, 100, 10),
     ),
     "selfish": Case(
-        "selfish: SM1 needs β < ½, got 0.5; lower network.beta",
+        "selfish: it needs β < ½, got 0.5; lower network.beta",
         lambda: row(table._selfish_row(job(0.5))),
+    ),
+    "best_withholding": Case(
+        "best_withholding: it needs β < ½, got 0.5; lower network.beta",
+        lambda: row(table._withholding_row(job(0.5))),
     ),
     "balance": Case(
         "balance: 1 honest provers cannot be split, at least 2",

@@ -22,6 +22,14 @@ def risk(beta: float, depth: int) -> float:
     return value if value > 1e-3 else 0.0
 
 
+def depth(beta: float, delay: float, target: float) -> float:
+    """Confirmations; infinite where no depth is safe."""
+    rate = (1 - beta) / beta - delay / 100
+    if rate <= 1:
+        return math.inf
+    return math.ceil(math.log(1 / target) / math.log(rate))
+
+
 def bad(kp: float) -> float:
     """Pr[bad], a straight line of c = 2."""
     return 0.6 * math.exp(-2.0 * EPSILON**2 * kp)
@@ -71,6 +79,8 @@ def sweep(
             *(("decay_slope", kp, 2.0) for kp in (3.5, 7.5, 15.0)),
             *(("decay_slope_iid", kp, 0.7) for kp in (3.5, 7.5, 15.0)),
             *(("persistence_violation", k, risk(beta, k)) for k in DEPTHS),
+            *(("safe_depth", e, depth(beta, delay, e)) for e in (1e-3, 1e-9)),
+            ("unsafe_depth", 1e-3, depth(beta, delay, 1e-3) - 1),
             *(("liveness_quantile", q, 9 * mean * (1 + q)) for q in (0.5, 0.99)),
             *(("good_period", kp, 1 - bad(kp) * t_acc) for kp in WINDOWS),
             *(("good_period_all", kp, (1 - bad(kp)) ** 9) for kp in WINDOWS),

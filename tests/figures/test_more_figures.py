@@ -15,6 +15,7 @@ from .sweeps import sweep
 NEW = (
     "block_rate",
     "good_period_map",
+    "confirmation_map",
     "decay",
     "by_adversary",
     "latency",

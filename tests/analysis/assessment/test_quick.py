@@ -10,7 +10,7 @@ from dpodl.analysis.assessment.quick import FIGURES, Found, Point, quick_figures
 from dpodl.analysis.block_time.empirical import Lottery
 from dpodl.analysis.block_time.law import cv, fastest_of, mean
 from dpodl.analysis.block_time.uncertain import uncertain_law
-from dpodl.analysis.confirmations import quickly
+from dpodl.analysis.confirmations import point_races
 from dpodl.analysis.confirmations.depths import safe_depths
 from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.simulation.chain_rates import Case, ChainRates, chain_rates
@@ -182,7 +182,7 @@ def test_points_of_one_law_share_it(monkeypatch):
 
 
 def test_where_no_coarse_grid_serves_the_saddle_point_does(figures, monkeypatch):
-    monkeypatch.setattr(quickly, "coarse_race", lambda *_: None)
+    monkeypatch.setattr(point_races, "coarse_race", lambda *_: None)
     (found,) = _all_found(_points()[:1], RESAMPLES)
     for m in found.measurements:
         if m.quantity.startswith("safe_depth"):

@@ -137,7 +137,8 @@ class TestTable:
             "private", "private, pre-mined", "grind_prehash", "grind_posthash",
             "cross_slot_new (mtx)", "cross_slot_new (block)", "cross_slot_old",
             "withheld_mtx", "relabel", "equivocate", "forged_checkpoints", "selfish",
-            "balance", "reference_policy (latest_mtx)", "reference_policy (tip_model)",
+            "best_withholding", "balance",
+            "reference_policy (latest_mtx)", "reference_policy (tip_model)",
         }  # fmt: skip
         for row in rows().values():
             assert row.assumptions

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dpodl.analysis.block_time.damped import table_moments
 from dpodl.analysis.block_time.empirical import Lottery, empirical_law
 from dpodl.analysis.block_time.law import cv, fastest_of, mean, survival
 
@@ -40,6 +41,9 @@ def test_damped_laws_are_the_laws(case):
             expected = figure(fastest_of(slow.law, n))
             found = figure(fastest_of(quick.law, n))
             assert found == pytest.approx(expected, rel=1e-8, nan_ok=True)
+        for law in quick[:3]:
+            both = [figure(fastest_of(law, n)) for figure in (mean, cv)]
+            assert table_moments(law, n) == pytest.approx(both, rel=1e-8, nan_ok=True)
 
 
 def test_unequal_costs():

@@ -145,3 +145,23 @@ def test_a_resample_that_outgrows_leaves_no_upper_end():
     assert {m.estimate.high for m in found.risks} == {1.0}
     assert {m.estimate.high for m in found.depths} == {math.inf}
     assert all(math.isfinite(m.estimate.value) for m in found.depths)
+
+
+@pytest.mark.parametrize("premined", [False, True])
+def test_extremes_near_the_law_move_a_figure_as_on_their_own_grids(premined):
+    laws = tuple(exponential(0.001, dead_time=d) for d in (45.0, 50.0, 56.0))
+    ends = exponential(0.00098, dead_time=55.0), exponential(0.00103, dead_time=44.0)
+    settings = {"networks": networks(delay=30.0), "premined": premined}
+    whole = chain(exponential(0.001, dead_time=50.0), laws, ends, **settings)
+    brief = chain(
+        exponential(0.001, dead_time=50.0), laws, ends, brief=True, **settings
+    )
+    for m, n in zip(whole.depths, brief.depths, strict=True):
+        assert m.estimate.value == n.estimate.value
+        assert n.estimate.low == pytest.approx(m.estimate.low, rel=0.01, abs=1)
+        assert n.estimate.high == pytest.approx(m.estimate.high, rel=0.01, abs=1)
+    for m, n in zip(whole.risks, brief.risks, strict=True):
+        assert m.estimate.value == n.estimate.value
+        width = math.log(m.estimate.high / m.estimate.low)
+        other = math.log(n.estimate.high / n.estimate.low)
+        assert other == pytest.approx(width, rel=0.1)

@@ -14,6 +14,7 @@ from dpodl.analysis.estimation.training_error import (
     joined,
     law_figure,
     training_interval,
+    training_intervals,
 )
 from scipy import stats
 
@@ -236,3 +237,33 @@ def test_an_interval_covers_what_it_says():
         old += abs(runs.mean() - true) <= 1.96 * drawn.std(ddof=1)
     assert hits >= 1380
     assert old < 1380
+
+
+def test_many_intervals_at_once_are_those_one_by_one():
+    generator = np.random.default_rng(5)
+    values = np.array([3.0, 40.0, 7.0, 500.0])
+    drawn = values[:, None] * np.exp(0.1 * generator.standard_normal((4, 9)))
+    drawn[2] = 7.0  # a figure that no resample moves
+    ends = values[:, None] * np.array([1.02, 0.97])
+    ends[2] = 7.0
+    basis = Basis(30.0, 12.0, 0.05)
+
+    def alone(row, extremes, drawn):
+        value = float(values[row])
+        return training_interval(
+            Estimate(value, value, value, drawn.shape[1], "m"),
+            drawn[row],
+            "log",
+            basis=basis,
+            extremes=extremes[row].tolist(),
+            lacking=math.inf,
+        )
+
+    broken = drawn.copy()
+    broken[1, 3] = math.inf
+    for rows, extremes in ((drawn, ends), (broken, ends), (drawn[:, :1], ends)):
+        found = training_intervals(values, rows, extremes, ["m"] * 4, basis=basis)
+        for number, one in enumerate(found):
+            other = alone(number, extremes, rows)
+            assert one[:3] == pytest.approx(other[:3], rel=1e-12)
+            assert one[3:] == other[3:]

@@ -139,13 +139,13 @@ def still(replicas, blocks=128, log_target=0.0):
 def test_good_levels_are_those_without_another_block_within_delay(log_target):
     """Exact: the other n − 1 find none within Δ, of a lottery."""
     laws, n, delay, share = dead_time(0.4), 15, 0.1, 0.75
-    paths = still(20000, 4, log_target)
+    paths = still(2000, 4, log_target)
     (found,) = good_levels(
         KEY, laws, paths, steady(4), [1], honest=n, share=share, delay=delay
     )
     rate = share * math.exp(log_target) / 0.6 * (n - 1) / n
     exact = math.exp(-rate * delay)
-    error = math.sqrt(exact * (1 - exact) / 20000)
+    error = math.sqrt(exact * (1 - exact) / (32 * 2000))
     assert abs(found.value - exact) < 4.5 * error
     with pytest.raises(ValueError, match="honest must be ≥ 2"):
         good_levels(KEY, laws, paths, steady(4), [1], honest=1, share=1.0, delay=0.0)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import nashpy
 import numpy as np
@@ -213,7 +214,7 @@ def bimatrix(seed: int, count: int = 3):
 def test_two_provers_are_a_bimatrix_game(seed):
     """Pure equilibria and rest points against nashpy's support enumeration."""
     A, table = bimatrix(seed)
-    solved = list(nashpy.Game(A, A.T).support_enumeration())
+    solved: Any = list(nashpy.Game(A, A.T).support_enumeration())
     pure = {
         tuple((x > 0.5).astype(int) + (y > 0.5).astype(int))
         for x, y in solved

@@ -23,19 +23,21 @@ from dpodl.experiments.questions import (
     design,
     effects,
     rational,
+    retention,
     risk,
     threshold,
+    withholding,
 )
 
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
-    "rational",
+    *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
 )
 FOLDERS = (
-    *("threshold", "risk", "attack", "effects", "design", "compare"),
-    "rational",
+    *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
+    *("rational", "retention", "withholding", "finality"),
 )
 
 
@@ -67,7 +69,8 @@ def another(option: click.Option) -> list[str]:
         value = str(int(value) + 1) if value == str(option.default) else value
     else:
         numeric = isinstance(kind, type(click.FLOAT))
-        value = "0.5" if numeric else "17" if kind is click.INT else "a=b c"
+        least = getattr(kind, "min", None) or 0
+        value = f"{least + 0.5}" if numeric else "17" if kind is click.INT else "a=b c"
     words = [option.opts[0], value]
     return [*words, *words] if option.multiple else words
 
@@ -176,12 +179,22 @@ TABLE = pd.DataFrame(
         ),
         ("risk", risk, "risk_tables", {"risk": TABLE}, ["--age", "20"]),
         (
+            *("withholding", withholding, "withholding"),
+            withholding.Found(pd.DataFrame(columns=["strategy"]), pd.DataFrame(), {}),
+            ["--depth", "5"],
+        ),
+        (
             *("rational", rational, "rational"),
             {
                 "deviations": pd.DataFrame({"p_2": []}),
                 "equilibrium": pd.DataFrame(),
             },
             ["--p-2", "0.5"],
+        ),
+        (
+            *("retention", retention, "retention"),
+            {"block": pd.DataFrame(), "deadlines": pd.DataFrame()},
+            ["--deadline", "7"],
         ),
         (
             *("design", design, "design"),
@@ -194,7 +207,12 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     name, module, function, answer, words, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(module, function, lambda *_, **__: answer)
-    if name in ("attack", "rational"):  # of tables that are none of the figures'
+    if name in (
+        "attack",
+        "rational",
+        "retention",
+        "withholding",
+    ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
     line = [name, "smoke", "--set", "seed=7", *words]

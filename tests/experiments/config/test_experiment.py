@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 SPACE = 1 << 256
 SHIPPED = {
     *("cross-slot", "delays", "mining", "paper", "quickstart", "reality", "smoke"),
-    *("sweep", "unequal", "weights", "formula", "own-curves", "own-times"),
+    *("retarget", "sweep", "unequal", "weights", "formula", "own-curves", "own-times"),
 }
 STEP_SECONDS = '{"softmax/32" = 1e-4, "mlp-8/32" = 3e-4}'
 
@@ -53,6 +53,7 @@ MINING_CHANGES = (
     "mining.tasks=[{name='digits', t_acc=0.5}]",
     "mining.score_depth=2",
     "mining.transfers=0",
+    "mining.changes=[{at = 900, provers = 1, speed = 0}]",
 )
 # Which points a sweep has: no experiment depends on it either.
 SWEEP_CHANGES = (
@@ -114,11 +115,13 @@ CHANGES = (
     "protocol.reference_window=off",
     "protocol.tolerance=1e-6",
     "protocol.reward=1",
+    "protocol.retarget={rule = 'wtema', interval = 700}",
     "protocol.reward_rule=equal",
     "protocol.reward_decay=0.25",
     "protocol.reference=tip_model",
     "protocol.way=transplant",
     "adversary.attack=relabel",
+    "adversary.part=mine:attack",
     "adversary.kind=block",
     "adversary.gap=2",
     "adversary.rewrite=2",
@@ -313,7 +316,7 @@ def test_the_digest_sees_values_and_not_the_way_they_are_written(tmp_path):
 
 
 NEEDED = {"low": 1, "high": 2, "count": 3, "mean_seconds": 1, "variance": 1}
-NEEDED |= {"t_acc": 0.5}
+NEEDED |= {"t_acc": 0.5, "interval": 700, "at": 1.0, "provers": 1, "speed": 1.0}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -213,6 +213,31 @@ def test_what_does_not_go_together_is_refused(tmp_path, setting, message):
         mine(tmp_path, setting)
 
 
+def test_without_an_attack_that_was_asked_for_all_provers_are_honest(monkeypatch):
+    """The default, a private chain, is for the analysis: no prover plays it."""
+    plain = load_config("quickstart")
+    mined = miner.as_mined(plain)
+    asked = load_config("quickstart", ["adversary.attack=honest"])
+    assert mined == asked
+    assert mined.chain_digest() == asked.chain_digest()
+    given = load_config("quickstart", ["adversary.attack=private"])
+    assert miner.as_mined(given) is given
+    assert miner.as_mined(asked) is asked
+    seen = []
+
+    def stop(config, *_):
+        seen.append(config)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr(miner, "mine", stop)
+    result = CliRunner().invoke(main, ["mine", "quickstart", "--quiet"])
+    assert "adversary.attack is not set: all provers are mined as honest" in (
+        result.output
+    )
+    assert "cross_slot_old" in result.output
+    assert seen == [mined]
+
+
 def test_another_build_cannot_judge_and_accuses_nobody(copy, monkeypatch):
     foreign = this_build()._replace(jaxlib="0.0.1")
     monkeypatch.setattr(verifying, "this_build", lambda: foreign)

@@ -1,6 +1,7 @@
 """Curves as they are found: every irregularity has a rule, and says so."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ STEPS = np.arange(10, 101, 10)
 ANY = LawConfig()
 
 
-def long_table(runs: int = 8) -> pd.DataFrame:
+def long_table(runs: int = 8) -> Any:
     """Run r is at .5 and, from step 10 (r + 1), at .95."""
     rows = [
         (f"r{run}", int(step), 0.95 if step >= 10 * (run + 1) else 0.5)
@@ -26,7 +27,7 @@ def long_table(runs: int = 8) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "step", "accuracy"])
 
 
-def written(folder: Path, table: pd.DataFrame | str, name: str = "log.csv") -> Path:
+def written(folder: Path, table: Any, name: str = "log.csv") -> Path:
     path = folder / name
     text = table if isinstance(table, str) else table.to_csv(index=False)
     path.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ from dpodl.analysis.estimation.estimate import Refused
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.mining import reality
 from dpodl.experiments.mining.store import ChainError
+from dpodl.experiments.pipeline import training
 from dpodl.experiments.questions import (
     attack,
     design,
@@ -17,19 +18,25 @@ from dpodl.experiments.questions import (
 WRONG = {
     "protocol.chain_rule=weight": "protocol.chain_rule = weight",
     "protocol.tie_rule=random": "protocol.tie_rule = random",
-    "protocol.progress=kept": "protocol.progress = kept",
-    "protocol.reference=tip_model": "protocol.reference = tip_model",
-    "network.delay_model=random": "network.delay_model = random",
-    "network.delays=[1, 5]": "network.delay_model = table",
     "network.classes=[{count=3}, {count=1, speed=2, corrupted=true}]": (
         "network.classes of unequal speeds"
     ),
 }
+# A race with laws of its own and delays up to Δ has these.
+NO_RACE = {
+    "protocol.reference=tip_model": "protocol.reference = tip_model",
+    "network.delay_model=random": "network.delay_model = random",
+    "network.delays=[1, 5]": "network.delay_model = table",
+}
 ATTACKS = {
     f"adversary.attack={name}": f"adversary.attack = {name}"
-    for name in ("honest", "selfish", "cross_slot_new", "relabel")
+    for name in ("honest", "selfish", "relabel")
 }
-LONGER = {"security.criterion=longer": "security.criterion = longer"}
+LONGER = {
+    "security.criterion=longer": "security.criterion = longer",
+    "adversary.attack=cross_slot_new": "adversary.attack = cross_slot_new",
+}
+RACES = ("risk", "threshold")
 ASKED = ("interval=300steps", "beta>=0.2")
 
 
@@ -45,8 +52,16 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize(("setting", "said"), (WRONG | ATTACKS | LONGER).items())
+CASES = [
+    (question, *case)
+    for question in QUESTIONS
+    for case in (
+        WRONG | ATTACKS | ({} if question in RACES else NO_RACE | LONGER)
+    ).items()
+]
+
+
+@pytest.mark.parametrize(("question", "setting", "said"), CASES)
 def test_another_world_is_refused_before_anything_is_trained(
     question, setting, said, tmp_path
 ):
@@ -59,7 +74,37 @@ def test_another_world_is_refused_before_anything_is_trained(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("setting", "said"), WRONG.items())
+class Trained(Exception):
+    """A question that has begun."""
+
+
+@pytest.mark.parametrize("question", RACES)
+@pytest.mark.parametrize(
+    "setting",
+    [*NO_RACE, *LONGER, "adversary.attack=grind_prehash", "protocol.progress=kept"],
+)
+def test_a_race_knows_its_laws_delays_and_both_criteria(
+    question, setting, tmp_path, monkeypatch
+):
+    def train(*_):
+        raise Trained
+
+    monkeypatch.setattr(training, "train", train)
+    with pytest.raises(Trained):
+        QUESTIONS[question](load_config("smoke", [setting]), tmp_path)
+
+
+def test_kept_progress_is_first_seen_whatever_the_ties(tmp_path, monkeypatch):
+    def train(*_):
+        raise Trained
+
+    monkeypatch.setattr(training, "train", train)
+    settings = ["protocol.progress=kept", "protocol.tie_rule=adversary"]
+    with pytest.raises(Trained):
+        QUESTIONS["threshold"](load_config("smoke", settings), tmp_path)
+
+
+@pytest.mark.parametrize(("setting", "said"), (WRONG | NO_RACE).items())
 def test_the_table_of_attacks_knows_the_same_network(setting, said, tmp_path):
     with pytest.raises(Refused, match=r"^attack does not know") as refused:
         attack.attack(

@@ -3,12 +3,16 @@
 from functools import partial
 
 import jax
+import numpy as np
 import pytest
+from dpodl.analysis.assessment.one_law import Assessment
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds.selfish import selfish_revenue
+from dpodl.analysis.estimation.estimate import Estimate
+from dpodl.analysis.estimation.measurement import Measurement
 from dpodl.experiments.config.loading import load_config
-from dpodl.experiments.pipeline.notes import _assumptions
+from dpodl.experiments.pipeline import notes
 from dpodl.experiments.world.engines import assess_world, taken
 from dpodl.experiments.world.persistence import persistence
 from dpodl.experiments.world.translation import plan_of
@@ -99,9 +103,7 @@ def test_balance_has_every_figure_and_leaves_less_growth_than_no_attack():
 
 def test_the_notes_say_what_is_played(monkeypatch):
     class Curves:
-        eval_samples, population, loss = 1, 1, __import__("numpy").zeros((1, 1))
-
-    from dpodl.experiments.pipeline import notes
+        eval_samples, population, loss = 1, 1, np.zeros((1, 1))
 
     monkeypatch.setattr(notes, "accuracy_error", lambda *_: 0.0)
     for attack, said in {
@@ -110,5 +112,25 @@ def test_the_notes_say_what_is_played(monkeypatch):
         "private": "private race from the tip",
     }.items():
         some = config([f"adversary.attack={attack}"])
-        text = " ".join(_assumptions(some, UncertainLaw(LAW), Curves()))  # pyright: ignore
+        text = " ".join(notes._assumptions(some, UncertainLaw(LAW), Curves()))  # pyright: ignore
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("adversary.attack=selfish", "is not sampled for: 300 replicas were played"),
+        ("protocol.chain_rule=weight", "by persistence, raced on 900 others, at"),
+        ("network.delay_model=random", "stale blocks and persistence, raced on 900"),
+        ("seed=1", "stale blocks and persistence up to 3 deep (ties win)"),
+    ],
+)
+def test_the_notes_say_what_the_error_was_sampled_for(setting, said):
+    def row(quantity, count):
+        estimate = Estimate(0.5, 0.4, 0.6, count, "x")
+        return Measurement(quantity, 1.0, "", estimate, "share")
+
+    some = config([setting, "security.rel_error=0.1"])
+    rows = [row("chain_growth", 300), row("persistence_simulated", 900)]
+    (text,) = notes._sampling(some, Assessment(rows, [], {}, None))
+    assert said in text
