@@ -24,6 +24,9 @@ from machine to machine fills the times between the points, so that A has the la
 hazard evenly between them. D, where hazards neither rise nor fall, is bounded on the
 law's own grid, at most one spacing too slow.
 
+The race of these two clocks (``bounding_race``) is the private chain's where hazards
+rise; otherwise it may be lost though every attack that is known loses.
+
 Source: docs/science/any-adversary.md.
 """
 
@@ -33,8 +36,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..block_time.law import BlockTimeLaw, Real, fastest_of
+from ..block_time.law import BlockTimeLaw, Real, fastest_of, mean
 from ..bounds.arguments import require
+from ..estimation.estimate import Refused
+from ..race.walk import Race, bounded
+
+NOTHING = "any adversary: nothing is shown of so large a share"
 
 
 class Windows(NamedTuple):
@@ -120,6 +127,42 @@ def slowest_level(law: BlockTimeLaw, provers: Real, delay: Real) -> BlockTimeLaw
     return BlockTimeLaw(
         float(provers) * least, g, float(provers) * tail, 0.0, law.lattice
     )
+
+
+def bounding_race(
+    law: BlockTimeLaw,
+    *,
+    honest: Real,
+    adversarial: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+) -> Race:
+    """The strict race between D and A, bounded (``race.walk.bounded``).
+
+    Args:
+        law: X of one honest prover (steps).
+        honest: n_h > 0.
+        adversarial: n_a > 0.
+        delay_steps: Δ ≥ 0, steps.
+        adversary: X of one corrupted machine; that of an honest one if left out.
+        known_until: As ``block_time.empirical.EmpiricalLaw``.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        Refused: If E[A] ≤ Δ + E[D], or as ``race.walk.outgrows``.
+    """
+    level = slowest_level(law, honest, delay_steps)
+    child = fastest_child(law if adversary is None else adversary, adversarial)
+    delay = float(delay_steps)
+    least, most = mean(child), delay + mean(level)
+    if math.isfinite(most) and least <= most:
+        raise Refused(
+            f"{NOTHING}, E[A] = {least:.4g} steps is not above Δ + E[D] = {most:.4g}; "
+            "a smaller share of the adversary (beta) or a shorter delay_steps"
+        )
+    known = float(known_until)
+    return bounded(Race(level, child, delay, ties_win=False, known_until=known))
 
 
 def hazard_windows(law: BlockTimeLaw, delay: Real) -> Windows:

@@ -33,8 +33,7 @@ from ..bounds.arguments import require
 from ..estimation.estimate import Refused
 from ..race.walk import Race, bounded, cumulant, tilts
 from .assumptions import ASSUMPTIONS, Grade
-from .bounding_race import bounding_race
-from .clocks import hazard_windows
+from .clocks import bounding_race, hazard_windows
 
 ONE_TREE = (
     "(c1) on levels where both chains have a block of the adversary's it gains nothing "

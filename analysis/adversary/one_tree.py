@@ -34,8 +34,7 @@ from ..block_time.law import BlockTimeLaw, Real, fastest_of
 from ..estimation.estimate import Refused
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
 from ..race.walk import Race, Tilt, bounded, cumulant, tilts
-from .bounding_race import bounding_race
-from .clocks import hazard_windows
+from .clocks import bounding_race, hazard_windows
 
 Event = Literal["private", "any"]
 

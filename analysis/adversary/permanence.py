@@ -41,8 +41,7 @@ from ..block_time.law import BlockTimeLaw, Real, mean, survival
 from ..estimation.estimate import Estimate, Refused, estimate_probability
 from ..race.walk import Tilt, tilts
 from .assumptions import ASSUMPTIONS, Grade
-from .bounding_race import bounding_race
-from .clocks import Windows, draws_of, hazard_windows
+from .clocks import Windows, bounding_race, draws_of, hazard_windows
 
 METHOD = "levels without a permanent block, drawn; Clopper–Pearson"
 REPLICAS = 20_000

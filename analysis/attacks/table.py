@@ -31,6 +31,7 @@ from .balancing import Balance, balance
 from .catalogue import Build, attack_builders
 from .chains import ChainFigures, chain_figures, expected_rates
 from .depths import depths_of, network_under
+from .resets import reset_rows
 from .rows import Effort, Row, interval, judge, refused_row
 from .situation import Situation, plain, resampled, ticketed
 from .sm1 import sm1_revenue
@@ -91,12 +92,11 @@ def attack_table(
     """
     if not targets or not all(0 < each < 1 for each in targets):
         raise ValueError(f"targets must be in (0, 1), got {list(targets)}")
-    law = plain(at).law
     others = [resampled(at, seed + i) for i in range(effort.resamples)]
     counted = run_laws(
         ticketed(at.curves, np.full(len(at.runs), at.s_min)),
         at.lottery,
-        law,
+        plain(at).law,
         step_costs=at.step_costs,
     )
     basis = network_basis(counted, at.honest, at.adversarial)
@@ -104,7 +104,7 @@ def attack_table(
     builders = attack_builders(rarer_prehash=rarer_prehash)
     if only is not None:
         builders = {name: builders[name] for name in only}
-    total = sum(map(len, builders.values())) + 3 * (only is None)
+    total = sum(map(len, builders.values())) + 5 * (only is None)
     rows: list[Row] = []
 
     def add(row: Row) -> None:
@@ -115,6 +115,7 @@ def attack_table(
         for place, build in enumerate(builds):
             add(_law_row(job, name, place == 1, build))
     if only is None:
+        list(map(add, reset_rows(seed, at, others, basis)))
         add(_selfish_row(job))
         add(_withholding_row(job))
         add(_balance_row(job))

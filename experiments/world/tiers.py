@@ -73,23 +73,27 @@ def tier_measurements(
 
 def tier_sentence(estimates: Any) -> str:
     """What the three tiers say together; "" where a run has none."""
-    parts = []
-    for name, who in zip(
-        TIER_QUANTITIES,
-        ("a private chain", "the best attack found", "any adversary (conditional)"),
-        strict=True,
-    ):
+    told = {}
+    for name in TIER_QUANTITIES:
         there = estimates[(estimates["quantity"] == name) & estimates["value"].notna()]
-        if there.empty:
-            continue
-        row = there.iloc[0]
-        if math.isinf(row["value"]):
-            parts.append(f"none against {who}")
-        else:
+        if len(there):
+            row = there.iloc[0]
             ends = "–".join(f"{row[end]:.0f}" for end in ("low", "high"))
-            parts.append(f"{row['value']:.0f} [{ends}] against {who}")
-    if not parts:
+            told[name] = f"{row['value']:.0f} [{ends}]"
+            if math.isinf(row["value"]):
+                told[name] = "no number of them"
+    if PRIVATE_CHAIN_DEPTH not in told:
         return ""
+    private, best = told[PRIVATE_CHAIN_DEPTH], told.get(BEST_ATTACK_DEPTH)
+    if best in (None, private):
+        parts = [f"{private} against a private chain, the best attack found"]
+    else:
+        parts = [f"{private} against a private chain"]
+        parts.append(f"{best} against the best attack found")
+    if ANY_ADVERSARY_DEPTH in told:
+        parts.append(f"{told[ANY_ADVERSARY_DEPTH]} against any adversary (conditional)")
+    else:
+        parts.append("no bound against any adversary (the notes say why)")
     return (
         "Confirmations with a head start, where only a longer chain reverts: "
         f"{', '.join(parts)}."

@@ -1,6 +1,7 @@
 """Clocks, threshold, exponent and warp against closed forms and published values."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ from .laws import bathtub, number, rows, weibull
 N = 20
 
 
-def network(beta: float, delay: float) -> dict:
+def network(beta: float, delay: float) -> dict[str, Any]:
     return {
         "honest": N * (1 - beta),
         "adversarial": N * beta,
@@ -252,7 +253,8 @@ def test_one_tree_is_the_maximum_of_its_walk_drawn():
 
 
 def test_one_tree_falls_by_its_exponent_and_stays_below_the_exponents_bound():
-    law, at = weibull(4), {"honest": 7, "adversarial": 3, "delay_steps": 0.0}
+    law = weibull(4)
+    at: dict[str, Any] = {"honest": 7, "adversarial": 3, "delay_steps": 0.0}
     bound = any_exponent(law, **at)
     found = one_tree_risks(law, [20, 30], event="any", **at)
     assert all(

@@ -1,6 +1,7 @@
 """Three tiers, their order, their grades; what runs say of faster trainings."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ from scipy import stats
 
 from .laws import weibull
 
-AT = {"honest": 17, "adversarial": 3, "delay_steps": 0.02}
+AT: dict[str, Any] = {"honest": 17, "adversarial": 3, "delay_steps": 0.02}
 
 
 def test_the_tiers_are_in_order_and_say_what_they_assume():
     for law in (exponential(1 / 20, dead_time=0.3), weibull(4)):
         law = UncertainLaw(law, resamples=(law,) * 4)
-        found = three_tiers(law, target=1e-2, **AT | {"delay_steps": 0.0})
+        at_once: dict[str, Any] = {**AT, "delay_steps": 0.0}
+        found = three_tiers(law, target=1e-2, **at_once)
         depths = [each.depth for each in found]
         assert all(each is not None for each in depths)
         private, best, anybody, proved = (e.value for e in depths if e is not None)
@@ -64,14 +66,15 @@ def test_a_resample_without_a_depth_leaves_no_upper_end():
     law = UncertainLaw(
         exponential(1 / 20), resamples=(exponential(1 / 20), exponential(1 / 20e3))
     )
-    found = three_tiers(law, target=1e-2, seed=None, **AT | {"delay_steps": 4.0})
+    late: dict[str, Any] = {**AT, "delay_steps": 4.0}
+    found = three_tiers(law, target=1e-2, seed=None, **late)
     assert found.any.depth is None or math.isinf(found.any.depth.high)
 
 
 def test_targets_that_cannot_be_drawn_are_refused():
     with pytest.raises(Refused, match="is too small to be drawn"):
         proved_depth(0, weibull(4), 1e-9, **AT)
-    always_two = {"honest": 50, "adversarial": 1, "delay_steps": 3.0}
+    always_two: dict[str, Any] = {"honest": 50, "adversarial": 1, "delay_steps": 3.0}
     with pytest.raises(Refused, match="is shown to have a risk of at most"):
         proved_depth(0, exponential(0.05), 0.05, **always_two)
 

@@ -177,7 +177,8 @@ def test_the_command_writes_prints_and_explains_its_cells(copy, tables):
     expected = row(tables["risk"], beta=0.25, depth=3)
     assert found["value"] == pytest.approx(expected["value"], rel=1e-9)
     names = {path.stem for path in folder.glob("*.csv")}
-    assert names == {"risk", "confirmations", "any_block", "age", "notes"}
+    kept = {"risk", "confirmations", "any_block", "age", "tiers", "speed", "notes"}
+    assert names == kept
     told = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
     assert {"folder", *names} == set(told)
     assert told["confirmations"][-1]["value"] is None  # ∞ is no JSON
@@ -221,6 +222,6 @@ def test_the_tiers_are_in_order_with_one_criterion(tables, smoke, law):
     )
     speed = tables["speed"].set_index("adversary")
     assert (speed.margin == speed.child - speed.level).all()
-    assert speed.child.iloc[1] < speed.child.iloc[0]
+    assert speed.child.iloc[1] <= speed.child.iloc[0]
     texts = tables["notes"].text
     assert texts.str.startswith("any adversary: (a").sum() == 5
