@@ -392,13 +392,10 @@ def _no_mean(row: Any) -> str:
 
 
 def _pm(value: float, low: float, high: float) -> str:
-    if low == high:
-        return f"{number(value)} (exact)"
-    return f"{number(value)} [{number(low)}, {number(high)}]"
+    error = "(exact)" if low == high else f"[{number(low)}, {number(high)}]"
+    return f"{number(value)} {error}"
 
 
 def _table(header: tuple, rows: list[tuple]) -> list[str]:
-    def line(cells: tuple) -> str:
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-    return [line(header), line(tuple("---" for _ in header)), *map(line, rows)]
+    lines = (header, tuple("---" for _ in header), *rows)
+    return ["| " + " | ".join(map(str, cells)) + " |" for cells in lines]

@@ -38,7 +38,7 @@ from ...analysis.incentives.table import (
     slot_laws,
     turning_point,
 )
-from ...figures import rational_regions, simplex
+from ...figures.questions import rational_regions, simplex
 from ...models.scheme.records import RewardRule
 from ..config.experiment import Config
 from ..config.section import ConfigError

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .parts.tables import Tables, table
-from .style import look, new_figure, styled
+from ..parts.tables import Tables, table
+from ..style import look, new_figure, styled
 
 _HEAD = ("rule", "start", "round")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.figures import policy
+from dpodl.figures.questions import policy
 
-from .conftest import everything_inside
+from ..conftest import everything_inside
 
 
 def cells() -> pd.DataFrame:
