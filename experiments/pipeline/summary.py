@@ -174,14 +174,8 @@ def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
         if row.value == 0 and row.unit == "probability":
             value = f"< {number(row.high)}"
         beside = singles.get(row.quantity)
-        rows.append(
-            (
-                name,
-                value,
-                f"{number(row.low)} … {number(row.high)}",
-                "" if beside is None else number(beside),
-            )
-        )
+        interval = f"{number(row.low)} … {number(row.high)}"
+        rows.append((name, value, interval, "" if beside is None else number(beside)))
     return rows
 
 
