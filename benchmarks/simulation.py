@@ -171,11 +171,15 @@ def _against_loops(full: bool) -> Workload:
     rules = {"provers": _HONEST, "delay": 2 * SHARE, **_LAW}
     levels = 2000 if full else 300
     others = (
-        Job("SimPy", "event_loops:by_simpy", {**rules, "levels": levels}, "simpy"),
-        Job("heapq", "event_loops:by_heapq", {**rules, "levels": levels}, "python"),
+        Job(
+            "SimPy", "peers.event_loops:by_simpy", {**rules, "levels": levels}, "simpy"
+        ),
+        Job(
+            "heapq", "peers.event_loops:by_heapq", {**rules, "levels": levels}, "python"
+        ),
         Job(
             "NumPy, n draws a level",
-            "event_loops:by_numpy",
+            "peers.event_loops:by_numpy",
             {**rules, "levels": 100, "replicas": 200},
             "numpy",
         ),

@@ -216,10 +216,12 @@ def _against_torch(architecture: str, batch: int, full: bool) -> Workload:
     peaks = product_jobs(1, 1024, 2)
     jobs = (
         Job("ours", "training:ours", single),
-        Job("torch, eager", "torch_training:eager", few._asdict(), engine="torch"),
+        Job(
+            "torch, eager", "peers.torch_training:eager", few._asdict(), engine="torch"
+        ),
         Job(
             "torch.func, vmap",
-            "torch_training:mapped",
+            "peers.torch_training:mapped",
             mapped._asdict(),
             engine="torch",
         ),

@@ -78,7 +78,7 @@ def data(tables: Tables) -> pd.DataFrame:
 
 def _slice(rows: pd.DataFrame, across: str, along: str) -> pd.DataFrame:
     some, fixed = slice_of(rows, [across, along])
-    if some["point"].nunique() < _LEAST_POINTS < rows["point"].nunique():
+    if len(set(some["point"])) < _LEAST_POINTS < len(set(rows["point"])):
         others = [name for name in swept(rows) if name not in (across, along)]
         some = rows
         fixed = ", ".join(parameter(rows, each).short for each in others) + " vary"
@@ -146,7 +146,7 @@ def draw(df: pd.DataFrame) -> Figure:
         y,
         pd.concat(shown),
         title=f"Without a head start; {_said(rooms)}",
-        never="no depth is shown safe",
+        never="none shown safe",
     )
     return figure
 
@@ -161,8 +161,8 @@ def _said(rooms: Sequence[bool]) -> str:
 
 
 def _target(rows: pd.DataFrame) -> float:
-    asked = rows.loc[rows["asked"], "at"]
-    return float(asked.iloc[0] if len(asked) else rows["at"].max())
+    asked = rows.loc[rows["asked"], "at"].to_numpy(float)
+    return float(asked[0]) if len(asked) else float(rows["at"].to_numpy(float).max())
 
 
 def _risk(target: float) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from scipy import optimize, special
 
 from ..block_time.law import BlockTimeLaw, Real
+from ..block_time.uncertain import UncertainLaw
 from ..estimation.estimate import Refused
 from ..race.threshold import race_threshold
 from ..simulation.levels import Network
@@ -28,81 +29,76 @@ _CLOSE = 1e-9
 
 
 def depth_thresholds(
-    first: BlockTimeLaw,
+    law: UncertainLaw,
     *,
     provers: int,
     delay_steps: Real,
     depth: int,
     target: Real,
     premined: bool = False,
-    known_until: Real = math.inf,
+    ties_win: bool = True,
 ) -> Callable[[BlockTimeLaw], float]:
     """β*(k, ε) as a function of the law: the grid's, and for others relative to it.
 
     Args:
-        first: The law of all runs.
+        law: Block-time law of one prover, with its resamples and its adversaries.
         provers: n ≥ 2.
         delay_steps: Δ.
         depth: k.
         target: ε in (0, 1).
         premined: Whether the adversary starts with its stationary lead.
-        known_until: As ``race.walk.Race``.
+        ties_win: Whether a private chain of equal length reverts.
 
     Returns:
-        A function that raises as ``depth_threshold``.
+        A function of one of the law's own that raises as ``depth_threshold``.
     """
     found: list[tuple[float, float | None]] = []
 
-    def solved(law: BlockTimeLaw) -> float:
+    def solved(one: BlockTimeLaw) -> float:
         return depth_threshold(
-            law,
+            one,
             provers=provers,
             delay_steps=delay_steps,
             depth=depth,
             target=target,
             premined=premined,
-            known_until=known_until,
+            known_until=law.known_until,
+            ties_win=ties_win,
+            adversary=law.against(one),
         )
 
-    def near(law: BlockTimeLaw) -> float | None:
-        return _by_saddle_point(law, provers, delay_steps, depth, target, premined)
+    def near(one: BlockTimeLaw) -> float | None:
+        """β̂; None where the saddle point does not serve on both sides of the root."""
+        against = law.against(one)
 
-    def threshold(law: BlockTimeLaw) -> float:
+        def excess(beta: float) -> float:
+            honest, corrupted = (1 - beta) * provers, beta * provers
+            net = Network(one, honest, corrupted, float(delay_steps), against)
+            risk = log_risk(net, depth, ties_win=ties_win, premined=premined)
+            return risk - math.log(target)
+
+        try:
+            even = race_threshold(
+                one, provers=provers, delay_steps=delay_steps, adversary=against
+            )
+        except Refused:
+            return None
+        low, high = (even.beta * share for share in _ENDS)
+        if not excess(low) < 0 < excess(high):  # or NaN: not served
+            return None
+        beta = float(optimize.brentq(excess, low, high, xtol=_CLOSE))  # pyright: ignore
+        return beta if math.isfinite(excess(beta)) else None
+
+    def threshold(one: BlockTimeLaw) -> float:
         if not found:
-            found.append((solved(first), near(first)))
+            found.append((solved(law.law), near(law.law)))
         own, reference = found[0]
-        if law is first:
+        if one is law.law:
             return own
-        moved = None if reference is None else near(law)
+        moved = None if reference is None else near(one)
         if reference is None or moved is None:
-            return solved(law)
+            return solved(one)
         shift = special.logit(moved) - special.logit(reference)
         return float(special.expit(special.logit(own) + shift))
 
     return threshold
-
-
-def _by_saddle_point(
-    law: BlockTimeLaw,
-    provers: int,
-    delay: Real,
-    depth: int,
-    target: Real,
-    premined: bool,
-) -> float | None:
-    """β̂; None where the saddle point does not serve on both sides of the root."""
-
-    def excess(beta: float) -> float:
-        net = Network(law, (1 - beta) * provers, beta * provers, float(delay))
-        return log_risk(net, depth, premined=premined) - math.log(target)
-
-    try:
-        ever = race_threshold(law, provers=provers, delay_steps=delay).beta
-    except Refused:
-        return None
-    low, high = (ever * share for share in _ENDS)
-    below, above = excess(low), excess(high)
-    if not below < 0 < above:  # or NaN: not served
-        return None
-    beta = float(optimize.brentq(excess, low, high, xtol=_CLOSE))  # pyright: ignore
-    return beta if math.isfinite(excess(beta)) else None

@@ -141,13 +141,12 @@ def _tilts(
     for place, (one, other) in enumerate(sides):
         alike.setdefault((_wide(one), _wide(other)), []).append(place)
     for wide, places in alike.items():
-        walks = Walks(
-            *(
-                stacked([sides[place][side] for place in places], wide[side])
-                for side in range(2)
-            ),
-            np.array([races[place].delay for place in places]),
+        public, private = (
+            stacked([sides[place][side] for place in places], wide[side])
+            for side in range(2)
         )
+        delays = np.array([races[place].delay for place in places])
+        walks = Walks(public, private, delays)
         # Each begins at the first of the laws that are near it.
         found = saddles(walks, whole.at([ends[place] for place in places]))
         for row, place in enumerate(places):

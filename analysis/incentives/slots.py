@@ -11,10 +11,11 @@ Notation
 In a slot a prover starts at once if it skips verification, else after t_v. It refers to
 the holder's model if it would and may (the holder shares it, or is itself). It finishes
 X after its start, and k steps later if it pads. On an invalid tip the block of who
-skipped is worth nothing. The first block of worth wins; its miner has R(S) of the
-reward, and the holder the rest, if it was referred to. Blocks up to Δ after the first
-are stale. A prover that is out does nothing. Where nobody verifies, an invalid tip
-passes for a valid one; where nobody mines, nothing happens and nothing is paid.
+skipped is worth nothing, and costs a deposit if it comes before the first of worth. The
+first block of worth wins; its miner has R(S) of the reward, and the holder the rest, if
+it was referred to. Blocks up to Δ after the first are stale. A prover that is out does
+nothing. Where nobody verifies, an invalid tip passes for a valid one; where nobody
+mines, nothing happens and nothing is paid.
 
 The same uniforms are behind every profile of policies (common random numbers): block
 times of (slot, prover) are drawn once for each law and looked up. So the difference
@@ -94,6 +95,7 @@ class GameRules(NamedTuple):
         invalid: x.
         delay: Δ, steps.
         prices: Costs, in block rewards.
+        deposit: Block rewards that a block on an invalid tip forfeits.
     """
 
     share: ShareOf
@@ -102,6 +104,7 @@ class GameRules(NamedTuple):
     invalid: float | int = 0.0
     delay: float | int = 0.0
     prices: Prices = Prices()
+    deposit: float | int = 0.0
 
 
 class Draws(NamedTuple):
@@ -216,7 +219,8 @@ def play(draws: Draws, rules: GameRules, profile: Sequence[Policy]) -> Played:
     trained = draws.times[law, rows[:, None], place]
     noticed = draws.invalid & (flags["verifies"] & flags["mines"]).any()
     worthless = ~flags["mines"] | (noticed[:, None] & ~flags["verifies"])
-    finish = np.where(worthless, np.inf, start + trained + pads)
+    done = start + trained + pads
+    finish = np.where(worthless, np.inf, done)
     winner = finish.argmin(axis=1)
     first = finish[rows, winner]
     steps = trained[rows, winner] + pads[winner] - rules.hashing
@@ -224,6 +228,8 @@ def play(draws: Draws, rules: GameRules, profile: Sequence[Policy]) -> Played:
     own = np.where(referred, rules.share(steps), 1.0)
     worked = np.where(flags["mines"], np.maximum(first[:, None] - start, 0.0), 0.0)
     payoff = -_costs(rules.prices, flags, worked)
+    fooled = worthless & flags["mines"] & (done < first[:, None])
+    payoff -= rules.deposit * fooled
     payoff[rows, winner] += own
     payoff[rows, draws.holder] += 1.0 - own
     useful = np.maximum(steps, 0.0)

@@ -173,7 +173,8 @@ def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[Solved, Solved]:
     interval = transform(_on_circle(place, mass, grid))
     by_length = transform(_on_circle(place, mass * (place + walks.delay), grid))
     draw = np.conj(transform(_on_circle(*_tilted(walks.private, -theta), grid)))
-    walk = interval * draw * shift(walks.delay, grid)
+    delay = float(walks.delay)
+    walk = interval * draw * shift(delay, grid)
     rate = float(found.log_rate[0])
     inner = np.log(1 - math.exp(rate) * walk)
     logarithm = np.asarray(fft.irfft(inner, n))  # pyright: ignore
@@ -186,7 +187,7 @@ def _solved(walks: Walks, found: Saddles, grid: Grid) -> tuple[Solved, Solved]:
     weights[: n // 2] = falls[: n // 2]
     weights[0] = 0.5
     # V = 2Δ + H_0, less the delay that is in the interval: the first, and the grace.
-    rest = shift(2 * walks.delay, grid) * maximum * np.conj(transform(weights)) / n
+    rest = shift(2 * delay, grid) * maximum * np.conj(transform(weights)) / n
     # A real sequence: all frequencies but 0 and n/2 stand for two.
     rest[1 : (n + 1) // 2] *= 2
     size = np.log(np.maximum(np.abs(walk), 1e-300))

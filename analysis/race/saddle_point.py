@@ -80,9 +80,15 @@ class Saddles(NamedTuple):
     def at(self, rows: Sequence[int]) -> "Saddles":
         """Some of the races."""
         mean, variance = self.early
-        others = (each[rows] for each in (self.longer, self.outgrown))
         return Saddles(
-            *(each[rows] for each in self[:5]), (mean[rows], variance[rows]), *others
+            self.theta_0[rows],
+            self.theta_star[rows],
+            self.log_rate[rows],
+            self.spread[rows],
+            self.start[rows],
+            (mean[rows], variance[rows]),
+            self.longer[rows],
+            self.outgrown[rows],
         )
 
 
@@ -293,7 +299,7 @@ def _rows(walks: Walks, rows: np.ndarray) -> Walks:
     return walks._replace(
         public=walks.public.rows(rows),
         private=walks.private.rows(rows),
-        delay=delay if isinstance(delay, float) else delay[rows],
+        delay=delay[rows] if isinstance(delay, np.ndarray) else delay,
     )
 
 

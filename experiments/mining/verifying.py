@@ -203,6 +203,7 @@ def verify_chain(
 def asked_of_blocks(genesis: Genesis) -> list[str]:
     """What a block had to do, in words, one task a line."""
     rules = genesis.parameters
+    moves = rules.retarget
     p_1, p_2 = (min(1.0, (t + 1) / 2**256) for t in (rules.t_1, rules.t_2))
     return [
         f"task {task.name!r}: accuracy ≥ {task.t_acc:g} on {rules.eval_samples} "
@@ -211,6 +212,7 @@ def asked_of_blocks(genesis: Genesis) -> list[str]:
         f"at least {max(rules.s_min, rules.check_every)} steps on a fresh model"
         + ("" if rules.step_rule else "; old work need not be matched (no step rule)")
         + ("" if rules.binding == "header" else "; proofs bind no key")
+        + ("" if moves is None else f"; then T_2 follows the chain, {moves.rule}")
         + (f"; weights may differ by {rules.tolerance:g}" if rules.tolerance else "")
         + f"; {rules.challenges} challenges a proof"
         for task in genesis.tasks
@@ -287,10 +289,13 @@ def _run_again(
         published = duty.published
         record = published.record
         referenced = models[published.lineage[0]] if published.lineage else None
+        # With the T_2 of its place.
+        rules = ledger.parameters_at(published.extends)
+        instance = instances[published.task]._replace(parameters=rules)
         began = time.perf_counter()
         try:
             found = reexecute(
-                instances[published.task],
+                instance,
                 record.header,
                 record.proof,
                 referenced,

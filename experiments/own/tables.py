@@ -87,9 +87,10 @@ def table_of(source: Source) -> Any:
             raise ConfigError(f"{source.name} is no Parquet file: {error}") from None
     else:
         table = _csv(source)
-    table.columns = [str(name).strip() for name in table.columns]
-    if table.columns.has_duplicates:
-        twice = table.columns[table.columns.duplicated()][0]
+    names = [str(name).strip() for name in table.columns]
+    table.columns = names
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"{source.name}: two columns are called {twice!r}")
     if table.empty:
         raise ConfigError(f"{source.name} has no rows")

@@ -81,6 +81,9 @@ def law_tables(
             **_published(setting),
             **(_NO_LOTTERY if main and not config.law.has_curves else {}),
         }
+        if not main and kind != "pow" and not config.law.has_curves:
+            rows.append(row)  # no curves say what another T_acc would take
+            continue
         try:
             if main:
                 law = world_law(config, curves, costs, starts)
@@ -145,8 +148,6 @@ def _setting_law(config, curves, costs, setting, kind) -> UncertainLaw:
     if kind == "pow":
         rate = config.clock.hashes_per_step
         return UncertainLaw(proof_of_work(setting.p_1, hashes_per_step=rate))
-    if not config.law.has_curves:
-        raise Refused(f"{setting.label}: law.source has no curves for another t_acc")
     lottery = lottery_of(config, setting)
     if kind == "dl":
         # Plain deep learning: no hash before or after, only the training.

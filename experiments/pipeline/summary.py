@@ -174,14 +174,8 @@ def detail_rows(tables: Mapping[str, pd.DataFrame]) -> list[tuple]:
         if row.value == 0 and row.unit == "probability":
             value = f"< {number(row.high)}"
         beside = singles.get(row.quantity)
-        rows.append(
-            (
-                name,
-                value,
-                f"{number(row.low)} … {number(row.high)}",
-                "" if beside is None else number(beside),
-            )
-        )
+        interval = f"{number(row.low)} … {number(row.high)}"
+        rows.append((name, value, interval, "" if beside is None else number(beside)))
     return rows
 
 
@@ -392,13 +386,10 @@ def _no_mean(row: Any) -> str:
 
 
 def _pm(value: float, low: float, high: float) -> str:
-    if low == high:
-        return f"{number(value)} (exact)"
-    return f"{number(value)} [{number(low)}, {number(high)}]"
+    error = "(exact)" if low == high else f"[{number(low)}, {number(high)}]"
+    return f"{number(value)} {error}"
 
 
 def _table(header: tuple, rows: list[tuple]) -> list[str]:
-    def line(cells: tuple) -> str:
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-    return [line(header), line(tuple("---" for _ in header)), *map(line, rows)]
+    lines = (header, tuple("---" for _ in header), *rows)
+    return ["| " + " | ".join(map(str, cells)) + " |" for cells in lines]

@@ -39,6 +39,7 @@ from ..config.experiment import Config
 from ..config.section import ConfigError
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
+from ..pipeline.branching import branches
 from ..store.files import Progress
 from ..world import translation
 from ..world.dataset import config_dataset
@@ -53,10 +54,12 @@ from .design_tables import (
     target_table,
 )
 from .design_targets import Asked, read_scan, read_targets
+from .rational_game import Asked as RationalAsked, epsilon
 from .worlds import require_curves, require_equal_provers
 
 SENSITIVE = ("interval", "depth", "confirmation", "beta", "quality", "useful")
 _SENSITIVITY_RESAMPLES = 8
+_SLOTS = 4096
 # Copies of the parameters that a checkpoint holds (models/scheme/states.py).
 COPIES = {"sgd": 1, "momentum": 2, "adam": 3}
 
@@ -104,7 +107,7 @@ def design(
     if not round(config.network.beta * config.network.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")
     curves = training.train(config, root, progress)
-    at, terms = _situation(config, curves, asked)
+    at, terms = _situation(config, curves, asked, root, progress)
     candidates = scanned(config, at, terms, asked, scan, progress)
     finalists = []
     chosen = finalists_of(candidates)
@@ -143,8 +146,12 @@ def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> f
 
 
 def _situation(
-    config: Config, curves: CurveSet, asked: Asked
+    config: Config, curves: CurveSet, asked: Asked, root: Path, progress: Progress
 ) -> tuple[Situation, Terms]:
+    mtx = None
+    if any(each.figure == "honest_epsilon" for each in asked.targets):
+        folder = training.curve_folder(config, root)
+        mtx = branches(config, curves, folder, progress, "mtx")
     every = config.protocol.checkpoint_every
     at = situation_of(
         curves,
@@ -155,6 +162,7 @@ def _situation(
         step_costs=translation.costs_of(config, curves),
         checkpoint_every=None if every == "check_every" else every,
         challenges=config.protocol.challenges,
+        mtx=mtx,
     )
     risk = asked.risk or asked.risk_premined or config.security.target
     terms = Terms(
@@ -198,6 +206,11 @@ def _judged(config, at, terms, asked: Asked, one: Candidate) -> Finalist:
         replicas=min(config.security.replicas, 1000),
     )
     found |= _with_training(found, drawn)
+    if any(each.figure == "honest_epsilon" for each in asked.targets):
+        played = RationalAsked(slots=_SLOTS)
+        found["honest_epsilon"] = epsilon(
+            config, here, again[:_SENSITIVITY_RESAMPLES], played
+        )
     verdicts, room = [], math.inf
     for target in in_steps(asked, found["interval"].value):
         verdicts.append(verdict(target, found[target.figure]))

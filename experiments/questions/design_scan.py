@@ -25,6 +25,7 @@ from ..config.hash_targets import (
     target_of_probability,
 )
 from .design_targets import Asked, Scan
+from .rational_game import Asked as RationalAsked, epsilon
 
 FINALISTS, NEAREST = 10, 5
 
@@ -33,6 +34,7 @@ _QUICK = 0.15  # ln: what the quick figures may be off without costing a setting
 
 
 _GLANCE = 200  # replicas
+_GLANCE_SLOTS = 1024
 
 
 _HALVINGS, _MOST_HALVINGS, _RARITIES = 16, 40, 9  # of T_2
@@ -99,12 +101,12 @@ def scanned(config, at, terms, asked: Asked, scan: Scan, progress) -> list[Candi
     found = []
     for done, row in enumerate(rows):
         progress("scanning settings", done, len(rows))
-        found.append(_candidate(at, terms, asked, *row))
+        found.append(_candidate(config, at, terms, asked, *row))
     progress("scanning settings", len(rows), len(rows))
     return found
 
 
-def _candidate(at, terms, asked: Asked, t_acc, t_1, t_2, s_min) -> Candidate:
+def _candidate(config, at, terms, asked: Asked, t_acc, t_1, t_2, s_min) -> Candidate:
     choice = Choice(t_acc, success_probability(t_1), success_probability(t_2), s_min)
     try:
         if asked.interval_steps is not None:
@@ -120,6 +122,9 @@ def _candidate(at, terms, asked: Asked, t_acc, t_1, t_2, s_min) -> Candidate:
         if wanted & {"quality", "stale"}:
             drawn = _glance(one, law)
             quick |= {name: drawn[name].value for name in ("quality", "stale")}
+        if "honest_epsilon" in wanted:
+            few = RationalAsked(slots=_GLANCE_SLOTS)
+            quick["honest_epsilon"] = epsilon(config, one, (), few).value
     except (Refused, ValueError) as error:
         missed = (-math.inf,) * len(asked.targets)
         return Candidate(choice, t_1, t_2, {}, missed, str(error))

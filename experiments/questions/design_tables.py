@@ -53,6 +53,8 @@ ASSUMPTIONS = (
     "adversary withholds",
     "verification: steps run again over steps of a mean block, checkpoints and q of "
     "[protocol]; storage: a block's checkpoints, mean model of the menu",
+    "honest_epsilon: one deviator of the policies of dpodl rational, no invalid tips; "
+    "models that are referred to have adversary.mtx_share of the config's own t_acc",
     "S_min: no ticket before so many steps of a fresh model",
 )
 

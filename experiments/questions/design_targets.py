@@ -5,6 +5,7 @@
     interval=600s, interval=600s+-10%, interval<=900s
     liveness@0.99<=3600s            quantile of the wait until it is final
     quality>=0.5  useful>=0.5  beta>=0.3  beta_warm>=0.2  stale<=0.1  verification<=0.2
+    honest_epsilon<=0.01        largest gain of one rational deviator (dpodl rational)
     storage<=20MB
 
 Times are in s, min, h, d, steps or blocks (mean intervals; not for the interval
@@ -47,6 +48,7 @@ _SHARES: dict[str, Sense] = {
     "beta_warm": ">=",
     "stale": "<=",
     "verification": "<=",
+    "honest_epsilon": "<=",
 }
 _EXAMPLES = {
     "persistence": "persistence=2^-40@depth<=60",

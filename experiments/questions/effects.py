@@ -25,7 +25,7 @@ from ...analysis.effects.memorylessness import (
     swept_laws,
 )
 from ...analysis.estimation.estimate import Refused
-from ...figures import domination, memorylessness as memorylessness_figure
+from ...figures.questions import domination, memorylessness as memorylessness_figure
 from ...models.learning.curves import CurveSet, training_set
 from ...models.learning.pins import seed_key
 from ...models.scheme.branching import branch_curves

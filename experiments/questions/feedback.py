@@ -20,7 +20,7 @@ from ...analysis.feedback.rules import LoopRule
 from ...analysis.feedback.scenarios import Maker, standard, steady
 from ...analysis.feedback.transient import good_levels, persistence
 from ...analysis.feedback.tuning import Chosen, Tuned, choose, tuned
-from ...figures import feedback_gain, feedback_ranking, feedback_responses
+from ...figures.questions import feedback_gain, feedback_ranking, feedback_responses
 from ...models.chain.retarget import NAMES
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config

@@ -25,6 +25,7 @@ from ...analysis.finality import (
 from ...analysis.race.walk import race
 from ..config.experiment import Config
 from ..config.section import ConfigError
+from ..config.sections import ClockConfig
 from ..mining.reading import read_chain
 from ..own.block_list import BlockList, read_blocks
 from ..pipeline import training
@@ -76,6 +77,8 @@ def seen(path: Path, config: Config, columns: dict[str, str]) -> Seen:
     found = read_blocks(path, columns)
     unit = config.clock.seconds_per_step
     told = (*found.warnings, f"a time unit is {unit:g} s (clock.seconds_per_step)")
+    if unit == ClockConfig().seconds_per_step:
+        told = (*told, "clock.seconds_per_step is its default: is it this chain's?")
     start = float(found.times[0])
     return Seen((found.times - start) / unit, found.heights, told)
 
@@ -235,8 +238,4 @@ def _assumptions(config: Config, few: str) -> list[str]:
     ]
     if few:
         told.append(few)
-    if math.isclose(config.clock.seconds_per_step, 2e-4):
-        told.append(
-            "clock.seconds_per_step is its default: see that it is this chain's"
-        )
     return told

@@ -10,7 +10,7 @@ simplex       paths of the replicator equation over honest, hoard and skip
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,9 @@ from ...analysis.incentives.equilibrium import (
     price_of_anarchy,
     replicate,
 )
-from ...analysis.incentives.market import Prices, cost_of_interval, free_entry
-from ...analysis.incentives.payoffs import Payoffs, near_honest, payoff_table
-from ...analysis.incentives.shares import mean_share_curve
+from ...analysis.incentives.market import cost_of_interval, free_entry
+from ...analysis.incentives.payoffs import Payoffs, payoff_table
 from ...analysis.incentives.slots import (
-    DEVIATIONS,
-    HONEST,
-    GameRules,
-    Policy,
     draw_slots,
 )
 from ...analysis.incentives.table import (
@@ -43,8 +38,7 @@ from ...analysis.incentives.table import (
     slot_laws,
     turning_point,
 )
-from ...figures import rational_regions, simplex
-from ...models.scheme.instances import DECAY_UNIT
+from ...figures.questions import rational_regions, simplex
 from ...models.scheme.records import RewardRule
 from ..config.experiment import Config
 from ..config.section import ConfigError
@@ -53,39 +47,24 @@ from ..pipeline.answers import keep_answer
 from ..pipeline.branching import branches
 from ..store.files import Progress
 from ..world import translation
+from .rational_game import (
+    P_2S as P_2S,
+    Asked as Asked,
+    Family,
+    game_of,
+    policies_of,
+    rule_of,
+    rules_of,
+    slot_of,
+)
 from .worlds import require_curves, require_equal_provers
-
-Family = Literal["steps", "equal", "operations", "own", "decay"]
 
 FAMILIES: tuple[Family, ...] = ("steps", "equal", "own", "decay")
 """Rules that differ where every step has the same operations."""
-P_2S = tuple(2.0**-power for power in (0, 2, 4, 6, 8))
 _SIMPLEX = ("honest", "hoard", "skip")
 _MOST_CROWD = 20
 _STARTS = 21
 _FACTS = ("invalid_threshold", "takeover_speed", "interval")
-
-
-class Asked(NamedTuple):
-    """What is asked of a config.
-
-    Attributes:
-        p_2s: Lotteries that are tried.
-        invalid: x, share of invalid tips.
-        deposit: d, block rewards that a block on an invalid tip forfeits.
-        verification: t_v, steps; None: what re-running q + 1 segments takes.
-        prices: Costs, in block rewards.
-        resamples: Resampled laws behind the intervals.
-        slots: Slots that the game is played for.
-    """
-
-    p_2s: tuple[float, ...] = P_2S
-    invalid: float = 0.0
-    deposit: float = 0.0
-    verification: float | None = None
-    prices: Prices = Prices()
-    resamples: int = 8
-    slots: int = 16_384
 
 
 def rational(
@@ -118,7 +97,7 @@ def rational(
             raise ConfigError(f"--p-2 must be in (0, 1], got {p_2}")
     curves = training.train(config, root, progress)
     base = _situation(config, curves, root, progress)
-    slot = _slot(config, asked)
+    slot = slot_of(config, asked)
     p_2s = sorted({*asked.p_2s, config.scheme.p_2}, reverse=True)
     rows, facts, own = [], [], None
     for done, p_2 in enumerate(p_2s):
@@ -137,7 +116,7 @@ def rational(
         if p_2 == config.scheme.p_2:
             own = laws
         for family in FAMILIES:
-            found = _gains(laws, _rule(config, family), slot)
+            found = _gains(laws, rule_of(config, family), slot)
             for name, gain in found.items():
                 if name in GAINS:
                     rows.append((name, family, p_2, *gain, pays(gain)))
@@ -147,7 +126,7 @@ def rational(
     assert own is not None
     deviations = pd.DataFrame(rows, columns=list(_COLUMNS))
     games = {
-        family: _game(config, own[0], _rule(config, family), slot, asked)
+        family: game_of(config, own[0], rule_of(config, family), slot, asked)
         for family in FAMILIES
     }
     equilibrium = [
@@ -156,7 +135,7 @@ def rational(
     ]
     own_family = config.protocol.reward_rule
     family = own_family if own_family in FAMILIES else FAMILIES[0]
-    crowd = _crowd(config, own[0], _rule(config, family), slot, asked)
+    crowd = _crowd(config, own[0], rule_of(config, family), slot, asked)
     return {
         "deviations": deviations,
         "turning": _turning(deviations),
@@ -165,22 +144,6 @@ def rational(
         "market": _market(config, own[0], games[family], asked),
         "simplex": _paths(crowd, family),
     }
-
-
-def epsilon(config: Config, at: Situation, asked: Asked) -> Estimate:
-    """ε of one deviator at the config's own rule, in a situation.
-
-    Raises:
-        Refused: As ``slot_laws`` and ``honest_regret``.
-    """
-    slot = _slot(config, asked)
-    rule = _rule(config, config.protocol.reward_rule)
-    laws = [slot_laws(each) for each in (at, *resamples(at, config.seed, 8))]
-    values = [
-        honest_regret(_game(config, each, rule, slot, asked)).epsilon for each in laws
-    ]
-    drawn = [each.value for each in values[1:]]
-    return training_interval(values[0], drawn, "linear").clipped(0, math.inf)
 
 
 def write(
@@ -214,28 +177,6 @@ def _situation(config: Config, curves, root: Path, progress: Progress) -> Situat
         mtx=branches(config, curves, folder, progress, "mtx"),
         s_min=config.protocol.s_min,
     )
-
-
-def _slot(config: Config, asked: Asked) -> Slot:
-    rules, look = config.protocol, config.training.check_every
-    every = look if rules.checkpoint_every == "check_every" else rules.checkpoint_every
-    verification = asked.verification
-    if verification is None:
-        verification = float(every * (rules.challenges + 1))
-    window = rules.reference_window
-    slots = 6 if window == "off" else window + 1
-    return Slot(
-        config.network.provers,
-        verification,
-        asked.invalid,
-        asked.deposit,
-        slots,
-        float(look),
-    )
-
-
-def _rule(config: Config, family: Family) -> RewardRule:
-    return RewardRule(family, round(config.protocol.reward_decay * DECAY_UNIT))
 
 
 def _laws(config: Config, base: Situation, p_2: float, count: int) -> list[SlotLaws]:
@@ -279,49 +220,12 @@ def _turning(deviations: pd.DataFrame) -> pd.DataFrame:
 # ------------------------------------------------------------------ the game
 
 
-def _policies(slot: Slot) -> tuple[Policy, ...]:
-    return (
-        HONEST,
-        *(each._replace(pads=slot.look) if each.pads else each for each in DEVIATIONS),
-    )
-
-
-def _rules(config: Config, laws: SlotLaws, rule: RewardRule, slot: Slot, asked: Asked):
-    return GameRules(
-        mean_share_curve(laws.reference_steps, rule),
-        laws.hashing,
-        slot.verification,
-        slot.invalid,
-        config.network.delay_steps,
-        asked.prices,
-    )
-
-
-def _game(
-    config: Config, laws: SlotLaws, rule: RewardRule, slot: Slot, asked: Asked
-) -> Payoffs:
-    draws = draw_slots(
-        config.seed,
-        laws.laws,
-        provers=slot.provers,
-        slots=asked.slots,
-        invalid=slot.invalid,
-    )
-    policies = _policies(slot)
-    return payoff_table(
-        draws,
-        _rules(config, laws, rule, slot, asked),
-        policies,
-        profiles=near_honest(slot.provers, len(policies)),
-    )
-
-
 def _equilibrium_row(config, laws, family: Family, game: Payoffs, slot, asked) -> dict:
-    rule = _rule(config, family)
+    rule = rule_of(config, family)
     one, two = honest_regret(game), coalition_regret(game)
     fewer = asked._replace(slots=max(asked.slots // 4 // 64 * 64, 64))
     drawn = [
-        honest_regret(_game(config, each, rule, slot, fewer)).epsilon.value
+        honest_regret(game_of(config, each, rule, slot, fewer)).epsilon.value
         for each in laws[1:]
     ]
     found = training_interval(one.epsilon, drawn, "linear").clipped(0, math.inf)
@@ -352,10 +256,10 @@ def _crowd(config, laws, rule, slot: Slot, asked: Asked) -> Payoffs:
         slots=max(asked.slots // 8 // 64 * 64, 64),
         invalid=slot.invalid,
     )
-    named = {each.name: each for each in _policies(slot)}
+    named = {each.name: each for each in policies_of(slot)}
     return payoff_table(
         draws,
-        _rules(config, laws, rule, few, asked),
+        rules_of(config, laws, rule, few, asked),
         [named[name] for name in _SIMPLEX],
     )
 

@@ -29,7 +29,7 @@ from ...analysis.incentives.storage import (
     tolerated_spacing,
     upkeep,
 )
-from ...figures import retention as figure
+from ...figures.questions import retention as figure
 from ...models.chain.retention import Retention, kept_leaves
 from ...models.learning.architecture import hash_to_architecture, run_digest
 from ...models.learning.curves import TrainingSet, training_set

@@ -60,15 +60,13 @@ def threshold_table(
 
     def at_depth(depth: int, premined: bool) -> Callable[[BlockTimeLaw], float]:
         return depth_thresholds(
-            law.law,
+            law,
             provers=net.provers,
             delay_steps=net.delay_steps,
             depth=depth,
             target=target,
             premined=premined,
-            known_until=law.known_until,
             ties_win=config.security.criterion == "equal",
-            adversary=law.against(one),
         )
 
     def ever(one) -> float:

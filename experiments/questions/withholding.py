@@ -12,7 +12,7 @@ from ...analysis.adversary.withholding import best_withholding, withholding_uppe
 from ...analysis.attacks.sm1 import sm1_revenue
 from ...analysis.block_time.law import fastest_of, mean
 from ...analysis.estimation.estimate import Estimate, Refused
-from ...figures import policy as policy_figure
+from ...figures.questions import policy as policy_figure
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError

@@ -67,7 +67,9 @@ def law_of(
     """
     count = config.security.bootstraps if resamples is None else resamples
     if problems := _without_curves(config):
-        raise Refused(f"the law: {'; '.join(problems)}")
+        raise Refused(
+            f"a law that was not trained here does not know {'; '.join(problems)}"
+        )
     if not config.law.has_curves:
         return own_law(config, count)
     if config.protocol.s_min:

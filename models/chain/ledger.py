@@ -199,7 +199,7 @@ class Ledger(BlockTree):
         model = None
         if self.instances and name in self._judged:
             model = stored_model(
-                self.instances[parent.task],
+                self.instance(parent.name),
                 h_1,
                 proof,
                 referenced.model if referenced else None,
@@ -208,7 +208,7 @@ class Ledger(BlockTree):
         elif self.instances:
             with self._convicting(h_1):
                 model = verify(
-                    self.instances[parent.task],
+                    self.instance(parent.name),
                     header,
                     proof,
                     referenced.model if referenced else None,

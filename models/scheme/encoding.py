@@ -267,9 +267,7 @@ class Record:
             name: None if getattr(value, name) == default else getattr(value, name)
             for name, (_, default) in self.added.items()
         }
-        there = [
-            place for place, name in enumerate(later, 1) if later[name] is not None
-        ]
+        there = [n for n, name in enumerate(later, 1) if later[name] is not None]
         count = max(there, default=0)
         out += bytes((self.kind, VERSION + count))
         for name, codec in self.fields.items():

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from dpodl.benchmarks import event_loops, profiles, simulation, suite, training
+from dpodl.benchmarks import profiles, simulation, suite, training
 from dpodl.benchmarks.measure import Broken
+from dpodl.benchmarks.peers import event_loops
 from dpodl.benchmarks.processes import Process
 from dpodl.benchmarks.workloads import Job
 from dpodl.models.learning.networks import step_operations
@@ -50,7 +51,9 @@ def test_a_steps_products_are_its_operations(architecture, batch):
 
 
 def test_a_process_does_jobs_and_says_what_is_wrong():
-    job = Job("loop", "event_loops:by_heapq", {**RULES, "levels": 5}, engine="python")
+    job = Job(
+        "loop", "peers.event_loops:by_heapq", {**RULES, "levels": 5}, engine="python"
+    )
     process = Process(job)
     try:
         process.prepare(job)

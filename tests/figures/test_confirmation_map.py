@@ -44,7 +44,7 @@ def test_where_no_depth_is_safe_the_cell_is_dark_and_refused_ones_are_hatched():
     ]
     (legend,) = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts == ["refused: no number (1)", "no depth is shown safe (1)"]
+    assert texts == ["refused: no number (1)", "none shown safe (1)"]
     for panel, risk in zip(panels, (1e-3, 1e-9), strict=True):
         (mesh,) = [c for c in panel.collections if isinstance(c, QuadMesh)]
         values = np.ma.compressed(mesh.get_array())

@@ -49,6 +49,7 @@ def test_memoryless_rate(k):
     assert found.time_between.value > 250 / rate
 
 
+@pytest.mark.slow
 def test_a_rising_hazard_with_few_confirmations():
     law = weibull(4)
     found = best_double_spends(

@@ -74,7 +74,11 @@ def test_intervals_cover_the_mean():
 @pytest.mark.parametrize(
     ("times", "cut", "told"),
     [
-        ([1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 1, 1], "4 of 6 attempts ended"),
+        (
+            [1, 2, 3, 4, 5, 6],
+            [0, 0, 0, 0, 1, 1],
+            "4 of 6 attempts ended, at least 5 are needed",
+        ),
         ([3, 3, 3, 3, 3, 3], [0] * 6, "all 6 that ended took 3"),
         ([1, 2, 3, 4, 5, 9], [0, 0, 0, 0, 0, 1], "beyond the last attempt that"),
     ],

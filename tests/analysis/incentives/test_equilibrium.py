@@ -47,6 +47,7 @@ RULES = GameRules(
     invalid=0.2,
     delay=5.0,
     prices=PRICES,
+    deposit=0.5,
 )
 
 
@@ -80,6 +81,8 @@ def slow_slot(draws: Draws, profile, slot: int) -> tuple[list[float], float]:
     paid[winner] += own
     paid[holder] += 1 - own
     for i, each in enumerate(profile):
+        if each.mines and math.isinf(finish[i]) and steps[i] + 10.0 < first:
+            paid[i] -= 0.5
         if each.mines:
             start = 15.0 if each.verifies else 0.0
             paid[i] -= 2e-4 * max(first - start, 0) + 0.01 * each.verifies
@@ -112,7 +115,7 @@ def test_a_game_of_three_is_that_of_brute_force():
 
 def test_what_is_played_adds_up():
     draws = slots(5, 512)
-    free = RULES._replace(prices=Prices())
+    free = RULES._replace(prices=Prices(), deposit=0.0)
     profile = [HONEST, HOARD, FRESH, SKIP, PAD]
     played = play(draws, free, profile)
     assert played.payoff.sum(axis=1) == pytest.approx(1.0)

@@ -68,6 +68,26 @@ def test_depths_are_those_of_the_fine_grids(seed):
     assert np.mean(np.array(off) == 0) > 0.9
 
 
+@pytest.mark.slow
+def test_deep_confirmations_by_the_tail_are_the_grids_on_a_hundred_races():
+    deep = (2.0**-40, 2.0**-64, 2.0**-128)
+    off = []
+    for setting in _settings(21, 60):
+        if outgrows(_race(*setting)):
+            continue
+        walks = _walks(*setting)
+        found = coarse_race(walks, saddles(walks), RISKS)
+        assert found is not None
+        for premined in (False, True):
+            depths = found.depths(deep, premined=premined)
+            race = _race(*setting, premined=premined)
+            for depth, safe in zip(depths, smallest_depths(race, deep), strict=True):
+                # Outside of (k − 1, k], whose end is the grid's k.
+                off.append(max(depth - safe.depth, safe.depth - 1 - depth, 0.0))
+    assert len(off) >= 3 * 100
+    assert max(off) < 0.06
+
+
 @pytest.mark.parametrize("premined", [False, True])
 def test_many_at_once_are_the_scalar_saddle_points(premined):
     for setting in _settings(7, 6):

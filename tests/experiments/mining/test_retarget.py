@@ -16,7 +16,7 @@ from dpodl.models.chain.retarget import Rule, advance, begin
 from ..mining_settings import SETTINGS
 
 RETARGET = (
-    "protocol.retarget={rule = 'asert', interval = 400, blocks = 3, share = 0.25}",
+    "protocol.retarget={rule = 'asert', interval = 50, blocks = 3, share = 0.25}",
     "mining.blocks=8",
     "mining.changes=[{at = 100, provers = 2, speed = 0}, "
     "{at = 1500, provers = 2, speed = 2}]",
@@ -39,7 +39,7 @@ def test_a_mined_chain_follows_its_rule_and_is_verified(mined):
     assert not mined.refusals
     chain = read_chain(mined.folder)
     start = chain.ledger.genesis.parameters.t_2
-    rule = Rule("asert", 400, 3, share=1 << 14)
+    rule = Rule("asert", 50, 3, share=1 << 14)
     state, targets = begin(rule, start), [start]
     for entry in chain.entries:
         record = chain.ledger.published[entry.name].record
@@ -48,6 +48,12 @@ def test_a_mined_chain_follows_its_rule_and_is_verified(mined):
         targets.append(state.target)
         assert entry.retarget == state
     assert len(set(targets)) > 4
+    # Blocks came late: some met an easier target than the first.
+    assert max(targets) > 1.5 * start
+    assert (
+        "then T_2 follows the chain, asert"
+        in verifying.asked_of_blocks(chain.ledger.genesis)[0]
+    )
     # By expected interval, with s = ¼: .25 + .75/θ a block.
     weights = [0.0, *(entry.weight for entry in chain.entries)]
     for (before, after), target in zip(pairwise(weights), targets, strict=False):

@@ -92,11 +92,16 @@ def test_a_formula_is_exact_and_times_are_not():
 
 
 @pytest.mark.parametrize("config", ["formula", "own-times"])
-def test_a_sweeps_point_works_from_it(config, tmp_path):
+def test_a_sweep_is_planned_without_networks(config, tmp_path):
     whole = frozen(load_config(config, SHAPES), over={"network.beta": [0.25, 0.5]})
     planned = plan.plan_of(whole, tmp_path)
     planned.refuse_invalid()
     assert len(set(planned.keys)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["formula", "own-times"])
+def test_a_sweeps_point_works_from_it(config, tmp_path):
     one = load_config(config, SHAPES)
     curves = training.train(one, tmp_path, silent)
     for module in (evaluation, quick_evaluation):
@@ -113,7 +118,10 @@ def test_what_needs_networks_or_curves_says_so():
     with pytest.raises(ConfigError, match="design works with learning curves"):
         require_curves(config, "design")
     for change, told in (
-        ("protocol.s_min=20", "protocol.s_min = 20 with law.source = times"),
+        (
+            "protocol.s_min=20",
+            "a law that was not trained here does not know protocol.s_m",
+        ),
         ("protocol.chain_rule=weight", "protocol.chain_rule = weight with"),
         ("adversary.attack=cross_slot_new", "adversary.attack = cross_slot_new with"),
     ):

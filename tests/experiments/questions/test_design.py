@@ -206,7 +206,7 @@ def test_the_recommended_setting_meets_what_was_asked(found, root):
     assert math.log2(t_1) == best.log2_t_1
     curves = train(CONFIG, root, silent)
     asked = read_targets(CONFIG, ["beta>=0.2"])
-    at, _ = _situation(CONFIG, curves, asked)
+    at, _ = _situation(CONFIG, curves, asked, Path(), silent)
     choice = Choice(
         best.t_acc, success_probability(t_1), success_probability(t_2), best.s_min
     )
@@ -278,7 +278,7 @@ def test_an_interval_below_training_is_no_setting_with_the_reason(root):
 def test_without_an_interval_the_first_lottery_is_the_configs_or_scanned(root):
     curves = train(CONFIG, root, silent)
     asked = read_targets(QUICK, ["beta>=0.1"])
-    at, terms = _situation(QUICK, curves, asked)
+    at, terms = _situation(QUICK, curves, asked, Path(), silent)
 
     def found(*over):
         scan = read_scan(QUICK, [*ONE, *over], asked)
@@ -328,3 +328,25 @@ def test_the_command_prints_writes_and_refuses(root):
     wrong = invoke(design_commands.design, [*words, "--target", "useful=1"])
     assert wrong.exit_code == 2
     assert "useful takes >=" in wrong.output
+
+
+def test_honesty_is_a_target_from_above():
+    target = one("honest_epsilon<=0.01")
+    assert (target.figure, target.sense, target.bound) == ("honest_epsilon", "<=", 0.01)
+    with pytest.raises(ConfigError, match="honest_epsilon takes <="):
+        one("honest_epsilon>=0.01")
+
+
+@pytest.mark.slow
+def test_a_setting_is_chosen_by_what_a_deviator_gains(root):
+    over = ("scheme.t_acc=0.8", "scheme.t_2=2^256,2^252", "protocol.s_min=0")
+    found = design(CONFIG, root, ["honest_epsilon<=0.9"], over, silent)
+    row = found.tables["targets"].iloc[0]
+    assert row["figure"] == "honest_epsilon"
+    assert row["low"] <= row["value"] <= row["high"]
+    assert row["settings"] == 2
+    # A rare lottery leaves verification a smaller share of the interval.
+    candidates = found.tables["candidates"]
+    rare = candidates[candidates.t_2 == "2^252"].honest_epsilon.iloc[0]
+    easy = candidates[candidates.t_2 == "2^256"].honest_epsilon.iloc[0]
+    assert rare < easy

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from dpodl.experiments.cli import main
-from dpodl.figures import retention as figure
+from dpodl.figures.questions import retention as figure
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
     some = quick_evaluation.Quantities(("growth", "quality", "liveness"))
     (found,) = some([config], CURVES, None)
     assert {r["quantity"] for r in found.rows} == {
-        *("chain_growth", "chain_quality", "liveness_quantile")
+        *("chain_growth", "chain_quality", "revenue", "liveness_quantile")
     }
     assert values(found.rows, "liveness") == values(whole.rows, "liveness")
     monkeypatch.setattr(quick_evaluation, "quick_figures", refuse)

@@ -192,3 +192,24 @@ def test_a_shuffled_log_gives_the_same_targets():
                 waiting.remove(record)
     states = {name: entry.retarget for name, entry in ledger.entries.items()}
     assert {name: entry.retarget for name, entry in other.entries.items()} == states
+
+
+def test_an_easier_target_lets_more_pass():
+    """Blocks come too late: the target rises, and what passed it is accepted."""
+    quick = Retarget("asert", 30, 3)
+    story = story_of(quick, provers=2, delay=5.0, height=10, t_2=one_in(8))
+    ledger = story.world.ledger
+    assert not story.of("refused")
+    last = [ledger.entries[each.name].retarget.target for each in story.chain]
+    assert max(last) > 4 * one_in(8)
+    above = [
+        each.record.proof
+        for each in story.chain
+        if not posthash(
+            one_in(8),
+            each.record.proof.model,
+            each.record.proof.correct,
+            each.record.proof.steps,
+        )[1]
+    ]
+    assert above

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.figures import rational_regions, simplex
+from dpodl.figures.questions import rational_regions, simplex
 
 
 def deviations() -> pd.DataFrame:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .parts.tables import Tables, table
-from .style import look, new_figure, styled
+from ..parts.tables import Tables, table
+from ..style import look, new_figure, styled
 
 _HEAD = ("rule", "start", "round")
 
@@ -39,7 +39,7 @@ def data(tables: Tables) -> pd.DataFrame:
 
 @styled()
 def draw(df: pd.DataFrame) -> Figure:
-    """One line a path, with a dot where it rests."""
+    """One line a path, with a dot where it ends."""
     figure = new_figure(2.9)
     axes = figure.subplots()
     top = np.sqrt(0.75)
@@ -70,5 +70,5 @@ def draw(df: pd.DataFrame) -> Figure:
         )
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title(f"rewards: {df['rule'].iloc[0]}; dots: where paths rest", fontsize=7)
+    axes.set_title(f"rewards: {df['rule'].iloc[0]}; dots: where paths end", fontsize=7)
     return figure

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .parts.tables import Tables, table, where
-from .style import BASELINE, legend_above, look, new_figure, styled
+from ..parts.tables import Tables, table, where
+from ..style import BASELINE, legend_above, look, new_figure, styled
 
 TABLE = "responses"
 _MOST_RULES = 7

@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from dpodl.figures import domination, memorylessness
+from dpodl.figures.questions import domination, memorylessness
 
-from .conftest import all_axes, everything_inside
+from ..conftest import all_axes, everything_inside
 
 
 def machine() -> pd.DataFrame:

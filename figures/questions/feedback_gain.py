@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .parts.tables import Tables, table, where
-from .style import BASELINE, legend_above, look, new_figure, styled
+from ..parts.tables import Tables, table, where
+from ..style import BASELINE, legend_above, look, new_figure, styled
 
 TABLE = "gains"
 _MOST_RULES = 7

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dpodl.figures import feedback_gain, feedback_ranking, feedback_responses
+from dpodl.figures.questions import feedback_gain, feedback_ranking, feedback_responses
 
-from .conftest import all_axes, everything_inside
+from ..conftest import all_axes, everything_inside
 
 RULES = ("epoch", "epoch_mended", "wtema", "asert", "lwma", "sma", "cw144", "steps")
 

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from .training import CLASSES, MOMENTUM, SIDE, Task, images_and_labels
+from ..training import CLASSES, MOMENTUM, SIDE, Task, images_and_labels
 
 
 def eager(architecture: str, batch: int, steps: int, runs: int) -> Callable[[], float]:

@@ -16,8 +16,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .parts.tables import Tables, table
-from .style import legend_above, look, new_figure, styled
+from ..parts.tables import Tables, table
+from ..style import legend_above, look, new_figure, styled
 
 _ACTIONS = ("wait", "adopt", "override")
 _WORDS = ("wait", "give in", "publish")
