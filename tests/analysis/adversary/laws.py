@@ -28,8 +28,7 @@ def bathtub() -> BlockTimeLaw:
 
 def rows(case: str) -> pd.DataFrame:
     """The reference's rows of a case."""
-    table = pd.read_csv(REFERENCE)
-    return table[table["case"] == case]
+    return pd.read_csv(REFERENCE).query("case == @case")
 
 
 def number(text: str, name: str) -> float:

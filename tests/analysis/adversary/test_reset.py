@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dpodl.analysis.adversary import Reset, closed_growth, reset_growth
 from dpodl.analysis.adversary.clocks import draws_of
-from dpodl.analysis.adversary.reset import best_keeping
+from dpodl.analysis.adversary.reset import Rule, Siblings, best_keeping
 from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
 from dpodl.analysis.estimation.estimate import Refused
 
@@ -15,7 +15,7 @@ from .laws import number, rows
 
 N = 20
 # What a row of the reference says of the siblings.
-KINDS = (
+KINDS: tuple[tuple[str, Siblings, bool, Rule], ...] = (
     ("IDEAL siblings", "ideal", False, "adopted"),
     ("siblings that need S0", "trained", False, "adopted"),
     ("the same siblings, each kept", "trained", True, "adopted"),
@@ -109,7 +109,9 @@ def test_another_law_machine_by_machine():
     growth = np.mean(free) / np.mean(times)
     found = reset_growth(5, law, Reset(), honest=honest, adversarial=adversarial)
     errors = [np.std(x) / np.mean(x) / math.sqrt(2000) for x in (times, free)]
-    assert found.value == pytest.approx(growth, abs=4 * growth * math.hypot(*errors))
+    assert found.value == pytest.approx(
+        growth, abs=float(4 * growth * math.hypot(*errors))
+    )
     assert found.high < 0.95
 
 
