@@ -25,6 +25,7 @@ _LAWS = (
             "persistence",
             "situation",
             "strategies",
+            "tiers",
             "translation",
             "weights",
         )
