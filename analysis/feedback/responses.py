@@ -41,7 +41,7 @@ def frequency_response(
     blocks: int,
     replicas: int,
 ) -> Estimate:
-    """Sensitivity S at a period: what is left of a wave of provers in the expected interval.
+    """Sensitivity S at a period: what is left of a wave of provers in mean intervals.
 
     Args:
         key: Fixes the draws.
