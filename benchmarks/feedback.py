@@ -5,6 +5,7 @@ equal length for 20 provers; the window of LWMA is told beside.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from .workloads import Claim, Job, Workload
 Done = tuple[float, dict[str, float]]
 
 
-def chains(rule: str, number: float, blocks: int, replicas: int) -> Callable[[], Done]:
+def chains(
+    rule: Literal["wtema", "lwma"], number: float, blocks: int, replicas: int
+) -> Callable[[], Done]:
     """Calls of ``feedback.run_loop`` on a tabulated law, nothing happening."""
     import jax
 
@@ -26,12 +29,11 @@ def chains(rule: str, number: float, blocks: int, replicas: int) -> Callable[[],
     laws = [exponential(0.01 * p, dead_time=lottery) for p in targets]
     table = tabulated([laws], targets, design=2.0**-3, provers=20)
     still = steady(blocks)
-    name = next(n for n in ("wtema", "lwma") if n == rule)
     seeds = iter(range(2**30))
 
     def once() -> Done:
         key = jax.random.key(next(seeds))
-        found = run_loop(key, table, LoopRule(name, number), still, replicas=replicas)
+        found = run_loop(key, table, LoopRule(rule, number), still, replicas=replicas)
         done = float(found.interval.size)
         return done, {"interval": float(found.interval.mean())}
 

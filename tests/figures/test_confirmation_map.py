@@ -26,9 +26,9 @@ def test_data_has_each_pair_at_every_risk():
     ]
     rows = df.query("across == 'network.beta'")
     assert len(rows) == 3 * 2 * 2
-    for row in rows.itertuples():
-        assert row.value == depth(row.x, row.y, row.at)
-        assert row.asked == (row.at == 1e-3)
+    for row in rows.to_dict("records"):
+        assert row["value"] == depth(row["x"], row["y"], row["at"])
+        assert row["asked"] == (row["at"] == 1e-3)
     assert np.isinf(rows["value"]).any()
 
 
@@ -47,7 +47,7 @@ def test_where_no_depth_is_safe_the_cell_is_dark_and_refused_ones_are_hatched():
     assert texts == ["refused: no number (1)", "none shown safe (1)"]
     for panel, risk in zip(panels, (1e-3, 1e-9), strict=True):
         (mesh,) = [c for c in panel.collections if isinstance(c, QuadMesh)]
-        values = np.ma.compressed(mesh.get_array())
+        values = np.ma.asarray(mesh.get_array()).compressed()
         expected = [depth(b, d, risk) for b in (0.1, 0.3, 0.45) for d in (5, 100)][1:]
         assert sorted(values) == sorted(x for x in expected if math.isfinite(x))
         # A depth and its ends in every cell that has one.
@@ -64,7 +64,7 @@ def test_a_design_that_fills_ranges_is_shown_whole():
     beta = some["point"].map({p: 0.1 + p / 1000 for p in some["point"].unique()})
     some = some.assign(**{"network.beta": beta})
     df = confirmation_map.data({"points": some})
-    assert df["point"].nunique() == 8
+    assert len(set(df["point"])) == 8
     assert set(df["fixed"]) == {r"$\beta$ vary"}
     figure = confirmation_map.draw(df)
     assert everything_inside(figure)

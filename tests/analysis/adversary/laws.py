@@ -28,7 +28,8 @@ def bathtub() -> BlockTimeLaw:
 
 def rows(case: str) -> pd.DataFrame:
     """The reference's rows of a case."""
-    return pd.read_csv(REFERENCE).query("case == @case")
+    table = pd.read_csv(REFERENCE)
+    return table.loc[table["case"] == case]
 
 
 def number(text: str, name: str) -> float:

@@ -16,6 +16,7 @@ def memoryless_gain(rate, alpha, k, most, rounds=4000):
     """What a fresh start is worth at a price ``rate`` a settled block, by iteration."""
     value = np.zeros((most + 1, most + 1))
     a, h = np.indices(value.shape)
+    start = 0.0
     for _ in range(rounds):
         value[0, 0] = 0.0
         best = np.where(h > 0, -rate * h, -np.inf)

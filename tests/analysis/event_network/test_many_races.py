@@ -1,6 +1,7 @@
 """Many races on each replica: closed forms, far below what single races see."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from dpodl.analysis.bounds import races
@@ -116,9 +117,14 @@ def test_equal_weights_withhold_as_levels_do():
     assert ours is not None
     assert (ours.shown == ours.taken).all()
     shape = np.zeros((200, LEVELS))
-    levels = Levels(interval, shape.astype(int), shape[..., None], private[:, :LEVELS],
-                    np.zeros(200, bool))  # fmt: skip
-    theirs = np.asarray(taken_levels(jax.tree.map(jax.numpy.asarray, levels)))
+    levels = Levels(
+        jnp.asarray(interval),
+        jnp.asarray(shape, int),
+        jnp.asarray(shape[..., None]),
+        jnp.asarray(private[:, :LEVELS]),
+        jnp.zeros(200, bool),
+    )
+    theirs = np.asarray(taken_levels(levels))
     a, b = ours.taken[:, LEVELS // 2 :].mean(1), theirs[:, LEVELS // 2 :].mean(1)
     error = np.hypot(a.std(), b.std()) / np.sqrt(200)
     assert abs(a.mean() - b.mean()) < 4 * error

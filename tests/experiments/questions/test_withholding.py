@@ -22,7 +22,8 @@ def test_strategies_in_order_and_the_policy_on_disk(tmp_path):
     found = withholding.withholding(
         config, tmp_path, never, depth=4, cells=24, upper_cells=24
     )
-    value = found.revenue.set_index("strategy")["value"]
+    rows = found.revenue.to_dict("records")
+    value = {row["strategy"]: row["value"] for row in rows}
     assert value["sm1"] < value["honest"] < value["best_withholding"]
     assert value["best_withholding"] < value["upper_end"]
     withholding.write(found, tmp_path / "kept", config, command="dpodl withholding x")

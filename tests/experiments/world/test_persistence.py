@@ -109,6 +109,7 @@ def test_a_longer_chain_is_the_criterion_where_it_is_asked_for(plain):
     )
     q, p = 0.25, 0.75
     for depth, value in risks["persistence_violation_strict"].items():
+        assert depth is not None
         # Strict: one more block than Rosenfeld's race.
         exact = strict_race(q, p, int(depth))
         assert value == pytest.approx(exact, rel=3e-3)
@@ -148,7 +149,9 @@ def test_balance_has_its_forks_life_and_depths_for_every_target():
     life = fork_life(some, LAW.law)
     assert curve(known) == pytest.approx([life.at(k) for k in range(1, 13)])
     depths = {
-        m.at: m.estimate.value for m in known.measurements if m.quantity == "safe_depth"
+        float(m.at or 0.0): m.estimate.value
+        for m in known.measurements
+        if m.quantity == "safe_depth"
     }
     assert len(depths) == 5
     for target, depth in depths.items():

@@ -100,7 +100,7 @@ def test_seeds_one_bit_apart_draw_independently():
 
 def test_the_seed_covers_header_proof_and_later_block():
     word = seeds("fields")
-    header = Header(*islice(word, 3))
+    header = Header(next(word), next(word), next(word))
     reference = Reference("mtx", next(word), "resume")
     proof = Proof(reference, bytes(16), next(word), 7, 20, next(word))
     base = challenge_seed(header, proof)
@@ -183,7 +183,8 @@ class Forgery(NamedTuple):
 def forging() -> tuple[Instance, Header, Training, bytes]:
     """What honest and forged proofs have in common."""
     instance = setup(SETTINGS, task(), mnist(), BUILD)
-    header = Header(*islice(seeds("header"), 3))
+    word = seeds("header")
+    header = Header(next(word), next(word), next(word))
     passed = prehash(
         SETTINGS.t_1, header.prev_block, None, nonces=islice(counting(), 1000)
     )
