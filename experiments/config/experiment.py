@@ -150,9 +150,12 @@ class Config(Section):
 
     def _settings(self) -> dict[str, Any]:
         settings = _plain(self)
-        # What came before there was a [law] keeps its name.
+        # What came before there was such a setting keeps its name.
         if self.law == LawConfig():
             del settings["law"]
+        for name in ("reward_rule", "reward_decay"):
+            if getattr(self.protocol, name) == _default(self.protocol, name):
+                del settings["protocol"][name]
         return settings
 
 
@@ -160,6 +163,10 @@ def fingerprint(value: Any) -> str:
     """SHA-256 of a JSON value with sorted keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _default(section: BaseModel, name: str) -> Any:
+    return type(section).model_fields[name].default
 
 
 def plain(section: BaseModel) -> dict[str, Any]:
