@@ -88,8 +88,7 @@ def sensitivity(rule: LoopRule, gain: Real, period: Real) -> float:
     With y = A y − L (g y + h d) for a disturbance d of ln k, of which −h d is what the
     expected interval would do,
 
-    .. math:: |S| = \left|\frac{1 - A(z)}{1 - A(z) + g L(z)}\right|,
-        \qquad z = e^{2πi/\mathrm{period}}
+        |S| = |(1 − A(z)) / (1 − A(z) + g L(z))|,     z = e^{2πi/period}
 
     to first order in d: for WTEMA and ASERT A = 1/z, L = 1/(zN); for SMA A = L, for
     LWMA L has falling weights; cw-144 is taken as SMA.
@@ -125,7 +124,7 @@ def forward_gain(
 
     After f windows of true time the chain may be shown. It made κ windows of blocks,
 
-    .. math:: \int_0^κ s + \frac{1 - s}{θ(u)}\,du = f
+        ∫_0^κ s + (1 − s)/θ(u) du = f
 
     with ln θ = f − u under ASERT and θ = (1 + f) e^{−u} under WTEMA, as far as p_2 ≤ 1
     lets it; the gain is the largest κ/f.
@@ -186,8 +185,8 @@ def profit_lag(alpha: Real, gamma: Real, blocks: Real) -> float:
     Before the first adjustment the pool loses: the chain grows by 1/D of the blocks,
     and the pool has R of those; from then on it gains R − α a block. Under epochs of N,
 
-    .. math:: N \frac{R (D - 1)}{R - α}, \qquad
-        D = \frac{(p - α) + pα(p - α) + pα}{p^2α + p - α}, \quad p = 1 - α
+        N R (D − 1)/(R − α),
+        D = ((p − α) + pα(p − α) + pα)/(p²α + p − α),     p = 1 − α
 
     Args:
         alpha: α, the pool's share.

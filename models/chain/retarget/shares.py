@@ -5,7 +5,7 @@ re-executed by Verify and cannot be claimed; timestamps can. Of M blocks whose s
 S_0 + lottery, exponential, the least is S_0 + L/M on average and the mean S_0 + L, so
 that
 
-.. math:: \hat s = \frac{M \min_i S_i - \bar S}{(M - 1)\,\bar S}
+    ŝ = (M min_i S_i − mean S)/((M − 1) mean S)
 
 is what M blocks tell of S_0 over the mean, without bias of its numerator. It is
 a ratio of steps: no seconds are needed. A winner who trains on for longer raises it, at

@@ -161,8 +161,8 @@ def test_what_has_no_known_law_is_refused_with_a_way_out(conduct, told):
 
 
 def test_an_unknown_attack_is_named_with_those_that_are_known():
-    with pytest.raises(ValueError, match=r"one of honest, private, .* got 'selfish'"):
-        builder_of(Conduct("selfish"))
+    with pytest.raises(ValueError, match=r"one of honest, private, .* got 'reset'"):
+        builder_of(Conduct("reset"))
 
 
 @pytest.mark.parametrize("attack", LAWS)
