@@ -69,8 +69,8 @@ def whole_blocks(depth: Estimate) -> Estimate:
     low, high = depth.low, depth.high
     # A root that is whole but for rounding is that number.
     return depth._replace(
-        low=max(1, math.floor(low + 1e-9)) if math.isfinite(low) else low,
-        high=math.ceil(high - 1e-9) if math.isfinite(high) else high,
+        low=float(max(1, math.floor(low + 1e-9))) if math.isfinite(low) else low,
+        high=float(math.ceil(high - 1e-9)) if math.isfinite(high) else high,
     )
 
 

@@ -27,7 +27,6 @@ from ...models.learning.looks import Curve
 from ...models.learning.pins import pinned
 from ..config.experiment import Config, fingerprint, plain
 from ..config.section import ConfigError
-from ..own.evidence import content_digest, own_curves, own_initializations, part_digest
 from ..store.files import Progress
 from ..store.run_folder import RunFolder
 from ..store.state_store import StateStore
@@ -99,11 +98,7 @@ def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
     content = io.BytesIO(folder.read("curves.npz"))
     with np.load(content, allow_pickle=False) as file:
         return CurveSet(
-            initializations=(
-                _initializations(config)
-                if config.law.trained
-                else own_initializations(len(file["correct"]))
-            ),
+            initializations=_runs_of(config, len(file["correct"])),
             steps=file["steps"],
             correct=file["correct"],
             loss=file["loss"],
@@ -111,6 +106,14 @@ def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
             population=int(file["population"]),
             **{k: file[k] for k in _MAY_LACK if k in file.files},
         )
+
+
+def _runs_of(config: Config, count: int) -> tuple[Initialization, ...]:
+    if config.law.trained:
+        return _initializations(config)
+    from ..own.evidence import own_initializations
+
+    return own_initializations(count)
 
 
 @pinned()
@@ -124,6 +127,8 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
         The curves, ordered by run; those of [law] where it has some.
     """
     if not config.law.trained:
+        from ..own.evidence import own_curves  # loads scipy.stats
+
         return own_curves(config)
     dataset = config_dataset(config)
     settings = curve_settings(config, dataset)
@@ -215,9 +220,14 @@ def _initializations(config: Config) -> tuple[Initialization, ...]:
 
 def own_data(config: Config) -> str | None:
     """SHA-256 of the user's own data set or law; None for what comes with us."""
-    part = config.adversary.part
-    attack = part_digest(part, "adversary.part") if part else ""
+    part, attack = config.adversary.part, ""
+    if part:
+        from ..own.evidence import part_digest
+
+        attack = part_digest(part, "adversary.part")
     if not config.law.trained:
+        from ..own.evidence import content_digest
+
         return content_digest(config) + attack
     # What is pinned cannot change behind its name; a file of the user's can.
     if config.data.name in SHA256:

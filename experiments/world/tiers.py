@@ -1,13 +1,11 @@
-"""A run's three tiers of confirmations, as measurements and as a sentence.
+"""A run's three tiers of confirmations, as measurements.
 
 The rows ``private_chain_depth``, ``best_attack_depth`` and ``any_adversary_depth`` at
 the target, all by the criterion of ``analysis/adversary/tiers.py``; the last one is a
 bound, conditional. The proved one takes draws: ``dpodl risk`` has it.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from ...analysis.adversary.tiers import CRITERION, Tier, three_tiers
 from ...analysis.block_time.uncertain import UncertainLaw
@@ -23,7 +21,7 @@ from .engines import chosen_engine
 
 # A depth moves little from resample to resample.
 _RESAMPLES = 8
-TIER_QUANTITIES = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
+_TIERS = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
 
 
 def tier_measurements(
@@ -58,7 +56,7 @@ def tier_measurements(
     )
     basis = law.basis(config.network.provers - adversarial, adversarial)
     rows, refusals = [], []
-    for name, tier in zip(TIER_QUANTITIES, found[:3], strict=True):
+    for name, tier in zip(_TIERS, found[:3], strict=True):
         if tier.depth is None:
             refusals.append(f"{tier.name}: {_plain(tier)}")
             continue
@@ -69,35 +67,6 @@ def tier_measurements(
             Measurement(name, at, "target", estimate, unit="blocks", basis=basis)
         )
     return rows, list(dict.fromkeys(refusals))
-
-
-def tier_sentence(estimates: Any) -> str:
-    """What the three tiers say together; "" where a run has none."""
-    told = {}
-    for name in TIER_QUANTITIES:
-        there = estimates[(estimates["quantity"] == name) & estimates["value"].notna()]
-        if len(there):
-            row = there.iloc[0]
-            ends = "–".join(f"{row[end]:.0f}" for end in ("low", "high"))
-            told[name] = f"{row['value']:.0f} [{ends}]"
-            if math.isinf(row["value"]):
-                told[name] = "no number of them"
-    if PRIVATE_CHAIN_DEPTH not in told:
-        return ""
-    private, best = told[PRIVATE_CHAIN_DEPTH], told.get(BEST_ATTACK_DEPTH)
-    if best in (None, private):
-        parts = [f"{private} against a private chain, the best attack found"]
-    else:
-        parts = [f"{private} against a private chain"]
-        parts.append(f"{best} against the best attack found")
-    if ANY_ADVERSARY_DEPTH in told:
-        parts.append(f"{told[ANY_ADVERSARY_DEPTH]} against any adversary (conditional)")
-    else:
-        parts.append("no bound against any adversary (the notes say why)")
-    return (
-        "Confirmations with a head start, where only a longer chain reverts: "
-        f"{', '.join(parts)}."
-    )
 
 
 def _plain(tier: Tier) -> str:

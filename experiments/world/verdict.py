@@ -21,7 +21,7 @@ from ...analysis.confirmations.decision import (
 from ..config.experiment import Config
 from ..config.world import STRATEGIES
 from ..own.words import evidence, more_evidence
-from .tiers import tier_sentence
+from .tier_words import tier_sentence
 
 _RISK, _UNSAFE, _GROWTH = "persistence_violation", "unsafe_depth", "private_growth"
 _LONGER = f"{_RISK}_strict"

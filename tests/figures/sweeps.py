@@ -35,6 +35,13 @@ def bad(kp: float) -> float:
     return 0.6 * math.exp(-2.0 * EPSILON**2 * kp)
 
 
+def _depths(beta: float, delay: float) -> list[tuple[str, float, float]]:
+    return [
+        *(("safe_depth", e, depth(beta, delay, e)) for e in (1e-3, 1e-9)),
+        ("unsafe_depth", 1e-3, depth(beta, delay, 1e-3) - 1),
+    ]
+
+
 def sweep(
     *,
     t_accs: Sequence[float] = (0.95,),
@@ -42,8 +49,18 @@ def sweep(
     betas: Sequence[float] = (0.25,),
     delays: Sequence[float] = (25,),
     failed: Iterable[int] = (),
+    safe: bool = False,
 ) -> pd.DataFrame:
-    """The table ``points`` of a grid; a failed point has one row, without numbers."""
+    """The table ``points`` of a grid; a failed point has one row, without numbers.
+
+    Args:
+        t_accs: T_acc.
+        powers: log2 T_2.
+        betas: β.
+        delays: Δ.
+        failed: Points that failed.
+        safe: Whether points have confirmations for two risks.
+    """
     rows = []
     grid = product(t_accs, powers, betas, delays)
     for point, (t_acc, power, beta, delay) in enumerate(grid):
@@ -79,8 +96,7 @@ def sweep(
             *(("decay_slope", kp, 2.0) for kp in (3.5, 7.5, 15.0)),
             *(("decay_slope_iid", kp, 0.7) for kp in (3.5, 7.5, 15.0)),
             *(("persistence_violation", k, risk(beta, k)) for k in DEPTHS),
-            *(("safe_depth", e, depth(beta, delay, e)) for e in (1e-3, 1e-9)),
-            ("unsafe_depth", 1e-3, depth(beta, delay, 1e-3) - 1),
+            *(_depths(beta, delay) if safe else ()),
             *(("liveness_quantile", q, 9 * mean * (1 + q)) for q in (0.5, 0.99)),
             *(("good_period", kp, 1 - bad(kp) * t_acc) for kp in WINDOWS),
             *(("good_period_all", kp, (1 - bad(kp)) ** 9) for kp in WINDOWS),

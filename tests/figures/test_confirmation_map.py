@@ -16,7 +16,11 @@ def _panels(figure):
 
 def test_data_has_each_pair_at_every_risk():
     points = sweep(
-        t_accs=(0.9, 0.95), powers=(250, 256), betas=(0.1, 0.3, 0.45), delays=(5, 100)
+        safe=True,
+        t_accs=(0.9, 0.95),
+        powers=(250, 256),
+        betas=(0.1, 0.3, 0.45),
+        delays=(5, 100),
     )
     df = confirmation_map.data({"points": points})
     pairs = df[["across", "along"]].drop_duplicates().to_numpy().tolist()
@@ -33,7 +37,7 @@ def test_data_has_each_pair_at_every_risk():
 
 
 def test_where_no_depth_is_safe_the_cell_is_dark_and_refused_ones_are_hatched():
-    points = sweep(betas=(0.1, 0.3, 0.45), delays=(5, 100), failed=(0,))
+    points = sweep(safe=True, betas=(0.1, 0.3, 0.45), delays=(5, 100), failed=(0,))
     df = confirmation_map.data({"points": points})
     figure = rendered(confirmation_map.draw(df))
     # One pair: the verdict's risk, and the rarest.
@@ -57,7 +61,10 @@ def test_where_no_depth_is_safe_the_cell_is_dark_and_refused_ones_are_hatched():
 
 def test_a_design_that_fills_ranges_is_shown_whole():
     points = sweep(
-        t_accs=(0.9, 0.91, 0.92, 0.93), powers=(250, 252, 254, 256), betas=(0.1, 0.2)
+        safe=True,
+        t_accs=(0.9, 0.91, 0.92, 0.93),
+        powers=(250, 252, 254, 256),
+        betas=(0.1, 0.2),
     )
     # Each value of T_acc and T_2 once, β with both: every slice has two points.
     some = points.loc[(points["point"] // 2) % 5 == 0]
@@ -72,8 +79,8 @@ def test_a_design_that_fills_ranges_is_shown_whole():
 
 def test_without_a_depth_there_is_no_map():
     with pytest.raises(Lacking, match="two swept parameters, got 1"):
-        confirmation_map.data({"points": sweep(t_accs=(0.9, 0.95))})
-    points = sweep(betas=(0.45, 0.48), delays=(100, 200))
+        confirmation_map.data({"points": sweep(safe=True, t_accs=(0.9, 0.95))})
+    points = sweep(safe=True, betas=(0.45, 0.48), delays=(100, 200))
     df = confirmation_map.data({"points": points})
     with pytest.raises(Lacking, match="no depth is shown safe"):
         confirmation_map.draw(df)

@@ -53,6 +53,7 @@ def more_tables() -> dict[str, pd.DataFrame]:
             betas=(0.1, 0.2, 0.3),
             delays=(5, 25),
             failed=(3, 17),
+            safe=True,
         ),
         "thresholds": thresholds.assign(beta=beta, low=beta - 0.01, high=beta + 0.01),
         "verification_cost": pd.DataFrame(costs).drop_duplicates(),

@@ -187,7 +187,7 @@ def test_missing_files_and_unknown_names(tmp_path, monkeypatch):
     for name in ("quickstar", "", "a/b"):
         told = refusal(source=name)
         assert f"no config is called {name!r}" in told
-        assert "paper, quickstart, reality, smoke" in told
+        assert "paper, quickstart, reality, retarget, smoke" in told
 
 
 def test_a_folder_does_not_hide_the_shipped_config_of_its_name(tmp_path, monkeypatch):

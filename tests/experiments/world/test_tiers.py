@@ -10,7 +10,8 @@ from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.pipeline.estimates import measurement_table
-from dpodl.experiments.world.tiers import tier_measurements, tier_sentence
+from dpodl.experiments.world.tier_words import tier_sentence
+from dpodl.experiments.world.tiers import tier_measurements
 
 LAW = exponential(1e-4, dead_time=300.0)
 NET = {"provers": 20, "beta": 0.25, "delay_steps": 25}
