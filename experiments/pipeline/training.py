@@ -166,7 +166,7 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
 def curve_folder(config: Config, root: Path) -> Path:
     """Where the config's learning curves are kept."""
     if not config.law.trained:
-        return root / "curves" / content_digest(config)[:16]
+        return root / "curves" / _content(config)[:16]
     return root / "curves" / _curve_key(config, config_dataset(config))
 
 
@@ -226,13 +226,17 @@ def own_data(config: Config) -> str | None:
 
         attack = part_digest(part, "adversary.part")
     if not config.law.trained:
-        from ..own.evidence import content_digest
-
-        return content_digest(config) + attack
+        return _content(config) + attack
     # What is pinned cannot change behind its name; a file of the user's can.
     if config.data.name in SHA256:
         return attack or None
     return config_dataset(config).sha256 + attack
+
+
+def _content(config: Config) -> str:
+    from ..own.evidence import content_digest  # loads scipy.stats
+
+    return content_digest(config)
 
 
 def _curve_key(config: Config, dataset: Dataset) -> str:
