@@ -82,6 +82,27 @@ def draw_series(
     axes.update_datalim(np.column_stack([np.tile(x[order], 2), ends]))
 
 
+def draw_bars(
+    axes: Axes, places: Any, rows: pd.DataFrame, style: Look, **how: Any
+) -> Any:
+    """Draw value, low and high of rows at places of a plain axis.
+
+    Args:
+        axes: Where to.
+        places: x of each row.
+        rows: With value, low and high.
+        style: Colour, marker and line, unless ``how`` has another.
+        how: As of ``Axes.errorbar``.
+
+    Returns:
+        What a legend takes.
+    """
+    value = rows["value"].to_numpy(float)
+    bars = np.maximum([value - rows["low"], rows["high"] - value], 0.0)
+    look = {"color": style.color, "linestyle": style.dashes, "marker": style.marker}
+    return axes.errorbar(places, value, yerr=bars, **(look | how))
+
+
 def sample(style: Look) -> Line2D:
     """A series' sample in the legend."""
     dashes: Any = style.dashes

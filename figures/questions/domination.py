@@ -4,11 +4,11 @@ Table ``domination`` (``analysis.effects.memorylessness.fast_machine``): quantit
 speed, at (p_2), value, low, high.
 """
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
 from ..style import legend_above, look, new_figure, styled
 
@@ -47,18 +47,7 @@ def draw(df: pd.DataFrame) -> Figure:
     for index, speed in enumerate(sorted(df["speed"].unique(), reverse=True)):
         rows = where(df, "speed", speed)
         style = look(index)
-        value = rows["value"].to_numpy(float)
-        bars = [value - rows["low"], rows["high"] - value]
-        handles.append(
-            axes.errorbar(
-                rows["tries"],
-                value,
-                yerr=np.maximum(bars, 0.0),
-                color=style.color,
-                linestyle=style.dashes,
-                marker=style.marker,
-            )
-        )
+        handles.append(draw_bars(axes, rows["tries"], rows, style))
         labels.append(f"{speed:g}× machine, {rows['compute'].iloc[0]:.0%} of compute")
         axes.plot(
             rows["tries"],

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
 from ..style import BASELINE, legend_above, look, new_figure, styled
 
@@ -48,19 +49,9 @@ def draw(df: pd.DataFrame) -> Figure:
         part = where(df, "law", law)
         for index, rule in enumerate(dict.fromkeys(df["rule"])):
             rows, style = where(part, "rule", rule), look(index)
-            value = rows["value"].to_numpy(float)
-            bars = [value - rows["low"], rows["high"] - value]
             # Beside one another: many rules leave the same.
             places = rows["period"] * 1.05 ** (index - 3)
-            axes.errorbar(
-                places,
-                value,
-                yerr=np.maximum(bars, 0.0),
-                color=style.color,
-                linestyle="",
-                marker=style.marker,
-                markersize=3,
-            )
+            draw_bars(axes, places, rows, style, linestyle="", markersize=3)
             axes.plot(
                 rows["period"],
                 rows["linear"],

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
 from ..style import BASELINE, legend_above, look, new_figure, styled
 
@@ -59,18 +60,7 @@ def draw(df: pd.DataFrame) -> Figure:
             continue
         axes = lower if quantity == "threshold" else upper
         style = look(index)
-        value = rows["value"].to_numpy(float)
-        bars = [value - rows["low"], rows["high"] - value]
-        handles.append(
-            axes.errorbar(
-                rows["tries"],
-                value,
-                yerr=np.maximum(bars, 0.0),
-                color=style.color,
-                linestyle=style.dashes,
-                marker=style.marker,
-            )
-        )
+        handles.append(draw_bars(axes, rows["tries"], rows, style))
         labels.append(label)
         axes.plot(
             rows["tries"],

@@ -28,6 +28,7 @@ from dpodl.experiments.questions import (
     threshold,
     withholding,
 )
+from dpodl.experiments.store.run_folder import QUESTIONS
 
 # Commands that keep what they find, or print it from nothing kept.
 COMMANDS = (
@@ -39,6 +40,10 @@ FOLDERS = (
     *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
     *("rational", "retention", "withholding", "finality"),
 )
+
+
+def test_folders_of_questions_are_told_from_runs():
+    assert set(FOLDERS) == set(QUESTIONS)
 
 
 def parsed(words: list[str]) -> click.Context:
