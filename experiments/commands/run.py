@@ -77,10 +77,26 @@ def run(
 
 
 @click.command()
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Print the JSON schema of a config, with which editors complete and check it.",
+)
 @json_option
-def configs(as_json) -> None:
-    """List the configs that come with the package."""
+def configs(schema, as_json) -> None:
+    """List the configs that come with the package.
+
+    \b
+    An editor that knows TOML checks a config whose first line names the schema:
+      dpodl configs --schema > dpodl.schema.json
+      #:schema ./dpodl.schema.json
+    """
     with clear_errors():
+        if schema:
+            from ..config.schema import schema_text
+
+            click.echo(schema_text(), nl=False)
+            return
         from ..config.loading import load_config, shipped_configs
 
         described = {name: load_config(name).description for name in shipped_configs()}
