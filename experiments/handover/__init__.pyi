@@ -1,0 +1,1 @@
+from .tables import results_text as results_text
