@@ -294,8 +294,8 @@ def _world(
     corrupt = [
         key for key, name in seeds.owners().items() if name.startswith("corrupt")
     ]
-    height, width = setting.data[0].images.shape[1:]
-    costs = bucket_costs(config, (height, width), setting.data[0].classes)
+    shape = setting.data[0].images.shape[1:]
+    costs = bucket_costs(config, shape, setting.data[0].classes)
     net = config.network
     speeds = (*net.honest_speeds, *net.corrupted_speeds)
     provers = [

@@ -68,8 +68,8 @@ def compare(path: Path, root: Path, progress: Progress) -> Reality:
     mined = _mined(path, config)
     curves = training.train(config, root, progress)
     dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    costs = translation.step_costs(config, curves, (height, width), dataset.n_classes)
+    shape = dataset.x_train.shape[1:]
+    costs = translation.step_costs(config, curves, shape, dataset.n_classes)
     known = translation.law_of(config, curves, costs, resamples=_RESAMPLES)
     law, laws = known.law, [known.law, *known.resamples]
     levels = mined.interval.size

@@ -188,9 +188,9 @@ def reward_rule(config: Config, data: TrainingSet) -> RewardRule:
         return RewardRule("decay", round(rules.reward_decay * DECAY_UNIT))
     if rules.reward_rule != "operations":
         return RewardRule(rules.reward_rule)
-    height, width = data.images.shape[1:]
     prices = {
-        (name, batch): batch * step_operations(name, (height, width), data.classes)
+        (name, batch): batch
+        * step_operations(name, data.images.shape[1:], data.classes)
         for name in config.menu.architectures
         for batch in config.menu.batch_sizes
     }

@@ -251,10 +251,10 @@ def _instances(path: Path, genesis: Genesis, data: TrainingSet) -> list[Instance
 
 
 def _state_bytes(genesis: Genesis, data: TrainingSet) -> int:
-    _, height, width = data.images.shape
+    shape = data.images.shape[1:]
     try:
         numbers = max(
-            largest_state(task, (height, width), data.classes) for task in genesis.tasks
+            largest_state(task, shape, data.classes) for task in genesis.tasks
         )
     except ValueError:  # images too small for the CNN, which setup says
         return 0

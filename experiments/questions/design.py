@@ -32,6 +32,7 @@ from ...analysis.calibration.targets import (
 )
 from ...analysis.estimation.estimate import Estimate, Refused, standard_error
 from ...analysis.estimation.training_error import SOURCE, joined
+from ...models.learning.architecture import ImageShape
 from ...models.learning.curves import CurveSet
 from ...models.learning.networks import build_network, initial_parameters
 from ...models.learning.pins import seed_key
@@ -127,7 +128,7 @@ def write(result: Design, folder: Path, config: Config, *, command: str) -> None
     keep_answer(folder, "design", result.tables, command=command, config=config)
 
 
-def state_bytes(config: Config, image_shape: tuple[int, int], classes: int) -> float:
+def state_bytes(config: Config, image_shape: ImageShape, classes: int) -> float:
     """Bytes of a checkpoint's tensors, the mean over the menu by its shares."""
     sizes = {}
     for architecture in config.menu.architectures:
@@ -178,8 +179,7 @@ def _state_bytes(config: Config) -> float:
     if not config.law.trained:
         return math.nan  # the networks are not ours
     dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    return state_bytes(config, (height, width), dataset.n_classes)
+    return state_bytes(config, dataset.x_train.shape[1:], dataset.n_classes)
 
 
 # ------------------------------------------------------------------ the finalists

@@ -166,8 +166,8 @@ def _measured(config: Config, every: int, progress: Progress) -> list[Measured]:
         mine = {h: p for h, p in shares.items() if h.architecture == name}
         share = sum(mine.values())
         copies = sum(p * COPIES[h.optimizer] for h, p in mine.items()) / share
-        height, width = dataset.x_train.shape[1:]
-        state = 4 * copies * parameter_count(name, (height, width), data.classes)
+        shape = dataset.x_train.shape[1:]
+        state = 4 * copies * parameter_count(name, shape, data.classes)
         drawn = (
             hash_to_architecture(run_digest(config.seed, i), menu) for i in count()
         )

@@ -153,7 +153,6 @@ def _clock(config: Config) -> list[Any]:
 
 def _source(config: Config, dataset: Dataset, root: Path) -> CurveSource:
     settings = training.curve_settings(config, dataset)
-    height, width = dataset.x_train.shape[1:]
     return CurveSource(
         folder=str((root / "curves" / training._curve_key(config, dataset)).resolve()),
         seed=config.seed,
@@ -163,7 +162,7 @@ def _source(config: Config, dataset: Dataset, root: Path) -> CurveSource:
         looks=settings.looks,
         eval_samples=settings.eval_samples,
         population=len(dataset.x_train),
-        image_shape=(height, width),
+        image_shape=dataset.x_train.shape[1:],
         classes=dataset.n_classes,
     )
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...models.errors import UserError
+from ...models.learning.architecture import ImageShape
 from ...models.learning.curves import CurveSet, draw_runs
 from ...models.learning.pins import pinned
 from ..config.experiment import Config
@@ -66,7 +67,7 @@ class CurveSource(NamedTuple):
     looks: int
     eval_samples: int
     population: int
-    image_shape: tuple[int, int]
+    image_shape: ImageShape
     classes: int
 
 

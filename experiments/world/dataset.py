@@ -45,15 +45,16 @@ def check_images(dataset: Dataset, architectures: Sequence[str]) -> None:
     """
     from ...models.learning.networks import forward_operations
 
-    height, width = dataset.x_train.shape[1:]
+    shape = dataset.x_train.shape[1:]
     problems = []
     for architecture in architectures:
         try:
-            forward_operations(architecture, (height, width), dataset.n_classes)
+            forward_operations(architecture, shape, dataset.n_classes)
         except ValueError:
             problems.append(architecture)
     if problems:
         raise ConfigError(
-            f"menu.architectures: the images of {dataset.name} are {height}×{width}, "
-            f"too small for the convolutions of {', '.join(problems)}"
+            f"menu.architectures: the images of {dataset.name} are "
+            f"{shape[0]}×{shape[1]}, too small for the convolutions of "
+            f"{', '.join(problems)}"
         )

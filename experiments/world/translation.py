@@ -10,6 +10,7 @@ from ...analysis.block_time.law import BlockTimeLaw, fastest_of_speeds
 from ...analysis.block_time.uncertain import UncertainLaw, uncertain_law
 from ...analysis.estimation.estimate import Refused
 from ...analysis.simulation.levels import Network, network
+from ...models.learning.architecture import ImageShape
 from ...models.learning.chunk_program import Bucket
 from ...models.learning.curves import CurveSet
 from ...models.learning.networks import step_operations
@@ -21,7 +22,7 @@ from .dataset import config_dataset
 
 
 def step_costs(
-    config: Config, curves: CurveSet, image_shape: tuple[int, int], classes: int
+    config: Config, curves: CurveSet, image_shape: ImageShape, classes: int
 ) -> np.ndarray | None:
     """c_i: what a step of each run costs, in the menu's mean step; None: all alike."""
     costs = bucket_costs(config, image_shape, classes)
@@ -38,8 +39,7 @@ def costs_of(config: Config, curves: CurveSet) -> np.ndarray | None:
     if config.clock.unit == "steps":
         return None
     dataset = config_dataset(config)
-    height, width = dataset.x_train.shape[1:]
-    return step_costs(config, curves, (height, width), dataset.n_classes)
+    return step_costs(config, curves, dataset.x_train.shape[1:], dataset.n_classes)
 
 
 def law_of(
@@ -85,7 +85,7 @@ def law_of(
 
 
 def bucket_costs(
-    config: Config, image_shape: tuple[int, int], classes: int
+    config: Config, image_shape: ImageShape, classes: int
 ) -> dict[Bucket, float]:
     """What a step costs by bucket, in the menu's mean step; empty: all alike."""
     if config.clock.unit == "steps":

@@ -20,6 +20,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 
+ImageShape = tuple[int, ...]
+"""(height, width) of grey images, (height, width, channels) of coloured ones."""
+
 _ARCHITECTURE = re.compile(r"softmax|(mlp|cnn)-([1-9][0-9]{0,3})")
 _DIGEST_BYTES = 32
 _WORDS = 1 << 256

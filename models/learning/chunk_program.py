@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .architecture import ImageShape
 from .looks import Curve
 from .networks import build_network
 from .training import (
@@ -66,9 +67,7 @@ def named_leaves(buffers: Any) -> list[tuple[str, Any]]:
 
 
 @cache
-def shapes_of(
-    bucket: Bucket, adam: bool, classes: int, image_shape: tuple[int, int]
-) -> Any:
+def shapes_of(bucket: Bucket, adam: bool, classes: int, image_shape: ImageShape) -> Any:
     """What ``buffers_of`` gives for a bucket's models, as shapes."""
     nothing: Any = Hyper(
         *[np.float32(0)] * 3,  # pyright: ignore
@@ -119,12 +118,12 @@ def train_lanes(
         Curves, [models, most_looks], 0 beyond what was trained; the states then.
     """
     network = build_network(bucket.architecture, classes)
-    examples, height, width = images.shape
+    examples, *image_shape = images.shape
     step = first * check_every
 
     def state_of(hyper: Hyper, start: Buffers) -> TrainState:
         fresh = initial_state(
-            network, hyper, adam=adam, examples=examples, image_shape=(height, width)
+            network, hyper, adam=adam, examples=examples, image_shape=tuple(image_shape)
         )
         buffers = jax.tree.map(
             lambda new, kept: jnp.where(first == 0, new, kept), buffers_of(fresh), start

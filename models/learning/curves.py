@@ -68,7 +68,7 @@ class TrainingSet(NamedTuple):
     ``classes`` is static: the networks' output width.
     """
 
-    images: UInt8[Array, "examples h w"]
+    images: UInt8[Array, "examples h w *c"]
     labels: Int32[Array, " examples"]
     classes: int
 
@@ -117,7 +117,7 @@ class CurveSet(NamedTuple):
 
 
 def training_set(
-    images: UInt8[np.ndarray, "examples h w"],
+    images: UInt8[np.ndarray, "examples h w *c"],
     labels: UInt8[np.ndarray, " examples"],
     device: jax.Device | None = None,  # pyright: ignore
 ) -> TrainingSet:

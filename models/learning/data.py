@@ -1,6 +1,7 @@
 """The datasets: all of MNIST, the subset that ships with the package, or your own.
 
-Notation: x = images, uint8 [n, height, width]; y = labels, uint8 [n], counted from 0;
+Notation: x = images, uint8 [n, height, width], of colour [n, height, width, channels];
+y = labels, uint8 [n], counted from 0;
 "train" is what the provers fit, "test" what the accuracy threshold is measured on.
 
 MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits";
@@ -60,6 +61,7 @@ _IDX = {
 }
 _MNIST_IMAGE = (28, 28)
 _CHUNK = 1 << 20
+_MOST_CHANNELS = 4
 # What an array may be, unpacked: a small file can claim, or unpack to, any size.
 _MOST_BYTES = 1 << 30
 _MOST_HEADER = 1 << 16
@@ -74,9 +76,9 @@ class DataError(InputError, ValueError):
 class Dataset(NamedTuple):
     """Images and labels, checked, with the hash that names them in the results."""
 
-    x_train: UInt8[np.ndarray, "n_train height width"]  # pixels, 0 … 255
+    x_train: UInt8[np.ndarray, "n_train height width *channels"]  # pixels, 0 … 255
     y_train: UInt8[np.ndarray, " n_train"]  # classes, 0 … n_classes − 1
-    x_test: UInt8[np.ndarray, "n_test height width"]
+    x_test: UInt8[np.ndarray, "n_test height width *channels"]
     y_test: UInt8[np.ndarray, " n_test"]
     name: str
     sha256: str  # over key, dtype, shape and bytes of the four arrays, in this order
@@ -313,9 +315,18 @@ def _checked(name: str, arrays: Mapping[str, np.ndarray]) -> Dataset:
 
 def _checked_array(key: str, array: np.ndarray) -> np.ndarray:
     if key.startswith("x"):
-        fits = array.dtype == np.uint8 and array.ndim == 3
-        allowed = "uint8 [n, height, width]"
+        if array.ndim == 4 and array.shape[3] == 1:
+            array = array[..., 0]  # grey images are the same ones either way
+        fits = array.dtype == np.uint8 and (
+            array.ndim == 3 or (array.ndim == 4 and array.shape[3] <= _MOST_CHANNELS)
+        )
+        allowed = (
+            f"uint8 [n, height, width], of colour with up to {_MOST_CHANNELS} channels "
+            "at the end (numpy.moveaxis(x, 1, -1) puts first ones there)"
+        )
     else:
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]  # as Keras keeps CIFAR's
         fits = array.dtype.kind in "iu" and array.ndim == 1
         allowed = "integers [n]"
     if not fits or array.size == 0:

@@ -29,8 +29,8 @@ class Curve(NamedTuple):
 
 
 def pixels(
-    images: Float[Array, "*n h w"] | UInt8[Array, "*n h w"],
-) -> Float[Array, "*n h w"]:
+    images: Float[Array, "*shape"] | UInt8[Array, "*shape"],
+) -> Float[Array, "*shape"]:
     """Pixels in [0, 1]: bytes times 1/255 in float32, floats as they are."""
     if images.dtype != jnp.uint8:
         return images
@@ -40,7 +40,7 @@ def pixels(
 
 def look(
     parameters: PyTree[Float[Array, "..."]],
-    images: Float[Array, "samples h w"] | UInt8[Array, "samples h w"],
+    images: Float[Array, "samples h w *c"] | UInt8[Array, "samples h w *c"],
     labels: Int[Array, " samples"],
     *,
     network: nn.Module,

@@ -1,7 +1,8 @@
 """The menu's networks, in Flax: softmax regression, MLPs, a small CNN.
 
-Inputs are images [batch, height, width] with pixels in [0, 1]; outputs are logits
-[batch, classes]. A network is written for one batch of one model.
+Inputs are images [batch, height, width], of colour [batch, height, width, channels],
+with pixels in [0, 1]; outputs are logits [batch, classes]. A network is written for one
+batch of one model.
 """
 
 import math
@@ -13,7 +14,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Key, PyTree
 
-from .architecture import Architecture
+from .architecture import Architecture, ImageShape
 
 
 class Dense(nn.Module):
@@ -81,7 +82,7 @@ class Mlp(nn.Module):
     classes: int
 
     @nn.compact
-    def __call__(self, images: Float[Array, "n h w"]) -> Float[Array, "n classes"]:
+    def __call__(self, images: Float[Array, "n h w *c"]) -> Float[Array, "n classes"]:
         """Logits of a batch."""
         x = images.reshape(images.shape[0], -1)
         if self.width:
@@ -96,9 +97,9 @@ class Cnn(nn.Module):
     classes: int
 
     @nn.compact
-    def __call__(self, images: Float[Array, "n h w"]) -> Float[Array, "n classes"]:
+    def __call__(self, images: Float[Array, "n h w *c"]) -> Float[Array, "n classes"]:
         """Logits of a batch."""
-        x = images[..., None]
+        x = images if images.ndim == 4 else images[..., None]
         x = nn.relu(Convolution(self.channels, size=5, stride=2)(x))
         x = nn.relu(Convolution(2 * self.channels, size=3, stride=2)(x))
         return Dense(self.classes)(x.reshape(x.shape[0], -1))
@@ -117,7 +118,7 @@ def initial_parameters(
     key: Key[Array, ""],
     init_scale: Float[Array, ""],
     *,
-    image_shape: tuple[int, int],
+    image_shape: ImageShape,
 ) -> PyTree[Float[Array, "..."]]:
     """initLP: LeCun-normal weights times ``init_scale``, zero biases.
 
@@ -125,15 +126,13 @@ def initial_parameters(
         network: The module.
         key: Where the weights come from.
         init_scale: A factor on all weights (biases start at zero).
-        image_shape: (height, width) in pixels.
+        image_shape: (height, width) in pixels, of colour (height, width, channels).
     """
     parameters = network.init(key, jnp.zeros((1, *image_shape)))["params"]
     return jax.tree.map(lambda leaf: init_scale * leaf, parameters)
 
 
-def forward_operations(
-    architecture: str, image_shape: tuple[int, int], classes: int
-) -> int:
+def forward_operations(architecture: str, image_shape: ImageShape, classes: int) -> int:
     """Multiply–adds × 2 of one example's forward pass (biases left out).
 
     Raises:
@@ -142,9 +141,7 @@ def forward_operations(
     return sum(_layer_operations(architecture, image_shape, classes))
 
 
-def step_operations(
-    architecture: str, image_shape: tuple[int, int], classes: int
-) -> int:
+def step_operations(architecture: str, image_shape: ImageShape, classes: int) -> int:
     """Multiply–adds × 2 of one example's share of a training step.
 
     The forward pass, as much again for the weights' gradient, and again for the
@@ -157,9 +154,7 @@ def step_operations(
     return 2 * first + 3 * sum(later)
 
 
-def parameter_count(
-    architecture: str, image_shape: tuple[int, int], classes: int
-) -> int:
+def parameter_count(architecture: str, image_shape: ImageShape, classes: int) -> int:
     """Learnable numbers of a network, without building it.
 
     Raises:
@@ -172,11 +167,14 @@ def parameter_count(
     if family == "mlp":
         return (pixels + 1) * width + (width + 1) * classes
     area_2 = math.prod(_positions(_positions(image_shape, size=5, stride=2), 3, 2))
-    first, second = 26 * width, (9 * width + 1) * 2 * width
+    first, second = (
+        (25 * _channels(image_shape) + 1) * width,
+        (9 * width + 1) * 2 * width,
+    )
     return first + second + (area_2 * 2 * width + 1) * classes
 
 
-def largest_array(architecture: str, image_shape: tuple[int, int], classes: int) -> int:
+def largest_array(architecture: str, image_shape: ImageShape, classes: int) -> int:
     """Numbers of the largest array a network needs besides its examples.
 
     A dense kernel, or the CNN's second band matrix (``Convolution``).
@@ -190,14 +188,14 @@ def largest_array(architecture: str, image_shape: tuple[int, int], classes: int)
     _, wide_1 = _positions(image_shape, size=5, stride=2)
     rows_2, wide_2 = _positions(_positions(image_shape, 5, 2), size=3, stride=2)
     bands = (
-        wide_1 * width * 5 * image_shape[1],
+        wide_1 * width * 5 * math.prod(image_shape[1:]),
         wide_2 * 2 * width * 3 * wide_1 * width,
     )
     return max(*bands, rows_2 * wide_2 * 2 * width * classes)
 
 
 def _layer_operations(
-    architecture: str, image_shape: tuple[int, int], classes: int
+    architecture: str, image_shape: ImageShape, classes: int
 ) -> list[int]:
     family, width = Architecture.parse(architecture)
     pixels = math.prod(image_shape)
@@ -209,14 +207,18 @@ def _layer_operations(
     sides_2 = _positions(sides_1, size=3, stride=2)
     area_1, area_2 = math.prod(sides_1), math.prod(sides_2)
     return [
-        2 * area_1 * 25 * width,
+        2 * area_1 * 25 * _channels(image_shape) * width,
         2 * area_2 * 9 * width * 2 * width,
         2 * area_2 * 2 * width * classes,
     ]
 
 
+def _channels(image_shape: ImageShape) -> int:
+    return math.prod(image_shape[2:])
+
+
 def _positions(image_shape: tuple[int, ...], size: int, stride: int) -> tuple[int, int]:
-    height, wide = image_shape
+    height, wide = image_shape[:2]
     if min(height, wide) < size:
         raise ValueError(
             f"a {size}×{size} convolution needs images at least that large, "

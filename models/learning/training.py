@@ -26,7 +26,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8, UInt32
 
-from .architecture import Initialization
+from .architecture import ImageShape, Initialization
 from .looks import Curve, cross_entropy, look, pixels
 from .networks import initial_parameters
 from .orders import epoch_order, key_of, order_of
@@ -92,7 +92,7 @@ def initial_state(
     *,
     adam: bool,
     examples: int,
-    image_shape: tuple[int, int],
+    image_shape: ImageShape,
 ) -> TrainState:
     """initM: fresh weights, empty optimizer buffers, no step done."""
     parameters = initial_parameters(
@@ -109,7 +109,7 @@ def initial_state(
 def train_steps(
     state: TrainState,
     hyper: Hyper,
-    images: Float[Array, "examples h w"] | UInt8[Array, "examples h w"],
+    images: Float[Array, "examples h w *c"] | UInt8[Array, "examples h w *c"],
     labels: Int[Array, " examples"],
     steps: int | Int[Array, ""],
     *,
@@ -186,7 +186,7 @@ def train_steps(
 
 def train_curve(
     hyper: Hyper,
-    images: Float[Array, "examples h w"] | UInt8[Array, "examples h w"],
+    images: Float[Array, "examples h w *c"] | UInt8[Array, "examples h w *c"],
     labels: Int[Array, " examples"],
     *,
     network: nn.Module,
@@ -219,13 +219,12 @@ def train_curve(
     Raises:
         ValueError: If ``eval_samples`` or ``batch_size`` is not within the examples.
     """
-    height, width = images.shape[1:]
     state = initial_state(
         network,
         hyper,
         adam=adam,
         examples=images.shape[0],
-        image_shape=(height, width),
+        image_shape=images.shape[1:],
     )
     one_look = _one_look(
         hyper, images, labels, network, batch_size, check_every, eval_samples
@@ -237,7 +236,7 @@ def train_curve(
 def train_on(
     state: TrainState,
     hyper: Hyper,
-    images: Float[Array, "examples h w"] | UInt8[Array, "examples h w"],
+    images: Float[Array, "examples h w *c"] | UInt8[Array, "examples h w *c"],
     labels: Int[Array, " examples"],
     looks: Int[Array, ""],
     *,
@@ -339,10 +338,10 @@ def state_at(buffers: Buffers, step: Int[Array, ""], *, examples: int) -> TrainS
 
 def evaluation_sample(
     hyper: Hyper,
-    images: Shaped[Array, "examples h w"],
+    images: Shaped[Array, "examples h w *c"],
     labels: Int[Array, " examples"],
     eval_samples: int,
-) -> tuple[Shaped[Array, "samples h w"], Int[Array, " samples"]]:
+) -> tuple[Shaped[Array, "samples h w *c"], Int[Array, " samples"]]:
     """The training examples a run's looks score: all, or a sample by ``eval_key``.
 
     Raises:

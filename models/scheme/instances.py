@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..learning.architecture import ImageShape
 from ..learning.curves import TrainingSet
 from ..learning.networks import largest_array, parameter_count, step_operations
 from .encoding import digest, encode
@@ -156,13 +157,13 @@ def _data_problems(
     if largest > examples:
         yield f"batch_sizes must be at most {examples}, got {largest}"
     yield from _size_problems(
-        parameters, task, (shape[0], shape[1]), min(largest, examples), data.classes
+        parameters, task, tuple(shape), min(largest, examples), data.classes
     )
     if task.dataset != dataset_digest(data):
         yield "dataset must be the one the task names, got another"
 
 
-def largest_state(task: Task, image_shape: tuple[int, int], classes: int) -> int:
+def largest_state(task: Task, image_shape: ImageShape, classes: int) -> int:
     """Most numbers a training state of a task can hold: lp and two buffers of Adam."""
     names = task.menu.architectures.options
     return 3 * max(parameter_count(each, image_shape, classes) for each in names)
@@ -179,7 +180,7 @@ def dataset_digest(data: TrainingSet) -> bytes:
 def _size_problems(
     parameters: Parameters,
     task: Task,
-    image_shape: tuple[int, int],
+    image_shape: ImageShape,
     batch: int,
     classes: int,
 ) -> Iterator[str]:

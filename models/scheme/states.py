@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..learning.architecture import HyperParameters, Initialization
+from ..learning.architecture import HyperParameters, ImageShape, Initialization
 from ..learning.chunk_program import Bucket
 from ..learning.curves import TrainingSet
 from ..learning.looks import Curve, look
@@ -226,15 +226,15 @@ def _count(parameters, images, labels, *, architecture: str, classes: int):
 
 @partial(jax.jit, static_argnames=("data", "architecture", "adam"))
 def _initial(
-    hyper: Hyper, *, data: tuple[int, int, int, int], architecture: str, adam: bool
+    hyper: Hyper, *, data: tuple[int, ImageShape, int], architecture: str, adam: bool
 ) -> TrainState:
-    examples, height, width, classes = data
+    examples, image_shape, classes = data
     return initial_state(
         build_network(architecture, classes),
         hyper,
         adam=adam,
         examples=examples,
-        image_shape=(height, width),
+        image_shape=image_shape,
     )
 
 
@@ -327,15 +327,15 @@ def _check_tensors(tensors: Tensors, shapes: dict[str, tuple[int, ...]]) -> None
 
 @cache
 def _shapes(
-    architecture: str, optimizer: str, data: tuple[int, int, int, int]
+    architecture: str, optimizer: str, data: tuple[int, ImageShape, int]
 ) -> dict[str, tuple[int, ...]]:
-    examples, height, width, classes = data
+    examples, image_shape, classes = data
     start = partial(
         initial_state,
         build_network(architecture, classes),
         adam=optimizer == "adam",
         examples=examples,
-        image_shape=(height, width),
+        image_shape=image_shape,
     )
     state: Any = jax.eval_shape(start, hyper_of(_ANY))
     return {
@@ -345,6 +345,6 @@ def _shapes(
     }
 
 
-def _shape(data: TrainingSet) -> tuple[int, int, int, int]:
-    examples, height, width = data.images.shape
-    return examples, height, width, data.classes
+def _shape(data: TrainingSet) -> tuple[int, ImageShape, int]:
+    examples, *image_shape = data.images.shape
+    return examples, tuple(image_shape), data.classes

@@ -10,6 +10,8 @@ from dpodl.models.learning.networks import (
     build_network,
     forward_operations,
     initial_parameters,
+    largest_array,
+    parameter_count,
     step_operations,
 )
 from jax import lax
@@ -18,7 +20,7 @@ CLASSES = 10
 _CONVOLUTIONS = {"Convolution_0": (4, 5, 5, 1), "Convolution_1": (8, 3, 3, 4)}
 
 
-def random_parameters(network, image_shape: tuple[int, int], seed: int = 0):
+def random_parameters(network, image_shape: tuple[int, ...], seed: int = 0):
     """Weights and biases of the network's shapes, no bias at zero."""
     rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(network.init, jax.random.key(0), zeros(1, *image_shape))
@@ -61,6 +63,13 @@ def images_of(count: int, *image_shape: int):
             "cnn-4",
             (13, 20),
             {**_CONVOLUTIONS, "Dense_0": (10, 48)},
+        ),
+        ("mlp-32", (32, 32, 3), {"Dense_0": (32, 3072), "Dense_1": (10, 32)}),
+        # 32 → 14 → 6 positions; channels 3 → 4 → 8.
+        (
+            "cnn-4",
+            (32, 32, 3),
+            {**_CONVOLUTIONS, "Convolution_0": (4, 5, 5, 3), "Dense_0": (10, 288)},
         ),
     ],
 )
@@ -105,7 +114,7 @@ def test_dense_networks_equal_numpy(name):
 
 def convolved(parameters, images):
     """The CNN with XLA's convolutions."""
-    x = images[..., None]
+    x = images if images.ndim == 4 else images[..., None]
     for layer in ("Convolution_0", "Convolution_1"):
         kernel, bias = parameters[layer]["kernel"], parameters[layer]["bias"]
         x = lax.conv_general_dilated(
@@ -122,7 +131,7 @@ def convolved(parameters, images):
 
 # Odd and even sides, so that a row too many or too few would be seen; not square, so
 # that rows and columns can't be swapped; the smallest images the network takes.
-@pytest.mark.parametrize("image_shape", [(9, 9), (13, 20)])
+@pytest.mark.parametrize("image_shape", [(9, 9), (13, 20), (9, 12, 3)])
 def test_bands_are_xlas_convolution_and_its_gradient(image_shape):
     network = build_network("cnn-3", CLASSES)
     parameters = random_parameters(network, image_shape)
@@ -202,6 +211,8 @@ OPERATIONS = [
     ("cnn-8", (28, 28), 2 * (28_800 + 28_800 + 4_000)),
     ("cnn-3", (13, 20), 2 * (40 * 75 + 6 * 162 + 360)),
     ("cnn-3", (9, 9), 2 * (9 * 75 + 162 + 60)),
+    ("mlp-32", (32, 32, 3), 2 * (98_304 + 320)),
+    ("cnn-8", (32, 32, 3), 2 * (196 * 600 + 36 * 1152 + 5760)),
 ]
 
 
@@ -214,6 +225,18 @@ def test_forward_operations_are_those_of_the_program(name, image_shape, by_hand)
     program = jax.make_jaxpr(forward)(parameters, zeros(1, *image_shape))
     counted = operations_in(program.jaxpr)
     assert forward_operations(name, image_shape, CLASSES) == counted == by_hand
+
+
+@pytest.mark.parametrize("name", ["softmax", "mlp-6", "cnn-3"])
+@pytest.mark.parametrize("image_shape", [(13, 20), (9, 12, 3)])
+def test_parameters_are_counted_without_the_network(name, image_shape):
+    parameters = random_parameters(build_network(name, CLASSES), image_shape)
+    leaves = jax.tree.leaves(parameters)
+    counted = parameter_count(name, image_shape, CLASSES)
+    assert counted == sum(leaf.size for leaf in leaves)
+    assert largest_array(name, image_shape, CLASSES) >= max(
+        leaf.size for leaf in leaves if leaf.ndim == 2
+    )
 
 
 @pytest.mark.parametrize(
