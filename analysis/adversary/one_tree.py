@@ -12,6 +12,7 @@ back at the best of all after its confirmation:
 
 ``private``: the pre-mined private chain, Y = H + Δ − A, n = k + 1 (it must be longer),
 of the fastest of fresh machines on both sides.
+``tie``: the same chain where an equal one is adopted, n = k.
 ``any``: the event whose exponent is ρ, Y = D − A + 2Δ with chance g and 2Δ else, n = k;
 conditional on (c1) a bound on the risk from every adversary.
 
@@ -23,7 +24,7 @@ Source: docs/science/any-adversary.md; W. Feller, vol. II, XII.7 and XVIII.3.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -31,19 +32,27 @@ import numpy as np
 from scipy import fft, optimize
 
 from ..block_time.law import BlockTimeLaw, Real, fastest_of
+from ..bounds.arguments import require
 from ..estimation.estimate import Refused
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
-from ..race.walk import Race, Tilt, bounded, cumulant, tilts
-from .clocks import bounding_race, hazard_windows
+from ..race.walk import OUTGROWN, Race, Tilt, bounded, cumulant, tilts
+from .clocks import NOTHING, bounding_race, hazard_windows
 
-Event = Literal["private", "any"]
+Event = Literal["private", "tie", "any"]
+
+
+_LEAST_ODDS = 1e-3
+_EVEN = (
+    "any adversary: the walk of one tree does not fall, so that its risk is 1 at every "
+    "depth; a shorter delay_steps or a smaller adversary"
+)
 
 
 class OneTree(NamedTuple):
     """The risk of every depth from one tree.
 
     Attributes:
-        event: Which of the two.
+        event: Which of the three.
         log_rate: ln ρ, or that of the private chain.
         logs: ln of the risk at depths.
         errors: Relative numerical errors.
@@ -90,7 +99,7 @@ def one_tree_risks(
     Args:
         law: X of one honest prover (steps).
         depths: k ≥ 1.
-        event: ``private`` or ``any``.
+        event: ``private``, ``tie`` or ``any``.
         honest: n_h > 0.
         adversarial: n_a > 0.
         delay_steps: Δ ≥ 0, steps.
@@ -162,6 +171,89 @@ def one_tree_depth(
     return high
 
 
+def one_tree_threshold(
+    target: Real,
+    depth: int,
+    law: BlockTimeLaw,
+    *,
+    event: Event,
+    provers: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+    near: Real = 0.2,
+) -> float:
+    r"""Share β of n machines at which the risk of depth k is ε, to 1e-5.
+
+    Args:
+        target: ε in (0, 1).
+        depth: k ≥ 1.
+        law: X of one honest prover (steps).
+        event: ``private``, ``tie`` or ``any``.
+        provers: n > 0; a share need not be whole machines.
+        delay_steps: Δ ≥ 0, steps.
+        adversary: X of one corrupted machine; that of an honest one if left out.
+        known_until: As ``block_time.empirical.EmpiricalLaw``.
+        near: A share in (0, 1) to begin with.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        Refused: If no share below the least or above the greatest that is tried has
+            that risk; or as ``one_tree_risks`` where the risk is not known.
+    """
+    require("target", target, 0 < target < 1, "(0, 1)")
+    require("near", near, 0 < near < 1, "(0, 1)")
+    refused: dict[float, Refused] = {}
+    goal = math.log(float(target))
+
+    def excess(share: float) -> float:
+        given = (1 - share) * provers, share * provers, delay_steps
+        try:
+            solved = _solved(law, event, depth, *given, adversary, known_until)
+        except Refused as refusal:
+            # From where a tree outgrows the chain, and a little before, no grid serves.
+            refused[share] = refusal
+            return -goal
+        return float(min(solved.risks([depth])[0][0], 0.0)) - goal
+
+    low, high = _around(excess, float(near))
+    if excess(low) > 0:
+        if low in refused:
+            raise refused[low]
+        raise Refused(
+            f"at depth {depth} a share of {low:g} already has a risk above {target:g}; "
+            "more confirmations or a larger target"
+        )
+    if excess(high) <= 0:
+        raise Refused(
+            f"at depth {depth} a share of {high:g} still has a risk of at most "
+            f"{target:g}; fewer confirmations or a smaller target"
+        )
+    root = float(optimize.brentq(excess, low, high, xtol=1e-5))  # pyright: ignore
+    beyond = min(refused, default=math.inf)
+    if beyond - root < 1e-3 and not _grows(refused[beyond]):
+        raise refused[beyond]
+    return root
+
+
+def _around(excess: Callable[[float], float], near: float) -> tuple[float, float]:
+    """Shares below and above a root, by steps in the odds."""
+    odds = near / (1 - near)
+    low = high = odds
+    if excess(near) > 0:
+        while low > _LEAST_ODDS and excess(low / (1 + low)) > 0:
+            low, high = max(low / 1.25, _LEAST_ODDS), low
+    else:
+        while high < 1 / _LEAST_ODDS and excess(high / (1 + high)) <= 0:
+            low, high = high, min(high * 1.25, 1 / _LEAST_ODDS)
+    return low / (1 + low), high / (1 + high)
+
+
+def _grows(refusal: Refused) -> bool:
+    """Whether it says that the adversary grows too fast, at which no depth is safe."""
+    return str(refusal) in (OUTGROWN, _EVEN) or str(refusal).startswith(NOTHING)
+
+
 class _Solved(NamedTuple):
     """A walk on its grids, coarsest first: Y's law, and all else that the risk has."""
 
@@ -199,11 +291,11 @@ def _solved(law, event, reach, honest, adversarial, delay, adversary, known) -> 
 
 def _prepared(law, event, honest, adversarial, delay, adversary, known):
     own = law if adversary is None else adversary
-    if event == "private":
+    if event != "any":
         fresh = fastest_of(law, honest), fastest_of(own, adversarial)
         late = Race(*fresh, float(delay), ties_win=False, known_until=float(known))
         late = bounded(late)
-        alone, fixed, more = 1.0, float(delay), 1
+        alone, fixed, more = 1.0, float(delay), int(event == "private")
     else:
         late = bounding_race(
             law,
@@ -225,10 +317,7 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
     )
     theta, log_rate = float(found.x), float(found.fun)  # pyright: ignore
     if not log_rate < -1e-9:
-        raise Refused(
-            "any adversary: the walk of one tree does not fall, so that its risk is 1 "
-            "at every depth; a shorter delay_steps or a smaller adversary"
-        )
+        raise Refused(_EVEN)
     star = race_tilt.theta_star
     if walk.cumulant(star) > 0:
         star = float(
