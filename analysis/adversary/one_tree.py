@@ -12,7 +12,8 @@ back at the best of all after its confirmation:
 
 ``private``: the pre-mined private chain, Y = H + Δ − A, n = k + 1 (it must be longer),
 of the fastest of fresh machines on both sides.
-``tie``: the same chain where an equal one is adopted, n = k.
+``tie``: the same chain where an equal one is adopted: it may be shown until the public
+chain is a block longer, so that n = k and one more interval H + Δ is on the left.
 ``any``: the event whose exponent is ρ, Y = D − A + 2Δ with chance g and 2Δ else, n = k;
 conditional on (c1) a bound on the risk from every adversary.
 
@@ -32,6 +33,7 @@ import numpy as np
 from scipy import fft, optimize
 
 from ..block_time.law import BlockTimeLaw, Real, fastest_of
+from ..block_time.tilt import log_moment
 from ..bounds.arguments import require
 from ..estimation.estimate import Refused
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
@@ -41,7 +43,7 @@ from .clocks import NOTHING, bounding_race, hazard_windows
 Event = Literal["private", "tie", "any"]
 
 
-_LEAST_ODDS = 1e-3
+_LEAST_ODDS, _FIRST_STEP = 1e-3, 0.06
 _EVEN = (
     "any adversary: the walk of one tree does not fall, so that its risk is 1 at every "
     "depth; a shorter delay_steps or a smaller adversary"
@@ -67,13 +69,15 @@ class OneTree(NamedTuple):
 
 
 class _Walk(NamedTuple):
-    """Y: a race without delay with chance g, nothing else, and a fixed part."""
+    """Y: a race without delay with chance g, nothing else, and a fixed part; ``late``:
+    whether the adversary has an interval more."""
 
     race: Race
     alone: float
     fixed: float
     delay: float
     more: int
+    late: bool = False
 
     def cumulant(self, theta: float) -> float:
         """Logarithm of E e^{θY}."""
@@ -183,7 +187,7 @@ def one_tree_threshold(
     known_until: Real = math.inf,
     near: Real = 0.2,
 ) -> float:
-    r"""Share β of n machines at which the risk of depth k is ε, to 1e-5.
+    r"""Share β of n machines at which the risk of depth k is ε, to 1e-4.
 
     Args:
         target: ε in (0, 1).
@@ -204,9 +208,16 @@ def one_tree_threshold(
     require("target", target, 0 < target < 1, "(0, 1)")
     require("near", near, 0 < near < 1, "(0, 1)")
     refused: dict[float, Refused] = {}
+    known: dict[float, float] = {}
     goal = math.log(float(target))
+    what = "the bound on the risk" if event == "any" else "the risk"
 
     def excess(share: float) -> float:
+        if share not in known:
+            known[share] = solve(share)
+        return known[share]
+
+    def solve(share: float) -> float:
         given = (1 - share) * provers, share * provers, delay_steps
         try:
             solved = _solved(law, event, depth, *given, adversary, known_until)
@@ -221,15 +232,15 @@ def one_tree_threshold(
         if low in refused:
             raise refused[low]
         raise Refused(
-            f"at depth {depth} a share of {low:g} already has a risk above {target:g}; "
-            "more confirmations or a larger target"
+            f"at depth {depth} {what} of a share of {low:g} is already above "
+            f"{target:g}; more confirmations or a larger target"
         )
     if excess(high) <= 0:
         raise Refused(
-            f"at depth {depth} a share of {high:g} still has a risk of at most "
+            f"at depth {depth} {what} of a share of {high:g} is still at most "
             f"{target:g}; fewer confirmations or a smaller target"
         )
-    root = float(optimize.brentq(excess, low, high, xtol=1e-5))  # pyright: ignore
+    root = float(optimize.brentq(excess, low, high, xtol=1e-4))  # pyright: ignore
     beyond = min(refused, default=math.inf)
     if beyond - root < 1e-3 and not _grows(refused[beyond]):
         raise refused[beyond]
@@ -237,16 +248,22 @@ def one_tree_threshold(
 
 
 def _around(excess: Callable[[float], float], near: float) -> tuple[float, float]:
-    """Shares below and above a root, by steps in the odds."""
+    """Shares below and above a root, by steps in the odds that double."""
     odds = near / (1 - near)
-    low = high = odds
-    if excess(near) > 0:
-        while low > _LEAST_ODDS and excess(low / (1 + low)) > 0:
-            low, high = max(low / 1.25, _LEAST_ODDS), low
+    sign = -1 if excess(near) > 0 else 1
+    step, last, end = _FIRST_STEP, odds, _LEAST_ODDS**-sign
+    while last != end:
+        following = last * math.exp(sign * step)
+        following = min(following, end) if sign > 0 else max(following, end)
+        crossed = (excess(following / (1 + following)) > 0) == (sign > 0)
+        ends = sorted((last, following))
+        if crossed:
+            break
+        last, step = following, 2 * step
     else:
-        while high < 1 / _LEAST_ODDS and excess(high / (1 + high)) <= 0:
-            low, high = high, min(high * 1.25, 1 / _LEAST_ODDS)
-    return low / (1 + low), high / (1 + high)
+        ends = sorted((odds, end))
+    low, high = (each / (1 + each) for each in ends)
+    return low, high
 
 
 def _grows(refusal: Refused) -> bool:
@@ -308,7 +325,9 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
         alone = math.exp(-float(honest) * hazard_windows(law, delay).ever)
         fixed, more = 2 * float(delay), 0
     race_tilt = tilts(late)
-    walk = _Walk(late._replace(delay=0.0), alone, fixed, float(delay), more)
+    walk = _Walk(
+        late._replace(delay=0.0), alone, fixed, float(delay), more, event == "tie"
+    )
     found = optimize.minimize_scalar(
         walk.cumulant,
         bounds=(0.0, race_tilt.theta_star),
@@ -359,4 +378,8 @@ def _on(walk: _Walk, tilt: Tilt, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     weights[0] = 0.5
     rest = maximum**2 * shift(walk.delay, grid) * np.conj(transform(weights)) / n
     rest[1 : (n + 1) // 2] *= 2
+    if walk.late:
+        known = log_moment(race.honest, theta, race.until)[0] + theta * walk.fixed
+        apart = float(race.honest.offset) + walk.fixed
+        rest = rest * interval * shift(apart, grid) * math.exp(known)
     return moved / math.exp(tilt.log_rate), rest
