@@ -7,18 +7,25 @@ import pandas as pd
 
 from ...analysis.adversary.assumptions import ASSUMPTIONS
 from ...analysis.adversary.speed import Speed, any_speed, one_fast_machine
-from ...analysis.adversary.tiers import CRITERION, Tier, Tiers, three_tiers
+from ...analysis.adversary.tier_risks import TierRisk, tier_risks
+from ...analysis.adversary.tiers import Tier, Tiers, criterion, ladder, three_tiers
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.training_error import Basis, few_runs
 from ..config.experiment import Config
+from ..world.tiers import some_resamples
 
 SPEEDS = ("equal machines", "one machine of their power (a4)")
 _TIER = [
     *("tier", "grade", "target", "value", "low", "high", "count", "method"),
     *("status", "refusal", "runs_effective", "warning"),
 ]
+_RISK = [
+    *("tier", "grade", "depth", "value", "low", "high", "count", "method"),
+    "refusal",
+]
+_DEEPEST = 400
 _SPEED = ["adversary", "child", "level", "margin", "grade", "refusal"]
 
 
@@ -33,8 +40,9 @@ def tier_tables(
         basis: What the race rests on.
 
     Returns:
-        ``tiers`` (tier, grade, target, value, ...) and ``speed`` (adversary, child:
-        E[A], level: Δ + E[D], margin, steps), and what they assume, a sentence each.
+        ``tier_risks`` (tier, grade, depth, value, ...: risks), ``tiers`` (tier, grade,
+        target, value, ...: depths) and ``speed`` (adversary, child: E[A], level:
+        Δ + E[D], margin, steps), and what they assume, a sentence each.
     """
     net = config.network
     adversarial = net.beta * net.provers
@@ -56,19 +64,39 @@ def tier_tables(
         _speed_row(SPEEDS[0], law.law, at),
         _speed_row(SPEEDS[1], law.law, fast, one_fast_machine(law.law, adversarial)),
     ]
+    few = some_resamples(law)
+    known = [each.depth.value for each in found if each.depth is not None]
+    deepest = max([config.security.depths, *(1.2 * k for k in known if k < math.inf)])
+    curves = tier_risks(
+        few,
+        ladder(min(math.ceil(deepest), _DEEPEST)),
+        basis=basis,
+        ties=config.protocol.adopted,
+        seed=config.seed,
+        **at,
+    )
     tables = {
+        "tier_risks": pd.DataFrame([_risk_row(e) for e in curves], columns=_RISK),
         "tiers": pd.DataFrame(tiers, columns=_TIER),
         "speed": pd.DataFrame(speeds, columns=_SPEED),
     }
-    return tables, _assumed(found)
+    return tables, _assumed(config, found)
 
 
 def no_tiers() -> dict[str, pd.DataFrame]:
     """The tables where nobody is corrupted."""
     return {
+        "tier_risks": pd.DataFrame(columns=_RISK),
         "tiers": pd.DataFrame(columns=_TIER),
         "speed": pd.DataFrame(columns=_SPEED),
     }
+
+
+def _risk_row(each: TierRisk) -> dict:
+    estimate = each.risk or Estimate(math.nan, math.nan, math.nan, 0, "")
+    depth = each.depth or math.nan
+    told = {"tier": each.tier, "grade": each.grade, "depth": depth}
+    return {**told, **estimate._asdict(), "refusal": each.reason}
 
 
 def _tier_row(tier: Tier, target: float, basis: Basis) -> dict:
@@ -107,8 +135,8 @@ def _speed_row(
     }
 
 
-def _assumed(found: Tiers) -> list[str]:
-    told = [f"tiers: {CRITERION}"]
+def _assumed(config: Config, found: Tiers) -> list[str]:
+    told = [f"tiers: {criterion(config.protocol.adopted)}"]
     told += [f"any adversary: {text}" for text in ASSUMPTIONS]
     more = [text for text in found.any.assumptions if text not in ASSUMPTIONS]
     return told + [f"any adversary, conditional: {text}" for text in more]
