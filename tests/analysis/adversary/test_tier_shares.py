@@ -11,7 +11,7 @@ from dpodl.analysis.adversary import (
     tier_risks,
     tier_shares,
 )
-from dpodl.analysis.adversary.one_tree import one_tree_depth, one_tree_threshold
+from dpodl.analysis.adversary.one_tree import Event, one_tree_depth, one_tree_threshold
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.estimation.estimate import Refused
@@ -68,7 +68,7 @@ def test_an_attacks_risk_is_that_of_levels_drawn(event):
     # Neighbouring levels go together: the spread is that of a hundred stretches.
     parts = [each.mean() for each in np.array_split(hits, 100)]
     assert math.exp(found.logs[0]) == pytest.approx(
-        hits.mean(), abs=4 * np.std(parts) / 10
+        hits.mean(), abs=4 * float(np.std(parts)) / 10
     )
 
 
@@ -98,10 +98,12 @@ def test_shares_and_depths_are_of_one_criterion_and_in_order():
     ever, nobody, attack, bound = (each.value for each in betas if each is not None)
     assert bound < attack < ever
     assert bound < nobody <= ever + 1e-9
-    for event, beta in (("private", attack), ("any", bound)):
+    both: tuple[tuple[Event, float], ...] = (("private", attack), ("any", bound))
+    for event, beta in both:
         for more, deep in ((-2e-3, 12), (2e-3, 13)):
             share = beta + more
-            at = {"honest": 20 * (1 - share), "adversarial": 20 * share}
+            at: dict[str, Any] = {"honest": 20 * (1 - share)}
+            at["adversarial"] = 20 * share
             depth = one_tree_depth(1e-2, law.law, event=event, delay_steps=0.002, **at)
             assert depth == deep if more > 0 else depth <= deep
 
