@@ -15,7 +15,7 @@ from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.report import report
-from .commands.results import figures
+from .commands.results import export, figures
 from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
@@ -58,6 +58,7 @@ for _command in (
     results,
     status,
     figures,
+    export,
     report,
     threshold,
     risk,
