@@ -14,6 +14,7 @@ from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
+from .commands.records import diff
 from .commands.report import report
 from .commands.results import figures
 from .commands.retention import retention
@@ -59,6 +60,7 @@ for _command in (
     status,
     figures,
     report,
+    diff,
     threshold,
     risk,
     attack,
