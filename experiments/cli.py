@@ -14,6 +14,7 @@ from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
+from .commands.records import diff
 from .commands.report import report
 from .commands.results import export, figures
 from .commands.retention import retention
@@ -60,6 +61,7 @@ for _command in (
     figures,
     export,
     report,
+    diff,
     threshold,
     risk,
     attack,
