@@ -38,6 +38,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
         settings = load_config(config, overrides)
         set_up_jax()
+        from ..own.words import interval_words
         from ..questions import threshold as asking
         from ..questions.worlds import criterion_words
 
@@ -64,7 +65,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
             )
         click.echo(
             f"Private chain, {criterion_words(settings)}, every honest message Δ "
-            "late;\nintervals 95 %, of the training runs."
+            f"late;\n{interval_words(settings)}."
         )
         click.echo(f"table: {folder}")
 

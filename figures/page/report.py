@@ -94,7 +94,9 @@ def run_data(tables: Tables) -> dict[str, Any]:
     references = optional_table(
         tables, "references", ("quantity", "at", "name", "value")
     )
-    laws, curves = _law_chart(tables), _learning_chart(tables)
+    laws = _law_chart(tables)
+    # Measured times and formulas have no learning curves.
+    without = "curves" in tables and tables["curves"].empty
     charts = [
         _at_chart(estimates, references, "blocks", "Depth k (blocks)", "log"),
         _at_chart(
@@ -105,7 +107,7 @@ def run_data(tables: Tables) -> dict[str, Any]:
             "logit",
         ),
         laws,
-        curves,
+        *([] if without else [_learning_chart(tables)]),
     ]
     shown = {name: tables[name] for name in ("law_summary", "notes")}
     shown = {"estimates": estimates, "references": references, **shown}

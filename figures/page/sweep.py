@@ -35,6 +35,11 @@ QUANTITIES = {
     "private_growth": ("private chain's growth over the public one's", "log"),
     "safe_depth": ("confirmations for a risk", "linear"),
     "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
+    "safe_depth_strict": ("confirmations for a risk, strict", "linear"),
+    "safe_depth_premined_strict": (
+        "confirmations for a risk, strict, with a head start",
+        "linear",
+    ),
     "liveness_quantile": ("wait for confirmation, quantile", "log"),
     "good_period": ("Pr[window is good]", "logit"),
     "good_period_all": ("Pr[all windows in the horizon are good]", "logit"),

@@ -337,6 +337,16 @@ def test_a_run_has_its_charts_and_all_its_numbers(run_tables):
         assert series["x"] == sorted(series["x"])
 
 
+def test_a_law_that_is_of_no_curves_has_a_page_without_them(run_tables):
+    empty = run_tables["curves"].iloc[:0]
+    data = payload(report.page(run_tables | {"curves": empty}, {"title": "t"}))
+    titles = [chart["title"] for chart in data["charts"]]
+    assert titles[-1] == "Block time of one prover"
+    without = {name: t for name, t in run_tables.items() if name != "curves"}
+    with pytest.raises(ValueError, match="table 'curves' is missing"):
+        report.page(without, {"title": "t"})
+
+
 def test_learning_curves_are_thinned_but_not_their_medians(run_tables):
     chart = payload(report.page(run_tables, {"title": "t"}))["charts"][3]
     curves = run_tables["curves"]
