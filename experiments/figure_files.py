@@ -30,7 +30,10 @@ from .store.run_folder import RunFolder, how_again
 from .world import translation
 
 # Tables that other commands write; they are shown if they lie in the target.
-_BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")
+_BESIDE = (
+    *("thresholds", "bracket", "verification_cost", "attacks"),
+    *("mined_intervals", "agreement"),
+)
 _STORE = ("points.parquet", "results.parquet", "results.csv.gz", "results.csv")
 _MAP = "security_map"
 _MOST_VALUES = 8
@@ -61,8 +64,8 @@ def write(
     """Draw what the target has the numbers for.
 
     Args:
-        target: A run folder, a sweep's store, or the folder of ``dpodl attack`` or
-            ``compare``.
+        target: A run folder, a sweep's store, or the folder of ``dpodl attack``,
+            ``compare`` or ``threshold``.
         names: Of figures; none: all. ``security_map`` by name is computed if its table
             is not there, and then kept as ``thresholds.csv`` in the target.
         folder: Where to.

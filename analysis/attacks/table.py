@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Key
 
-from ..adversary.withholding import best_withholding
 from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.law import fastest_of, mean
 from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import Basis, training_interval
 from ..good_periods.windows import RoundRates
 from ..race.threshold import race_threshold
+from ..withholding.best import best_withholding
 from . import attack as attacks
 from .attack import Attack
 from .balancing import Balance, balance

@@ -20,6 +20,18 @@ QUANTITIES = {
     "private_growth": ("private chain's growth over the public one's", "log"),
     "safe_depth": ("confirmations for a risk", "linear"),
     "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
+    "private_chain_depth": (
+        "confirmations, head start: private chain (an attack)",
+        "linear",
+    ),
+    "best_attack_depth": (
+        "confirmations, head start: best attack found",
+        "linear",
+    ),
+    "any_adversary_depth": (
+        "confirmations, head start: any adversary (bound, conditional)",
+        "linear",
+    ),
     "liveness_quantile": ("wait for confirmation, quantile", "log"),
     "good_period": ("Pr[window is good]", "logit"),
     "good_period_all": ("Pr[all windows in the horizon are good]", "logit"),

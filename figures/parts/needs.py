@@ -73,6 +73,11 @@ NEEDS = {
         ("thresholds",),
         source="name security_map and it is computed",
     ),
+    "bracket": Need(
+        "share that an attack needs, and that is safe from anybody, by depth",
+        ("bracket",),
+        source="dpodl threshold CONFIG writes a folder that has it: draw that TARGET",
+    ),
     "verification_cost": Need(
         "what a proof costs to check",
         ("verification_cost",),
