@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.legends import add_legend
 from .parts.tables import Tables, table
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _COLUMNS = ("attack", "mitigation", "on", "verdict", "target")
 _NAMES = {
@@ -104,7 +105,7 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_ylim(-0.6, len(labels) - 0.4)
     risk = float(df["target"].iloc[0]) if len(df) else math.nan
     axes.set_xlabel(f"Confirmations (risk {risk:g})")
-    legend_above(
+    add_legend(
         figure,
         [
             Line2D([], [], color=off.color, marker=off.marker, linewidth=1.0),
