@@ -19,7 +19,7 @@ THRESHOLDS = (0.8, 0.9, 0.95)
 def main() -> None:
     """Print a row a threshold."""
     accelerated = on_accelerator()
-    models, horizon, lanes = (1024, 1000, 256) if accelerated else (64, 200, 16)
+    models, horizon, lanes = (1024, 1000, 256) if accelerated else (64, 200, 4)
     here = accuracies(models, horizon, lanes=lanes, on_cpu=False)
     cpu = accuracies(min(models, 256), horizon, lanes=1, on_cpu=True)
     print(
@@ -52,7 +52,11 @@ def accuracies(models: int, horizon: int, *, lanes: int, on_cpu: bool) -> np.nda
     )
     from ...models.learning.data import load_dataset
 
-    config = load_config("quickstart", ["menu.architectures=['softmax', 'mlp-32']"])
+    menu = (
+        "menu.architectures=['softmax', 'mlp-32']",
+        "menu.weights.architectures=[1,1]",
+    )
+    config = load_config("quickstart", menu)
     dataset = load_dataset()
     device = jax.devices("cpu")[0] if on_cpu else None
     data = training_set(dataset.x_train, dataset.y_train, device)
