@@ -14,8 +14,9 @@ from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
+from .commands.records import diff
 from .commands.report import report
-from .commands.results import figures
+from .commands.results import export, figures
 from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
@@ -61,7 +62,9 @@ for _command in (
     results,
     status,
     figures,
+    export,
     report,
+    diff,
     threshold,
     risk,
     attack,

@@ -20,6 +20,7 @@ MORE_NAMES = (
     "by_adversary",
     "latency",
     "security_map",
+    "bracket",
     "verification_cost",
     "attacks",
     "model_against_reality",

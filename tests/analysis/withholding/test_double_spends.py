@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.adversary.double_spends import best_double_spends
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.withholding.double_spends import best_double_spends
 
 from .shapes import weibull
 

@@ -1,6 +1,6 @@
 """A withholding policy as arrays that another program can replay.
 
-Notation (``withholding_process.py``)
+Notation (``process.py``)
     a, h    blocks of the private and of the public branch since the fork, ≤ T
     x, y    age of honest work, of the adversary's own, steps
     cell    of an age: floor(age/d), at most G − 1                  ``edges``
@@ -27,7 +27,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from ..block_time.law import Real
 from .ages import Ages
-from .withholding_process import Hazards, actions
+from .process import Hazards, actions
 
 WAIT, ADOPT, OVERRIDE = 0, 1, 2
 """Codes; ``OVERRIDE + j`` publishes j blocks."""

@@ -1,6 +1,6 @@
 """Repeated double-spends by the best withholding strategy, for any law.
 
-Notation (``withholding.py`` has n_h, n_a, γ, T)
+Notation (``best.py`` has n_h, n_a, γ, T)
     k       confirmations a payment waits for              ``confirmations``
     s       double-spends by settled block                  ``per_block``
 
@@ -9,7 +9,7 @@ branch has k blocks or more and the adversary replaces it: by a strictly longer 
 or, γ > 0, by a tie that it wins. The attack goes on for ever: it starts again after a
 success, gives in whenever that is better, keeps a lead that is left over (so a later
 attempt is pre-mined), and aims at the most double-spends by settled block. That is the
-process of ``withholding_process.py`` with another aim. The mean time between two
+process of ``process.py`` with another aim. The mean time between two
 successes is replayed; another strategy may have its *first* success sooner.
 """
 
@@ -20,9 +20,9 @@ from jaxtyping import Array, Key
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..estimation.estimate import Estimate, Refused, estimate_ratio
+from .best import best_policy
 from .policy import Policy
 from .replay import replayed
-from .withholding import best_policy
 
 
 class DoubleSpends(NamedTuple):

@@ -7,7 +7,7 @@ Notation
     R           the adversary's share of the settled blocks
 
 No delay (Δ = 0), sticky ties. The lower end is a strategy: the best policy of a process
-on a grid of ages (``withholding_process.py``), replayed in continuous time with the law
+on a grid of ages (``process.py``), replayed in continuous time with the law
 itself (``replay.py``). The upper end holds for every strategy that knows ages
 (``upper_end.py``); one that sees its own accuracy may do better. Between the two the
 grid's own value stands, which bounds nothing.
@@ -26,10 +26,10 @@ from ..block_time.law import BlockTimeLaw, Real
 from ..estimation.estimate import Estimate, Refused
 from .ages import Ages, ages_of
 from .policy import Policy, policy_of
+from .process import Hazards, solved
 from .relaxed_diagonals import HazardEnds
 from .replay import replayed_share
 from .upper_end import upper_values
-from .withholding_process import Hazards, solved
 
 _NEVER = -1e9
 # Sweeps stop at steps of the price below 3e-7, in single precision.

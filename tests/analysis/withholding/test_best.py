@@ -5,23 +5,23 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from dpodl.analysis.adversary import withholding
-from dpodl.analysis.adversary.policy import (
+from dpodl.analysis.attacks.optimal_selfish import truncated_selfish_revenue
+from dpodl.analysis.attacks.sm1 import sm1_revenue
+from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
+from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.withholding import best as withholding
+from dpodl.analysis.withholding.best import (
+    best_withholding,
+    withholding_upper_end,
+)
+from dpodl.analysis.withholding.policy import (
     OVERRIDE,
     WAIT,
     Policy,
     from_arrays,
     to_arrays,
 )
-from dpodl.analysis.adversary.replay import replayed_share
-from dpodl.analysis.adversary.withholding import (
-    best_withholding,
-    withholding_upper_end,
-)
-from dpodl.analysis.attacks.optimal_selfish import truncated_selfish_revenue
-from dpodl.analysis.attacks.sm1 import sm1_revenue
-from dpodl.analysis.block_time.law import BlockTimeLaw, exponential
-from dpodl.analysis.estimation.estimate import Refused
+from dpodl.analysis.withholding.replay import replayed_share
 
 from .shapes import weibull
 

@@ -1,6 +1,6 @@
 r"""No withholding strategy that knows ages earns more: an upper end on cells of ages.
 
-Notation as in ``withholding_process.py``; d, G, ΔΛ in ``ages.py``. A state that
+Notation as in ``process.py``; d, G, ΔΛ in ``ages.py``. A state that
 something has just led to is (0, y) or (x, 0) with the other age *anywhere in a cell*;
 ``start`` 0 is (0, 0) itself, start 1 + c the cell c. Within a step of length d,
 
