@@ -290,12 +290,16 @@ def _persistence_sampled(config: Config, assessment: Assessment) -> str:
     return f"persistence, raced on {raced:,} others, at depths whose risk is ≥ 1e-4"
 
 
+def _end(config: Config) -> str:
+    return "the horizon" if config.law.has_curves else "the longest time that ended"
+
+
 def _law_warnings(config, law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
             yield (
-                f"beyond the horizon the law is extrapolated: the mean block time of "
-                f"the {groups[who]} {who} provers lies between {low:.4g} and "
+                f"beyond {_end(config)} the law is extrapolated: the mean block time "
+                f"of the {groups[who]} {who} provers lies between {low:.4g} and "
                 f"{high:.4g} steps"
             )
     most = max(groups.values())

@@ -301,7 +301,7 @@ def count_verdicts(points: pd.DataFrame) -> Counts | None:
 
 def _adversaries(points: Any) -> str:
     if "adversary.attack" in points:
-        return "Private chain of each point's adversary.attack"
+        return "Against each point's adversary.attack"
     methods = points.loc[points["quantity"] == _UNSAFE, "method"].astype(str)
     ahead = len(methods) and methods.str.contains("with a head start").to_numpy().all()
     return f"Private chain {'with' if ahead else 'without'} a head start"
