@@ -16,9 +16,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.tables import Tables, table
-from .style import legend_above, look, new_figure, styled
+from .style import look, new_figure, styled
 
 _COLUMNS = ("tier", "grade", "depth", "value", "low", "high")
 _SAID = {
@@ -77,5 +78,5 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_xlabel("Confirmations $k$")
     axes.set_ylabel("Pr[violation at depth $k$]")
     title = "head start, a level named beforehand; bands: 95 % interval"
-    legend_above(figure, handles, labels, title=title)
+    add_legend(figure, handles, labels, title=title)
     return figure

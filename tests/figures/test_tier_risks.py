@@ -25,7 +25,7 @@ def test_an_attack_and_two_bounds_are_three_curves_in_order():
     assert (attack.get_ydata() < conditional.get_ydata()).all()
     assert (conditional.get_ydata() < proved.get_ydata()).all()
     (legend,) = figure.legends
-    said = [text.get_text() for text in legend.get_texts()]
+    said = [" ".join(text.get_text().split()) for text in legend.get_texts()]
     assert said[0] == "private chain, the best attack found"
     assert "conditional" in said[1]
     assert everything_inside(figure)
