@@ -24,7 +24,7 @@ SPEEDS = (
     "one machine of their power (a4)",
     "equal machines, as fast as the runs leave open (95 %)",
 )
-_TIER = [
+TIER = [
     *("tier", "grade", "target", "value", "low", "high", "count", "method"),
     *("status", "refusal", "runs_effective", "warning"),
 ]
@@ -66,7 +66,7 @@ def tier_tables(
         seed=config.seed,
         **at,
     )
-    tiers = [_tier_row(each, config.security.target, basis) for each in found]
+    tiers = [tier_row(each, config.security.target, basis) for each in found]
     few = some_resamples(law)
     known = [each.depth.value for each in found if each.depth is not None]
     deepest = max([config.security.depths, *(1.2 * k for k in known if k < math.inf)])
@@ -80,7 +80,7 @@ def tier_tables(
     )
     tables = {
         "tier_risks": pd.DataFrame([_risk_row(e) for e in risks], columns=_RISK),
-        "tiers": pd.DataFrame(tiers, columns=_TIER),
+        "tiers": pd.DataFrame(tiers, columns=TIER),
         "speed": speed_table(config, law, curves),
     }
     return tables, _assumed(config, found)
@@ -142,7 +142,7 @@ def no_tiers() -> dict[str, pd.DataFrame]:
     """The tables where nobody is corrupted."""
     return {
         "tier_risks": pd.DataFrame(columns=_RISK),
-        "tiers": pd.DataFrame(columns=_TIER),
+        "tiers": pd.DataFrame(columns=TIER),
         "speed": pd.DataFrame(columns=_SPEED),
     }
 
@@ -154,7 +154,14 @@ def _risk_row(each: TierRisk) -> dict:
     return {**told, **estimate._asdict(), "refusal": each.reason}
 
 
-def _tier_row(tier: Tier, target: float, basis: Basis) -> dict:
+def tier_row(tier: Tier, target: float, basis: Basis) -> dict:
+    """A tier as a row of the table ``tiers``.
+
+    Args:
+        tier: The tier.
+        target: ε.
+        basis: What it rests on.
+    """
     known = tier.depth
     estimate = known or Estimate(math.nan, math.nan, math.nan, 0, "")
     status = "refused" if known is None else "estimated"
