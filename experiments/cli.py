@@ -22,6 +22,7 @@ from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.training import calibrate, train
 from .commands.withholding import withholding
 
 
@@ -55,6 +56,8 @@ for _command in (
     run,
     configs,
     calibrate_clock,
+    calibrate,
+    train,
     sweep,
     results,
     status,

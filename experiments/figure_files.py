@@ -168,7 +168,7 @@ def read_tables(
             if "estimates" in tables:
                 tables["points"] = _one_point(config, tables["estimates"])
         elif store:
-            tables["points"] = _with_epsilon(_results(folder), folder)
+            tables["points"] = _with_settings(_results(folder), folder)
     return tables, unlisted
 
 
@@ -183,12 +183,15 @@ def _results(folder: RunFolder) -> pd.DataFrame:
     return report.read_store(folder)
 
 
-def _with_epsilon(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
-    """ε is needed to draw the fitted decay; a sweep over it has it already."""
-    if "security.epsilon" in points or not (folder.path / "sweep.toml").is_file():
+def _with_settings(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
+    """ε draws the fitted decay, a criterion names the risk; unless they are swept."""
+    names = ("epsilon", "criterion")
+    lacking = [name for name in names if f"security.{name}" not in points]
+    if not lacking or not (folder.path / "sweep.toml").is_file():
         return points
-    epsilon = _frozen(folder, "sweep.toml").security.epsilon
-    return points.assign(**{"security.epsilon": epsilon})
+    security = _frozen(folder, "sweep.toml").security
+    said = {f"security.{name}": getattr(security, name) for name in lacking}
+    return points.assign(**said)
 
 
 def _frozen(folder: RunFolder, name: str) -> Config:
@@ -210,6 +213,7 @@ def _one_point(config: Config, estimates: pd.DataFrame) -> pd.DataFrame:
         "network.beta": net.beta,
         "network.delay_steps": net.delay_steps,
         "security.epsilon": config.security.epsilon,
+        "security.criterion": config.security.criterion,
     }
     return estimates.assign(**head)
 

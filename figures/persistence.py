@@ -19,7 +19,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
-from .parts.carried_on import carried_on
+from .parts.carried_on import SAFE_DEPTH, carried_on
+from .parts.criterion import STRICT
 from .parts.legends import add_legend
 from .parts.probabilities import draw_points
 from .parts.tables import Tables, read_points
@@ -84,11 +85,14 @@ def draw(df: pd.DataFrame) -> Figure:
 
 
 def _carried_on(estimates: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve at the depths that are safe for a risk."""
-    name, label = next(iter(_LABELS.items()))
-    mine = curve.loc[curve["quantity"] == name].sort_values("at")
-    further = carried_on(estimates, mine)
-    return further.assign(quantity=name, label=label, layer="curve")
+    """The curves at the depths that are safe for a risk, each by its criterion."""
+    parts = []
+    for name, label in _LABELS.items():
+        mine = curve.loc[curve["quantity"] == name].sort_values("at")
+        safe = SAFE_DEPTH + (STRICT if name.endswith(STRICT) else "")
+        further = carried_on(estimates, mine, safe)
+        parts.append(further.assign(quantity=name, label=label, layer="curve"))
+    return pd.concat([part for part in parts if len(part)] or parts[:1])
 
 
 def _some(points: pd.DataFrame) -> pd.DataFrame:

@@ -38,6 +38,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
         settings = load_config(config, overrides)
         set_up_jax()
+        from ..own.words import interval_words
         from ..questions import threshold as asking
         from ..questions.threshold_tiers import bracket_table
         from ..questions.worlds import criterion_words
@@ -68,7 +69,7 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
             )
         click.echo(
             f"Private chain, {criterion_words(settings)}, every honest message Δ "
-            "late;\nintervals 95 %, of the training runs."
+            f"late;\n{interval_words(settings)}."
         )
         _show_shares(shares)
         click.echo(f"tables: {folder}")

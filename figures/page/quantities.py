@@ -20,6 +20,11 @@ QUANTITIES = {
     "private_growth": ("private chain's growth over the public one's", "log"),
     "safe_depth": ("confirmations for a risk", "linear"),
     "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
+    "safe_depth_strict": ("confirmations for a risk, strict", "linear"),
+    "safe_depth_premined_strict": (
+        "confirmations for a risk, strict, with a head start",
+        "linear",
+    ),
     "private_chain_depth": (
         "confirmations, head start: private chain (an attack)",
         "linear",

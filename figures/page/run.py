@@ -30,10 +30,12 @@ def run_data(tables: Tables) -> dict[str, Any]:
         tables, "references", ("quantity", "at", "name", "value")
     )
     shared = _shared_charts(estimates, references)
+    # Measured times and formulas have no learning curves.
+    without = "curves" in tables and tables["curves"].empty
     charts = [
         *(chart for chart in shared if chart["title"] in MAIN),
         _law_chart(tables),
-        _learning_chart(tables),
+        *([] if without else [_learning_chart(tables)]),
         *(chart for chart in shared if chart["title"] not in MAIN),
     ]
     shown = {name: tables[name] for name in ("law_summary", "notes")}

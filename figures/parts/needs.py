@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from .criterion import STRICT
+
 
 class Need(NamedTuple):
     """What a figure cannot be without.
@@ -20,7 +22,8 @@ class Need(NamedTuple):
     Attributes:
         shows: What it is, as a list of figures says it.
         tables: Names of tables.
-        quantities: Of ``points``: each must have a number at some point.
+        quantities: Of ``points``: each must have a number at some point, by either
+            criterion.
         source: Where the tables come from, if they are neither a run's nor a sweep's.
     """
 
@@ -129,7 +132,7 @@ def lacking(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
     if not {"quantity", "value"} <= set(points.columns):
         return "needs the columns quantity and value of the table points"
     there = set(points.loc[points["value"].notna(), "quantity"])
-    missing = [each for each in need.quantities if each not in there]
+    missing = [each for each in need.quantities if not {each, each + STRICT} & there]
     if missing:
         return f"no point has a number for {', '.join(missing)}"
     return ""

@@ -431,3 +431,16 @@ def test_a_browser_draws_the_selected_point(sweep, run_tables, tmp_path):
     seen = dom(report.page(run_tables, {"title": "t"}))
     assert 'data-ready="run"' in seen
     assert seen.count('class="marks"') == 4
+
+
+def test_a_law_that_is_of_no_curves_has_a_page_without_them(run_tables):
+    def titles(tables):
+        charts = payload(report.page(tables, {"title": "t"}))["charts"]
+        return [chart["title"] for chart in charts]
+
+    empty = run_tables | {"curves": run_tables["curves"].iloc[:0]}
+    gone = set(titles(run_tables)) - set(titles(empty))
+    assert gone == {"Learning curves"}
+    without = {name: t for name, t in run_tables.items() if name != "curves"}
+    with pytest.raises(ValueError, match="table 'curves' is missing"):
+        report.page(without, {"title": "t"})

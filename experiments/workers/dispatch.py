@@ -1,40 +1,68 @@
-"""Hand shards to workers, and find the one that takes its worker down."""
+"""Hand tasks to workers, and find the one that takes its worker down."""
 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from typing import Any, NamedTuple, Protocol, Self
 
-from . import shards
 from .executors import Pool, WorkersError
-from .shards import ShardTask
 
-# A shard that is alone on its worker and takes it down so often is at fault.
+# A task that is alone on its worker and takes it down so often is at fault.
 _DEATHS = 2
 
-Keep = Callable[[bytes, float, str], None]
+
+class Task(Protocol):
+    """Something to compute that can be cut into smaller ones."""
+
+    @property
+    def key(self) -> str:
+        """Names it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Items of it that could be computed apart."""
+        ...
+
+    def part(self, start: int, stop: int) -> Self:
+        """Some of its items."""
+        ...
 
 
-def compute_all(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
-    """Hand shards to workers and keep what they return, as it comes.
+class Orders(NamedTuple):
+    """What is done with tasks.
 
-    When a worker dies, every shard that was handed out is a suspect: it is tried alone.
-    One that takes down its worker alone, twice, is halved until the point is found.
+    Attributes:
+        compute: Called by a worker with a task; must be importable there.
+        keep: Called here with a task and what it came to, as they come.
+        gave_up: Called here with a task of one item that no worker survives.
     """
-    suspects: deque[ShardTask] = deque()
+
+    compute: Callable[[Any], Any]
+    keep: Callable[[Any, Any], None]
+    gave_up: Callable[[Any], None]
+
+
+def compute_all(tasks: Iterator[Task], pool: Pool, orders: Orders) -> None:
+    """Hand tasks to workers and keep what they return, as it comes.
+
+    When a worker dies, every task that was handed out is a suspect: it is tried alone.
+    One that takes down its worker alone, twice, is halved until the item is found.
+    """
+    suspects: deque[Task] = deque()
     deaths: Counter[str] = Counter()
-    pending: dict[Future, ShardTask] = {}
+    pending: dict[Future, Task] = {}
     executor, more = pool.open(), True
 
-    def collect(futures: set[Future]) -> list[ShardTask]:
+    def collect(futures: set[Future]) -> list[Task]:
         """Keep what is computed; returns those whose worker died."""
         died = []
         for future in futures:
             task = pending.pop(future)
             error = _failure(future)
             if error is None:
-                result = future.result()
-                keep(result.content, result.seconds, result.worker)
+                orders.keep(task, future.result())
             elif pool.died(error):
                 died.append(task)
             else:
@@ -44,14 +72,14 @@ def compute_all(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
     try:
         while more or suspects or pending:
             alone = bool(suspects)
-            broken: list[ShardTask] = []
+            broken: list[Task] = []
             while len(pending) < (1 if alone else pool.room) and not broken:
                 task = suspects.popleft() if alone else next(tasks, None)
                 if task is None:
                     more = False
                     break
                 try:
-                    pending[executor.submit(shards.compute, task)] = task
+                    pending[executor.submit(orders.compute, task)] = task
                 except RuntimeError as error:  # the pool broke in this moment
                     if not pool.died(error):
                         raise
@@ -70,19 +98,17 @@ def compute_all(tasks: Iterator[ShardTask], pool: Pool, keep: Keep) -> None:
                 deaths[task.key] += alone
                 if deaths[task.key] < _DEATHS:
                     suspects.append(task)
-                elif len(task.keys) == 1:
-                    reason = "the worker died whenever it computed this point"
-                    keep(shards.gave_up(task, reason), 0.0, "")
+                elif task.size == 1:
+                    orders.gave_up(task)
                 else:
-                    half = len(task.keys) // 2
-                    for part in (task.part(0, half), task.part(half, len(task.keys))):
+                    half = task.size // 2
+                    for part in (task.part(0, half), task.part(half, task.size)):
                         deaths[part.key] = _DEATHS - 1
                         suspects.append(part)
     except BaseException:
-        for future, _ in list(pending.items()):
+        for future, task in list(pending.items()):
             if future.done() and _failure(future) is None:
-                result = future.result()
-                keep(result.content, result.seconds, result.worker)
+                orders.keep(task, future.result())
         raise
 
 

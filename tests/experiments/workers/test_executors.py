@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from dpodl.experiments.pipeline.machine import usable_cores
-from dpodl.experiments.sweep import executors
-from dpodl.experiments.sweep.executors import (
+from dpodl.experiments.workers import executors
+from dpodl.experiments.workers.executors import (
     LocalPool,
     SerialExecutor,
     WorkersError,
@@ -122,7 +122,7 @@ def test_workers_that_die_at_once_are_an_error_and_no_endless_loop(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"executor": "slurm"}, "serial, local, dask"),
+        ({"executor": "slurm"}, "serial, local, devices, dask"),
         ({"executor": "local", "jobs": 0}, "jobs must be at least 1"),
         ({"executor": "local", "scheduler": "tcp://x:1"}, "is for the executor dask"),
     ],

@@ -1,4 +1,4 @@
-"""Who computes a sweep's shards: this process, others of this machine, or a cluster.
+"""Who computes shards: this process, others of this machine, its devices, a cluster.
 
 All stand behind the standard ``concurrent.futures.Executor``. A *pool* opens one,
 renews it after a worker's death, and ends its workers at once when it must.
@@ -6,7 +6,9 @@ renews it after a worker's death, and ends its workers at once when it must.
 Notation:
     slots    shards that are computed at the same time
     serial   in this process, when they are submitted
-    local    one process a core, each with one thread of XLA's
+    local    one process a core, each with one thread of XLA's; where there are
+             accelerators, which processes would have to share, one thread each
+    devices  one thread for each of JAX's devices
     dask     workers of a ``distributed`` scheduler, or of one started here
 """
 
@@ -16,17 +18,23 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from ...models.errors import UserError
 from ..pipeline.machine import usable_cores
 
-KINDS = ("serial", "local", "dask")
+KINDS = ("serial", "local", "devices", "dask")
 # Two processes of two threads each would only get in one another's way.
 THREADS = {
     "NPROC": "1",  # the size of XLA's thread pools on a CPU
@@ -105,6 +113,69 @@ class GivenPool:
 
     def close(self, *, now: bool) -> None:
         """Leave it as it is."""
+
+
+class _DeviceThreads(ThreadPoolExecutor):
+    """A thread for each device; what is submitted runs on one that is free."""
+
+    def __init__(self, devices: Sequence[Any]):
+        super().__init__(len(devices))
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for device in devices:
+            self._free.put(device)
+        # To name the only one would have every program traced a second time.
+        self._named = len(devices) > 1
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """Call it in a thread, with a free device as JAX's default."""
+        return super().submit(self._on_one, fn, args, kwargs)
+
+    def _on_one(self, fn: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        if not self._named:
+            return fn(*args, **kwargs)
+        import jax
+
+        device = self._free.get()
+        try:
+            with jax.default_device(device):
+                return fn(*args, **kwargs)
+        finally:
+            self._free.put(device)
+
+
+class DevicePool:
+    """This process's devices, side by side; a fault of one ends the process."""
+
+    def __init__(self, slots: int | None):
+        import jax
+
+        self._devices = jax.local_devices()[:slots]
+        self.slots = len(self._devices)
+        self.room = 2 * self.slots
+        self._executor: Executor | None = None
+
+    def open(self) -> Executor:
+        """A thread for each device."""
+        self._executor = _DeviceThreads(self._devices)
+        return self._executor
+
+    def renew(self) -> Executor:
+        """There is no other process.
+
+        Raises:
+            WorkersError: Always.
+        """
+        raise WorkersError("a thread of this process broke; start it again")
+
+    def died(self, error: BaseException) -> bool:
+        """Never: threads end with their process."""
+        return False
+
+    def close(self, *, now: bool) -> None:
+        """End the threads: when their shards are done, as threads do."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
 
 
 class LocalPool:
@@ -265,7 +336,7 @@ def workers(
     """A pool of workers; what is interrupted ends them at once.
 
     Args:
-        executor: serial, local, dask, or any executor of the standard interface.
+        executor: One of ``KINDS``, or any executor of the standard interface.
         jobs: Shards at a time; None: as many as there are cores or workers.
         scheduler: Address of a ``distributed`` scheduler; only for dask.
 
@@ -282,6 +353,8 @@ def workers(
         pool = GivenPool(executor, jobs or usable_cores())
     elif executor == "serial":
         pool = GivenPool(SerialExecutor(), 1)
+    elif executor == "devices" or (executor == "local" and _accelerated()):
+        pool = DevicePool(jobs)
     elif executor == "local":
         pool = LocalPool(jobs or usable_cores())
     elif executor == "dask":
@@ -295,3 +368,9 @@ def workers(
         pool.close(now=True)
         raise
     pool.close(now=False)
+
+
+def _accelerated() -> bool:
+    import jax
+
+    return jax.default_backend() != "cpu"
