@@ -9,6 +9,7 @@ from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
 from .commands.effects import effects
+from .commands.explore import explore
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
@@ -61,6 +62,7 @@ for _command in (
     figures,
     report,
     diff,
+    explore,
     threshold,
     risk,
     attack,
