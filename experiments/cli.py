@@ -17,12 +17,13 @@ from .commands.questions import attack, threshold, validate
 from .commands.rational import rational
 from .commands.records import diff
 from .commands.report import report
-from .commands.results import figures
+from .commands.results import export, figures
 from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.training import calibrate, train
 from .commands.withholding import withholding
 
 
@@ -56,10 +57,13 @@ for _command in (
     run,
     configs,
     calibrate_clock,
+    calibrate,
+    train,
     sweep,
     results,
     status,
     figures,
+    export,
     report,
     diff,
     explore,

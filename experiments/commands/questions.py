@@ -38,18 +38,23 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
         settings = load_config(config, overrides)
         set_up_jax()
+        from ..own.words import interval_words
         from ..questions import threshold as asking
+        from ..questions.threshold_tiers import bracket_table
         from ..questions.worlds import criterion_words
 
         security = settings.security
         chosen = depths or (security.confirmations, security.depths)
         with progress_bars(quiet or as_json) as progress:
             table = asking.threshold_table(settings, output, tuple(chosen), progress)
+            tiers = bracket_table(settings, output, tuple(chosen), progress)
         folder = result_folder(settings.name, settings.chain_digest())
-        asking.write(table, folder, settings, command=recorded_command())
+        tables = {"threshold": table, "bracket": tiers}
+        asking.write(tables, folder, settings, command=recorded_command())
         rows: Any = table.to_dict("records")
+        shares: Any = tiers.to_dict("records")
         if as_json:
-            echo_json(rows)
+            echo_json([*rows, *({"rule": "tier", **each} for each in shares)])
             return
         for row in rows:
             what = row["rule"]
@@ -64,9 +69,30 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
             )
         click.echo(
             f"Private chain, {criterion_words(settings)}, every honest message Δ "
-            "late;\nintervals 95 %, of the training runs."
+            f"late;\n{interval_words(settings)}."
         )
-        click.echo(f"table: {folder}")
+        _show_shares(shares)
+        click.echo(f"tables: {folder}")
+
+
+def _show_shares(rows: list[dict]) -> None:
+    """The shares by tier: an attack's from above, a bound from below."""
+    if not rows:
+        return
+    click.echo("\nWith a head start, by tier (dpodl figures draws the bracket):")
+    for row in rows:
+        deep = row["depth"] == row["depth"]
+        what = f"{row['depth']:.0f} deep" if deep else "any depth"
+        what = f"{what}, {row['tier']}"
+        if row["beta"] != row["beta"]:
+            click.echo(f"{what:54} {row['refusal']}")
+            continue
+        sign = "<" if row["grade"] == "attack" else "≤"
+        grade = "" if row["grade"] == "attack" else f"   {row['grade']}"
+        click.echo(
+            f"{what:54} β {sign} {row['beta']:.4f}   [{row['low']:.4f}, "
+            f"{row['high']:.4f}]{grade}"
+        )
 
 
 @click.command(cls=ConfigCommand)

@@ -27,7 +27,7 @@ from ...analysis.race.walk import TARGETS, Race, outgrows, race
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..own.words import evidence
+from ..own.words import attempts, evidence
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..pipeline.branching import starts_of
@@ -356,7 +356,7 @@ def _assumptions(config: Config, question: Question, resamples: int) -> list[str
         f"{start}; every honest message is Δ late. That bounds the risk of this attack "
         "from above, not that of others (dpodl attack)",
         "risks that no simulation sees are carried on from the law: they hold if "
-        "trainings are independent of each other, which no interval doubts",
+        f"{attempts(config)} are independent of each other, which no interval doubts",
         _intervals(config, resamples),
         "memoryless and Nakamoto: exponential block times, the same β and no delay; "
         "Nakamoto's is his Poisson approximation, without a head start and too small",

@@ -142,6 +142,10 @@ class RunFolder:
         """Whether the manifest has the file's digest."""
         return name in _digests(self._manifest())
 
+    def names(self) -> list[str]:
+        """The files that the manifest has a digest of."""
+        return sorted(_digests(self._manifest()))
+
     def table(self, name: str) -> pd.DataFrame:
         """Read one of the folder's tables; empty text cells stay empty text.
 

@@ -18,18 +18,21 @@ LEAST = 2.0**-40
 """Risks down to which curves are carried on, about 1e-12."""
 
 
-def carried_on(estimates: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+def carried_on(
+    estimates: pd.DataFrame, curve: pd.DataFrame, quantity: str = SAFE_DEPTH
+) -> pd.DataFrame:
     """The points beyond the last one of a curve.
 
     Args:
         estimates: Rows of one law: quantity, at (of ``safe_depth``: ε), value, low and
             high (blocks).
         curve: at (depth), value (risk), by depth.
+        quantity: The safe depths' name, under the curve's criterion.
 
     Returns:
         at (depth k*), value (ε), low, high (of the risk at that depth), by depth.
     """
-    rows = estimates.loc[estimates["quantity"] == SAFE_DEPTH]
+    rows = estimates.loc[estimates["quantity"] == quantity]
     last = curve["at"].max() if len(curve) else math.inf
     depth = rows["value"].to_numpy(float)
     known = (depth > last) & np.isfinite(depth) & (rows["at"].to_numpy(float) >= LEAST)

@@ -35,6 +35,7 @@ COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
     *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
+    *("calibrate", "train"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
