@@ -51,7 +51,7 @@ def serve(folder: Path, port: int, *, browser: bool) -> NoReturn:
             probe.bind((HOST, port))
         except OSError as error:
             raise PortTaken(
-                f"port {port} of {HOST} cannot be used ({error.strerror}): give another "
-                "one with --port"
+                f"port {port} of {HOST} cannot be used ({error.strerror}): give "
+                "another with --port"
             ) from None
     os.execv(words[0], words)
