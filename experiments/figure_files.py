@@ -14,7 +14,7 @@ from ..figures import FIGURES, MORE_FIGURES
 from ..figures.parts.needs import NEEDS, Lacking, lacking
 from ..figures.parts.parameters import few
 from ..figures.parts.svg import save_svg
-from ..figures.style import save
+from ..figures.style import COLUMN_INCHES, page_width, save
 from ..models.learning.curves import CurveSet
 from ..models.learning.files import write_atomically
 from . import report
@@ -32,7 +32,7 @@ from .world import translation
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = (
     *("thresholds", "bracket", "verification_cost", "attacks"),
-    *("mined_intervals", "agreement"),
+    *("mined_intervals", "agreement", "domination", "memorylessness"),
 )
 _STORE = ("points.parquet", "results.parquet", "results.csv.gz", "results.csv")
 _MAP = "security_map"
@@ -60,6 +60,7 @@ def write(
     progress: Progress,
     *,
     accept_changed: bool = False,
+    width: float = COLUMN_INCHES,
 ) -> Made:
     """Draw what the target has the numbers for.
 
@@ -71,6 +72,7 @@ def write(
         folder: Where to.
         progress: Told of each figure.
         accept_changed: Whether what was changed is drawn, with a note on each figure.
+        width: Of each figure, inches; texts keep their sizes.
 
     Raises:
         ConfigError: If a name is unknown, or the target is none of these.
@@ -99,11 +101,12 @@ def write(
             )
         else:
             words = ["dpodl", "figures", str(target), name]
+            words += ["--width", f"{width:g}"] if width != COLUMN_INCHES else []
             words += ["--accept-changed"] if accept_changed else []
             command = shlex.join(words)
             stem = folder / name
             try:
-                with report.shown(source):
+                with report.shown(source), page_width(width):
                     made[name] = _draw(
                         modules[name], tables, stem, command, source.changed
                     )

@@ -15,9 +15,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.tables import Tables, table
-from .style import legend_above, look, new_figure, styled
+from .style import look, new_figure, styled
 
 _COLUMNS = ("tier", "grade", "depth", "target", "beta", "low", "high", "refusal")
 _SAID = {
@@ -88,5 +89,5 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_ylabel(r"Corrupted share $\beta$")
     target = float(at_depth["target"].iloc[0])
     title = f"head start, risk {target:g}; bands: 95 % interval"
-    legend_above(figure, handles, labels, title=title)
+    add_legend(figure, handles, labels, title=title)
     return figure

@@ -7,6 +7,7 @@ from .double_spends import (
     DoubleSpends as DoubleSpends,
     best_double_spends as best_double_spends,
 )
+from .played import simulate_policy as simulate_policy
 from .policy import (
     Policy as Policy,
     from_arrays as from_arrays,

@@ -22,13 +22,16 @@ from .policy import ADOPT, OVERRIDE, WAIT, Policy
 
 # Ages this close to a cell's edge, in cells, are on it.
 _SLACK = 1e-4
-_NEVER = 1 << 14
+NEVER = 1 << 14
 
 
-class _Turns(NamedTuple):
+class Turns(NamedTuple):
     """When waiting ends, by aligned, fork, a, h, half, start.
 
-    ``place`` 2k: age 0 enters its cell k; 2k + 1: the other one enters one cell more.
+    Attributes:
+        place: 2k: age 0 enters its cell k; 2k + 1: the other one enters one cell more.
+        code: What is done then.
+        match: As the policy's.
     """
 
     place: Int[Array, "..."]
@@ -110,7 +113,7 @@ def replayed(
     settled, finite = _replay(
         key,
         on_device(scaled),
-        _turns(policy),
+        turns_of(policy),
         jnp.asarray(
             [policy.honest, policy.own, policy.gamma, confirmations], jnp.float32
         ),
@@ -125,11 +128,16 @@ def replayed(
     return np.asarray(settled, float) * np.array([[1.0], [1.0], [1.0], [width]])
 
 
-def _turns(policy: Policy) -> _Turns:
+def turns_of(policy: Policy) -> Turns:
+    """When each state's waiting ends, and by what.
+
+    Args:
+        policy: The policy.
+    """
     codes = policy.actions
     ages = codes.shape[-1]
     shape = (2, *codes.shape[:3], 2, ages)
-    place = np.full(shape, _NEVER, np.int32)
+    place = np.full(shape, NEVER, np.int32)
     code = np.zeros(shape, np.uint8)
     start = np.arange(ages)
     for step in range(ages - 1, -1, -1):
@@ -142,11 +150,11 @@ def _turns(policy: Policy) -> _Turns:
             for kind in kinds:
                 place[1 - kind] = np.where(acts, 2 * step + odd, place[1 - kind])
                 code[1 - kind] = np.where(acts, here, code[1 - kind])
-    return _Turns(jnp.asarray(place), jnp.asarray(code), jnp.asarray(policy.match))
+    return Turns(jnp.asarray(place), jnp.asarray(code), jnp.asarray(policy.match))
 
 
 @partial(jax.jit, static_argnames=("steps", "replicas"))
-def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
+def _replay(key, law, turns: Turns, world, *, steps: int, replicas: int):
     honest, own, gamma, confirmations = world
     ages = turns.place.shape[-1]
     slack = jnp.where(law.lattice, 1e-3 * law.spacing, 0.0)
@@ -164,7 +172,7 @@ def _replay(key, law, turns: _Turns, world, *, steps: int, replicas: int):
         where = (*where, cell(other))
         place, code = turns.place[where], turns.code[where]
         until = place // 2 + jnp.where(place % 2 == 1, 1 - within, 0.0)
-        until = jnp.where(place == _NEVER, jnp.inf, until)
+        until = jnp.where(place == NEVER, jnp.inf, until)
         first = jnp.minimum(play.own_left, play.honest_left)
         acts = until < first - slack
         mine = ~acts & (play.own_left <= play.honest_left + slack)

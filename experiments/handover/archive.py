@@ -24,7 +24,7 @@ from ...models.learning.files import read_regular
 from ..config.experiment import Config
 from ..config.loading import parse_config
 from ..config.section import ConfigError
-from ..own.tables import examples
+from ..own.tables import examples, read_source
 from ..store.run_folder import RunFolder
 from .contents import CRATE, ENVIRONMENT, INPUTS, MOST_BYTES, MOST_FILES, SUMS
 
@@ -110,7 +110,8 @@ def _inputs(config: Config) -> Iterator[tuple[str, str, bytes]]:
     law, data = config.law, config.data
     measured = law.source in ("curves", "times")
     if measured and law.path is not None and str(law.path) not in examples():
-        yield "law.path", f"inputs/law{_suffix(law.path)}", read_regular(law.path)
+        suffix = ".csv" if law.path.is_dir() else _suffix(law.path)
+        yield "law.path", f"inputs/law{suffix}", read_source(law.path).content
     if law.trained and data.path is not None:
         if not data.path.is_file():
             raise ConfigError(

@@ -1,6 +1,5 @@
 """Two finished runs beside each other, or two sweeps point by point."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from ...analysis.estimation.quantities import (
 from ..config.experiment import Config, plain
 from ..config.loading import parse_config
 from ..config.section import ConfigError
+from ..pipeline.reasons import MADE_FROM, differing
 from ..store.run_folder import RunFolder
 from .pairing import drawn_figures, not_paired
 
@@ -31,7 +31,6 @@ from .pairing import drawn_figures, not_paired
 _RATIOS = (PERSISTENCE_VIOLATION, PERSISTENCE_SIMULATED)
 _FIGURES = ("quantity", "at", "at_unit", "unit", "first", "second")
 _FOUND = ("value", "low", "high", "standard_error", "in_errors", "paired", "note")
-_NAMES = frozenset({"name", "description"})
 # What a comparison of p-values would say is nothing of the chain.
 _NO_FIGURE = (DECAY_FIT_P_VALUE,)
 
@@ -109,12 +108,7 @@ def settings_that_differ(
     first: Mapping[str, Any], second: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Settings by their dotted path whose values differ; "" where one is not set."""
-    one, other = dict(_flat(first)), dict(_flat(second))
-    rows = [
-        (name, one.get(name, ""), other.get(name, ""))
-        for name in dict.fromkeys([*one, *other])
-        if one.get(name) != other.get(name) and name not in _NAMES
-    ]
+    rows = differing(first, second)
     return pd.DataFrame(rows, columns=["setting", "first", "second"])
 
 
@@ -234,17 +228,9 @@ def _made(first: RunFolder, second: RunFolder) -> pd.DataFrame:
             notes = folder.notes("summary")
         except FileNotFoundError:
             notes = {}
-        names = ("version", "packages", "code", "machine")
-        facts.append({name: notes[name] for name in names if name in notes})
+        # Files say more than a stage's digest; results of before have only that.
+        made = notes.get(MADE_FROM, {"code": notes.get("code", {})})
+        names = ("version", "packages", "machine")
+        known = {name: notes[name] for name in names if name in notes}
+        facts.append({**known, **{k: v for k, v in made.items() if k != "versions"}})
     return settings_that_differ(*facts)
-
-
-def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in settings.items():
-        path = f"{before}{name}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}.")
-        elif isinstance(value, str):
-            yield path, value
-        else:
-            yield path, json.dumps(value, ensure_ascii=False)

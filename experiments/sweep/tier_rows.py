@@ -4,16 +4,17 @@ Two solutions of a walk for each law of a point: about a second. Points that dif
 the network alone share their laws.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ...analysis.block_time.uncertain import UncertainLaw
-from ...analysis.estimation.estimate import Refused
+from ...analysis.estimation.estimate import Estimate, Refused
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
 from ..world.situation import WarmStarts, own_laws, world_law
-from ..world.tiers import tier_measurements
+from ..world.tiers import TIERS, tier_measurements
 from ..world.translation import lottery_of, require_known
 from .evaluation import Outcome, row_of
 
@@ -24,7 +25,9 @@ def tier_outcomes(
     costs: np.ndarray | None,
     starts: Sequence[WarmStarts],
 ) -> list[Outcome]:
-    """``tier_measurements`` of every point, or why it has none.
+    """``tier_measurements`` of every point, a row for each tier; or why it has none.
+
+    A tier that is not known is a row without a number, whose method is the reason.
 
     Args:
         configs: Points of one group.
@@ -53,6 +56,10 @@ def _outcome(config: Config, curves, costs, starts, known) -> Outcome:
         rows, reasons = tier_measurements(config, law)
     except Refused as refusal:
         return Outcome((), str(refusal))
-    if rows:
-        return Outcome(tuple(map(row_of, rows)), "")
-    return Outcome((), reasons[0] if reasons else "tiers: nobody is corrupted")
+    if not rows:
+        return Outcome((), reasons[0] if reasons else "tiers: nobody is corrupted")
+    there = {m.quantity: m for m in rows}
+    refused = f"refused: {'; '.join(reasons)}"
+    unknown = rows[0]._replace(estimate=Estimate(*(math.nan,) * 3, 0, refused))
+    every = [there.get(name, unknown._replace(quantity=name)) for name in TIERS]
+    return Outcome(tuple(map(row_of, every)), "")

@@ -20,7 +20,7 @@ from ..config.experiment import Config
 
 # A depth moves little from resample to resample.
 _RESAMPLES = 8
-_TIERS = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
+TIERS = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
 
 
 def tier_measurements(
@@ -50,7 +50,7 @@ def tier_measurements(
     basis = law.basis(config.network.provers - adversarial, adversarial)
     said = criterion(config.protocol.adopted)
     rows, refusals = [], []
-    for name, tier in zip(_TIERS, found[:3], strict=True):
+    for name, tier in zip(TIERS, found[:3], strict=True):
         if tier.depth is None:
             refusals.append(f"{tier.name}: {_plain(tier)}")
             continue

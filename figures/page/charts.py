@@ -268,7 +268,13 @@ def map_channel(channel: str, label: str, scale: str, texts: Sequence[str]) -> S
         "type": "ordinal",
         "sort": None,
         "scale": {"domain": domain},
-        "axis": {"title": label, "grid": False, "labelAngle": 0, "labelLimit": 110},
+        "axis": {
+            "title": label,
+            "grid": False,
+            "ticks": False,
+            "labelAngle": 0,
+            "labelLimit": 110,
+        },
     }
 
 

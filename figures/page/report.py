@@ -30,6 +30,8 @@ from .run import run_data
 from .sweep import sweep_data
 
 _LIBRARY = "vega_charts.js"
+# A sweep of more numbers than this is kept to fewer digits, so that it can be mailed.
+_MANY, _DIGITS, _FEWER = 1_000_000, 6, 5
 _SCRIPTS = ("report_chart.js", "report_sweep.js", "report_view.js", "report.js")
 
 
@@ -58,9 +60,9 @@ def page(tables: Tables, facts: Mapping[str, Any]) -> str:
         data, sections = run_data(tables), []
     title = str(facts.get("title", "D-PoDL"))
     given = [*facts.get("sections", ()), *sections]
-    packed = gzip.compress(
-        _json({"title": title, "config": CONFIG, **data}).encode(), 9, mtime=0
-    )
+    digits = _FEWER if _long(data) else _DIGITS
+    told = _json({"title": title, "config": CONFIG, **data}, digits)
+    packed = gzip.compress(told.encode(), 9, mtime=0)
     code, style, library = script(), _asset("report.css"), _asset(_LIBRARY)
     slots = {
         "title": html.escape(title),
@@ -75,6 +77,7 @@ def page(tables: Tables, facts: Mapping[str, Any]) -> str:
         "style": style,
         "script_hash": _hash(code),
         "style_hash": _hash(style),
+        "digits": {_DIGITS: "six", _FEWER: "five"}[digits],
         "data": base64.b64encode(packed).decode(),
     }
     # In one pass: what is filled in is not searched for slots again.
@@ -87,25 +90,33 @@ def script() -> str:
     return "\n".join(map(_asset, _SCRIPTS))
 
 
-def _json(value: Any) -> str:
-    """Compact JSON: numbers of arrays and floats to six digits, ±1e999 is infinite."""
+def _long(data: Mapping[str, Any]) -> bool:
+    return 3 * sum(len(each["value"]) for each in data.get("series", ())) > _MANY
+
+
+def _json(value: Any, digits: int = _DIGITS) -> str:
+    """Compact JSON: floats to so many digits, ±1e999 is infinite."""
+
+    def told(each: Any) -> str:
+        return _json(each, digits)
+
     if isinstance(value, np.ndarray | pd.Index) and value.dtype.kind in "iuf":
-        return "[" + ",".join(map(_number, value.tolist())) + "]"
+        return "[" + ",".join(_number(each, digits) for each in value.tolist()) + "]"
     if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(str(key))}:{_json(each)}" for key, each in value.items())
+        pairs = (f"{json.dumps(str(key))}:{told(each)}" for key, each in value.items())
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, bool | np.bool_ | str) or value is None:
         return json.dumps(value if isinstance(value, str | None) else bool(value))
     if isinstance(value, int | float | np.number):
-        return _number(value)
-    return "[" + ",".join(map(_json, value)) + "]"
+        return _number(value, digits)
+    return "[" + ",".join(map(told, value)) + "]"
 
 
-def _number(value: Any) -> str:
+def _number(value: Any, digits: int) -> str:
     if isinstance(value, int | np.integer):
         return str(value)
     if math.isfinite(value):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"
 
 

@@ -125,7 +125,8 @@ class LineChart extends Chart {
     this.read(this.at);
   }
   pointer(event) {
-    const scale = this.view.scale("x"), x = event.vega.x();
+    const { left } = this.drawing.firstChild.getBoundingClientRect();
+    const scale = this.view.scale("x"), x = event.clientX - left - this.view.padding().left - this.view.origin()[0];
     let best = null, least = Infinity;
     for (const place of this.places) {
       const far = Math.abs(scale(place) - x);

@@ -55,10 +55,14 @@ class MapChart extends Chart {
     this.hovered = -1;
   }
   draw() {
-    const { sweep, series, x, y, codes } = this.owner, { data } = sweep, X = data.dims[x], Y = data.dims[y];
-    const rows = [], add = (point) => {
-      if (point >= 0) rows.push(sweep.row(series, point, { point,
-        column: sweep.place(X, X.codes[point], data.grid), row: sweep.place(Y, Y.codes[point], data.grid) }));
+    const { sweep, series, x, y, codes, point } = this.owner, { data } = sweep, X = data.dims[x], Y = data.dims[y];
+    // Another point of the same slice is outlined, and nothing drawn again.
+    const slice = JSON.stringify([data.series.indexOf(series), x, y, data.grid && codes.map((c, d) => (d === x || d === y ? 0 : c))]);
+    if (slice === this.slice) { this.mark(point); this.describe(point); return; }
+    this.slice = slice;
+    const rows = [], add = (p) => {
+      if (p >= 0) rows.push(sweep.row(series, p, { point: p,
+        column: sweep.place(X, X.codes[p], data.grid), row: sweep.place(Y, Y.codes[p], data.grid) }));
     };
     if (data.grid) {
       const here = [...codes];
@@ -81,9 +85,9 @@ class MapChart extends Chart {
     if (some((r) => r.state === "none" || Math.abs(r.value) === Infinity)) notes.push("Grey: no number, or an infinite one.");
     if (data.grid && rows.length < sweep.sizes[x] * sweep.sizes[y]) notes.push("Blank: not in the design.");
     this.note.textContent = notes.join(" ");
-    this.at = this.owner.point;
+    this.at = point;
     this.show(spec, rows);
-    this.describe(this.owner.point);
+    this.describe(point);
   }
   describe(point) {
     const { sweep, series } = this.owner;

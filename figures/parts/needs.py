@@ -96,6 +96,16 @@ NEEDS = {
         ("mined_intervals", "agreement"),
         source="dpodl compare CHAIN writes a folder that has them: draw that TARGET",
     ),
+    "domination": Need(
+        "blocks of one fast machine against its compute",
+        ("domination",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
+    ),
+    "memorylessness": Need(
+        "how far from memoryless, and what that costs",
+        ("memorylessness",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
+    ),
 }
 """Name → what it needs, in the order of the argument."""
 

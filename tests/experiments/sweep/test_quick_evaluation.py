@@ -1,5 +1,6 @@
 """Points that are found quickly: which rows they have, alone and beside others."""
 
+import numpy as np
 import pytest
 from dpodl.analysis.assessment.quick import FIGURES
 from dpodl.experiments.config.loading import load_config
@@ -130,14 +131,16 @@ def test_the_config_chooses(quantities, tmp_path):
 
 
 def test_tiers_are_there_where_they_are_asked_for():
-    near = ("network.beta=0.1", "network.delay_steps=1")
-    small = _config("scheme.t_acc=0.9", *near)
-    beyond = _config("protocol.chain_rule=weight")
-    alone = _config("scheme.t_acc=0.9", "network.beta=0")
+    near = "scheme.t_acc=0.9", "network.beta=0.1", "network.delay_steps=0"
+    small, late = _config(*near), _config(*near[:2], "network.delay_steps=1")
+    beyond, alone = _config("protocol.chain_rule=weight"), _config("network.beta=0")
     asked = quick_evaluation.Quantities(("tiers",))
-    one, other, nobody = asked([small, beyond, alone], CURVES, None)
+    one, two, other, nobody = asked([small, late, beyond, alone], CURVES, None)
     private, best, anybody = (row["value"] for row in one.rows)
     assert private == best <= anybody
+    # A tier that is not known says why.
+    assert np.isnan(two.rows[2]["value"])
+    assert "refused: any adversary: the walk" in two.rows[2]["method"]
     assert other.rows == ()
     assert "says nothing of protocol.chain_rule = weight" in other.error
     assert nobody.error == "tiers: nobody is corrupted"

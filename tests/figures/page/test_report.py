@@ -81,6 +81,8 @@ def test_the_page_asks_for_nothing_but_itself(sweep, run_tables):
     for given in ({"points": sweep.assign(error="")}, run_tables):
         page = report.page(given, {"title": "t"})
         shell = re.sub(r"<(script|style)[ >].*?</\1>", "", page, flags=re.S)
+        # A digest may hold two slashes.
+        shell = re.sub(r"'sha256-[^']*'", "", shell)
         assert not re.search(r"\b(src|href)\s*=\s*[\"']?(?!#)[a-z/]", shell)
         assert not re.search(r"https?:|//[a-z]|@import|url\(|\bimport\b", shell)
         for code in (report.script(), asset("report.css")):
