@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .parts.criterion import ties
+from .parts.legends import add_legend
 from .parts.tables import Tables, table
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _COLUMNS = ("attack", "mitigation", "on", "verdict", "target")
 _NAMES = {
@@ -109,7 +110,7 @@ def draw(df: pd.DataFrame) -> Figure:
     risk = float(df["target"].iloc[0]) if len(df) else math.nan
     said = f", {ties(df)}" if ties(df) else ""
     axes.set_xlabel(f"Confirmations (risk {risk:g}{said})")
-    legend_above(
+    add_legend(
         figure,
         [
             Line2D([], [], color=off.color, marker=off.marker, linewidth=1.0),

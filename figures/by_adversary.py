@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from .parts.criterion import CRITERION, by_criterion, ties
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.parameters import (
     few,
@@ -36,7 +37,7 @@ from .parts.series import (
     with_fixed,
 )
 from .parts.tables import Tables, where
-from .style import legend_above, look, new_figure, styled
+from .style import look, new_figure, styled
 
 _BETA, _DELAY = "network.beta", "network.delay_steps"
 _RISK, _WAIT = "persistence_violation", "liveness_quantile"
@@ -146,7 +147,7 @@ def draw(df: pd.DataFrame) -> Figure:
     upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g}], {ties(df)}")
     lower.set_ylabel(f"Wait, {100 * level:g} %\nquantile (steps)")
     title = with_fixed("bars: 95 % interval", df)
-    legend_above(figure, handles, labels, title=title, columns=2)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

@@ -36,6 +36,7 @@ from ..analysis.bounds.latency import guo_ren
 from ..analysis.bounds.races import nakamoto_approximation
 from .parts.carried_on import SAFE_DEPTH, carried_on
 from .parts.criterion import CRITERION, by_criterion, ties
+from .parts.legends import add_legend
 from .parts.parameters import (
     few,
     first_of,
@@ -47,7 +48,7 @@ from .parts.parameters import (
 )
 from .parts.series import UNSEEN, sample, with_fixed
 from .parts.tables import Tables, where
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _RISK, _INTERVAL = "persistence_violation", "block_interval_mean"
 _SERIES = ("network.beta", "network.delay_steps", "scheme.t_2", "scheme.t_acc")
@@ -141,7 +142,7 @@ def draw(df: pd.DataFrame) -> Figure:
         labels.append("none seen: 95 % upper limit")
     _set_axes(axes, chain)
     title = with_fixed("bands: 95 % interval of the risk", df)
-    legend_above(figure, handles, labels, title=title)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

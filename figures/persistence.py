@@ -21,6 +21,7 @@ from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
 from .parts.carried_on import SAFE_DEPTH, carried_on
 from .parts.criterion import STRICT
+from .parts.legends import add_legend
 from .parts.probabilities import draw_points
 from .parts.tables import Tables, read_points
 from .style import new_figure, styled
@@ -68,7 +69,7 @@ def draw(df: pd.DataFrame) -> Figure:
     """Measured points with intervals, unseen violations as upper limits."""
     figure = new_figure(2.2)
     axes = figure.add_subplot()
-    draw_points(
+    handles, labels, title = draw_points(
         figure, axes, df, scale="log", limit_label="none seen: 95 % upper limit"
     )
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
@@ -79,6 +80,7 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_xlim(left=0)
     axes.set_xlabel("Depth $k$ (blocks)")
     axes.set_ylabel("Pr[violation at depth $k$]")
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

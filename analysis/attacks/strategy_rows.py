@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Key
 
-from ..adversary.withholding import best_withholding
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.training_error import Basis, training_interval
+from ..withholding.best import best_withholding
 from .balancing import Balance, balance
 from .rows import Effort, Row, depth_estimates, judge, refused_row, spread_of
 from .situation import LawSituation, Situation, plain

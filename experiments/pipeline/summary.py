@@ -52,6 +52,8 @@ _FOOTNOTES = {
     "is reverted.",
     "selfish": "persistence: the share of levels on which a public block that deep was "
     "reverted under SM1.",
+    "best": "persistence: the share of levels on which a public block that deep was "
+    "reverted under the best withholding policy found, which is played for revenue.",
     "safe_depth": "†: for a private chain only, and carried on from the measured law "
     "far beyond any simulation: it holds if {attempts} are independent of each other, "
     "and no interval has a doubt of that in it.",

@@ -46,7 +46,7 @@ def tier_tables(
     found = three_tiers(
         law,
         target=config.security.target,
-        ties_adopted=config.protocol.tie_rule != "first_seen",
+        ties=config.protocol.adopted,
         seed=config.seed,
         **at,
     )

@@ -105,7 +105,8 @@ def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
 def _adversary(config: Config) -> str:
     attack, beta = config.adversary.attack, f"β = {config.network.beta:g}"
     if attack in STRATEGIES and config.attackers:
-        return f"against {attack} of {beta}"
+        played = {"best": "the best withholding policy found"}.get(attack, attack)
+        return f"against {played} of {beta}"
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"

@@ -76,6 +76,11 @@ NEEDS = {
         ("thresholds",),
         source="name security_map and it is computed",
     ),
+    "bracket": Need(
+        "share that an attack needs, and that is safe from anybody, by depth",
+        ("bracket",),
+        source="dpodl threshold CONFIG writes a folder that has it: draw that TARGET",
+    ),
     "verification_cost": Need(
         "what a proof costs to check",
         ("verification_cost",),
@@ -90,6 +95,16 @@ NEEDS = {
         "mined blocks against their law",
         ("mined_intervals", "agreement"),
         source="dpodl compare CHAIN writes a folder that has them: draw that TARGET",
+    ),
+    "domination": Need(
+        "blocks of one fast machine against its compute",
+        ("domination",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
+    ),
+    "memorylessness": Need(
+        "how far from memoryless, and what that costs",
+        ("memorylessness",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
     ),
 }
 """Name → what it needs, in the order of the argument."""
