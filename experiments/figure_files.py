@@ -215,6 +215,8 @@ def _one_point(config: Config, estimates: pd.DataFrame) -> pd.DataFrame:
         "security.epsilon": config.security.epsilon,
         "security.criterion": config.security.criterion,
     }
+    if not net.equal_speeds:
+        head["network.beta_of_speed"] = net.beta_of_speed
     return estimates.assign(**head)
 
 

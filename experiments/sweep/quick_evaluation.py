@@ -129,7 +129,7 @@ def evaluate(
     for place, config in enumerate(configs):
         try:
             require_known(config)
-            (known if _known(config) else others).append(place)
+            (known if answers_quickly(config) else others).append(place)
         except Refused as refusal:
             found[place] = Outcome((), str(refusal))
     # Points that are computed together share their laws.
@@ -184,7 +184,8 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
     return Outcome(rows, "" if rows else one.error)
 
 
-def _known(config: Config) -> bool:
+def answers_quickly(config: Config) -> bool:
+    """Whether ``assessment.quick`` knows the config's world."""
     level = chosen_engine(config).name == "level"
     equal = config.security.criterion == "equal"
     fresh = not own_laws(config) and not config.protocol.s_min
