@@ -14,6 +14,8 @@ from .reset import (
     closed_growth as closed_growth,
     reset_growth as reset_growth,
 )
+from .risks_by_tier import TierRisk as TierRisk, tier_risks as tier_risks
+from .shares_by_tier import Share as Share, tier_shares as tier_shares
 from .speed import (
     AnyThreshold as AnyThreshold,
     Speed as Speed,
@@ -21,7 +23,5 @@ from .speed import (
     any_threshold as any_threshold,
     one_fast_machine as one_fast_machine,
 )
-from .tier_risks import TierRisk as TierRisk, tier_risks as tier_risks
-from .tier_shares import Share as Share, tier_shares as tier_shares
 from .tiers import Tier as Tier, Tiers as Tiers, three_tiers as three_tiers
 from .warp import Warped as Warped, warped as warped

@@ -7,8 +7,8 @@ import pandas as pd
 
 from ...analysis.adversary.assumptions import ASSUMPTIONS
 from ...analysis.adversary.lower_tail import early_looks, with_early_looks
+from ...analysis.adversary.risks_by_tier import TierRisk, tier_risks
 from ...analysis.adversary.speed import Speed, any_speed, one_fast_machine
-from ...analysis.adversary.tier_risks import TierRisk, tier_risks
 from ...analysis.adversary.tiers import Tier, Tiers, criterion, ladder, three_tiers
 from ...analysis.block_time.law import BlockTimeLaw
 from ...analysis.block_time.uncertain import UncertainLaw

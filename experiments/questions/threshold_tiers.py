@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...analysis.adversary.tier_shares import Share, tier_shares
+from ...analysis.adversary.shares_by_tier import Share, tier_shares
 from ...analysis.adversary.tiers import criterion
 from ...analysis.estimation.estimate import Estimate
 from ...analysis.estimation.training_error import Basis, few_runs

@@ -19,7 +19,7 @@ from ..estimation.training_error import Basis
 from .assumptions import NO_BOUND, Grade
 from .one_tree import Event, one_tree_risks
 from .permanence import settled
-from .tier_shares import ANY, PRIVATE
+from .shares_by_tier import ANY, PRIVATE
 from .tiers import GRID, Ties
 
 
