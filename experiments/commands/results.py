@@ -1,4 +1,4 @@
-"""Commands about results that are there: figures, export, and an archive run again."""
+"""Commands about results that are there: figures, report, export, an archive again."""
 
 import hashlib
 import sys
@@ -61,6 +61,43 @@ def figures(target, names, output, width, accept_changed, quiet) -> None:
         for name, reason in made.left_out.items():
             click.echo(f"left out: {name}: {reason}")
         click.echo(f"written to {folder}" if made.files else "nothing to draw")
+
+
+@click.command()
+@click.argument("target", type=UserPath(file_okay=False))
+@click.option(
+    "--output",
+    type=UserPath(dir_okay=False),
+    help="Where the page is written; report.html in the target unless given.",
+)
+@click.option(
+    "--open",
+    "open_it",
+    type=click.Choice(["yes", "no"]),
+    default="no",
+    show_default=True,
+    help="Show the page in the browser.",
+)
+@accept_option
+def report(target, output, open_it, accept_changed) -> None:
+    """Write one HTML page of a run folder or a sweep's store.
+
+    The page holds its data and loads nothing: it can be mailed, archived and opened
+    without a network. Of a sweep it shows maps and curves with a slider a parameter.
+
+    \b
+    Examples:
+      dpodl report runs/quickstart-67abb8ec07
+      dpodl report sweeps/thresholds --output thresholds.html --open yes
+    """
+    with clear_errors():
+        from .. import report as reporting
+
+        path, changed = reporting.write(target, output, accept_changed=accept_changed)
+        warn_of(changed)
+        click.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        if open_it == "yes":
+            click.launch(path.resolve().as_uri())
 
 
 @click.command()

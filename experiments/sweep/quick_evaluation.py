@@ -114,12 +114,12 @@ def evaluate(
     """As ``evaluation.evaluate``, for the quantities asked for alone."""
     given = starts or [NO_STARTS] * len(configs)
     if TIERS in asked:
-        others = [name for name in asked if name != TIERS]
+        beside = [name for name in asked if name != TIERS]
         tiers = tier_outcomes(configs, curves, costs, given)
-        if not others:
+        if not beside:
             return tiers
-        found = evaluate(configs, curves, costs, given, asked=others)
-        return [_joined(*both) for both in zip(found, tiers, strict=True)]
+        rest = evaluate(configs, curves, costs, given, asked=beside)
+        return [_joined(*both) for both in zip(rest, tiers, strict=True)]
     curve = "persistence" in asked
     quickly = [n for n in asked if n in QUICK and not (curve and n == "confirmations")]
     sampled = [name for name in asked if name not in quickly]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from dpodl.experiments import report
-from dpodl.experiments.commands.report import report as command
+from dpodl.experiments.commands.results import report as command
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline import summary
 from dpodl.experiments.store.files import sealed_json
