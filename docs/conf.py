@@ -51,6 +51,8 @@ default_role = "code"
 autosummary_imported_members = True
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+# The explorer's app, whose extra the documentation does not need.
+autodoc_mock_imports = ["marimo"]
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 # As ``:ivar:``: a NamedTuple's fields are documented once, in its docstring.

@@ -18,16 +18,14 @@ def test_points_are_compared_where_they_correspond(cases, whole, root):
     keys = ["scheme.t_acc", "scheme.t_2", "network.delay_steps", "quantity", "at"]
     # t_acc = 0.99 fails in both.
     assert len(found.figures) == 3 * 3 * 2 * 4
-    tables = [read_results(path) for path in (whole, other)]
+
+    def by_key(table: pd.DataFrame) -> dict[tuple, float]:
+        rows = [row for row in table.to_dict("records") if row["status"] == "done"]
+        return {tuple(str(row[key]) for key in keys): row["value"] for row in rows}
+
+    known = [by_key(read_results(path)) for path in (whole, other)]
     for row in found.figures.to_dict("records"):
-        values = []
-        for table in tables:
-            mine = table[table["status"] == "done"]
-            for key in keys:
-                same = mine[key].isna() if pd.isna(row[key]) else mine[key] == row[key]
-                mine = mine[same]
-            assert len(mine) == 1
-            values.append(float(mine["value"].iloc[0]))
+        values = [each[tuple(str(row[key]) for key in keys)] for each in known]
         assert [row["first"], row["second"]] == values
         if min(values) > 0:
             assert row["value"] == pytest.approx(values[1] / values[0])
