@@ -3,7 +3,8 @@
 Notation (analysis/bounds/latency.py)
     k           confirmations; they take k·B steps on average
     B           mean block interval under the delay Δ, steps
-    q = β       the adversary's share of the provers, whole ones
+    q = β       the adversary's share of the provers, whole ones; of unequal provers its
+                share of their speed (``network.beta_of_speed``)
     λ_h, λ      rates of honest provers and of all, blocks a step
 
 Beside one of the curves stands the memoryless chain that has its B, Δ and β: as honest
@@ -174,6 +175,7 @@ def _references(mine: pd.DataFrame, curve: pd.DataFrame) -> list[pd.DataFrame]:
     head = mine.iloc[0]
     provers = float(head["network.provers"])
     q = round(float(head["network.beta"]) * provers) / provers
+    q = float(head.get("network.beta_of_speed", q))
     delay = float(head["network.delay_steps"])
     interval = float(where(mine, "quantity", _INTERVAL)["value"].iloc[0])
     # No chain grows faster than one block a delay.
