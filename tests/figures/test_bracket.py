@@ -29,10 +29,11 @@ def test_an_attack_stands_above_and_a_bound_below():
     assert list(df.loc[df["grade"] == "attack", "depth"].dropna()) == [6, 24]
     figure = rendered(bracket.draw(df))
     (axes,) = all_axes(figure)
-    attack, bound, ever, nobody = axes.lines
-    assert list(attack.get_ydata()) == [0.12, 0.25]
-    assert list(bound.get_ydata()) == [0.17]
-    assert [line.get_ydata()[0] for line in (ever, nobody)] == [0.47, 0.46]
+    drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    attack, bound, ever, nobody = drawn
+    assert list(attack) == [0.12, 0.25]
+    assert list(bound) == [0.17]
+    assert [ever[0], nobody[0]] == [0.47, 0.46]
     (legend,) = figure.legends
     said = [text.get_text() for text in legend.get_texts()]
     assert said[0] == "an attack succeeds above"
