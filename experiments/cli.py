@@ -8,6 +8,7 @@ import click
 from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
+from .commands.explore import explore
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
@@ -63,6 +64,7 @@ for _command in (
     export,
     report,
     diff,
+    explore,
     threshold,
     risk,
     attack,

@@ -31,7 +31,7 @@ from .world import translation
 
 # Tables that other commands write; they are shown if they lie in the target.
 _BESIDE = (
-    *("thresholds", "bracket", "verification_cost", "attacks"),
+    *("thresholds", "bracket", "tier_risks", "verification_cost", "attacks"),
     *("mined_intervals", "agreement", "domination", "memorylessness"),
 )
 _STORE = ("points.parquet", "results.parquet", "results.csv.gz", "results.csv")
@@ -66,7 +66,7 @@ def write(
 
     Args:
         target: A run folder, a sweep's store, or the folder of ``dpodl attack``,
-            ``compare`` or ``threshold``.
+            ``compare``, ``risk`` or ``threshold``.
         names: Of figures; none: all. ``security_map`` by name is computed if its table
             is not there, and then kept as ``thresholds.csv`` in the target.
         folder: Where to.

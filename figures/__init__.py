@@ -20,6 +20,7 @@ MORE_NAMES = (
     "by_adversary",
     "latency",
     "security_map",
+    "tier_risks",
     "bracket",
     "verification_cost",
     "attacks",

@@ -6,6 +6,8 @@
 device is one; anywhere else they hold the CPU against itself.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,7 +97,8 @@ def test_trainings_pass_a_threshold_as_on_a_cpu():
 
     here, cpu = passages(None, 16), passages(jax.devices("cpu")[0], 1)
     assert len(set(cpu)) > 4
-    assert stats.ks_2samp(here, cpu).pvalue > 0.05
+    compared: Any = stats.ks_2samp(here, cpu)
+    assert compared.pvalue > 0.05
     # The same digests: most pass at the very same look, none far from it.
     assert np.mean(here == cpu) > 0.7
     assert np.abs(here - cpu).max() <= 5

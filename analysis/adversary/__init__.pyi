@@ -21,6 +21,7 @@ from .speed import (
     any_threshold as any_threshold,
     one_fast_machine as one_fast_machine,
 )
+from .tier_risks import TierRisk as TierRisk, tier_risks as tier_risks
 from .tier_shares import Share as Share, tier_shares as tier_shares
 from .tiers import Tier as Tier, Tiers as Tiers, three_tiers as three_tiers
 from .warp import Warped as Warped, warped as warped

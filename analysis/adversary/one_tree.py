@@ -202,8 +202,8 @@ def one_tree_threshold(
 
     Raises:
         ValueError: If an argument is out of range.
-        Refused: If no share below the least or above the greatest that is tried has
-            that risk; or as ``one_tree_risks`` where the risk is not known.
+        Refused: If the least share that is tried has a greater risk; or as
+            ``one_tree_risks`` where the risk is not known.
     """
     require("target", target, 0 < target < 1, "(0, 1)")
     require("near", near, 0 < near < 1, "(0, 1)")
@@ -235,11 +235,7 @@ def one_tree_threshold(
             f"at depth {depth} {what} of a share of {low:g} is already above "
             f"{target:g}; more confirmations or a larger target"
         )
-    if excess(high) <= 0:
-        raise Refused(
-            f"at depth {depth} {what} of a share of {high:g} is still at most "
-            f"{target:g}; fewer confirmations or a smaller target"
-        )
+    # With hardly an honest machine left the adversary outgrows the chain: high is high.
     root = float(optimize.brentq(excess, low, high, xtol=1e-4))  # pyright: ignore
     beyond = min(refused, default=math.inf)
     if beyond - root < 1e-3 and not _grows(refused[beyond]):

@@ -19,7 +19,7 @@ Source: docs/science/any-adversary.md.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw, measured
@@ -82,7 +82,7 @@ def tier_shares(
     Raises:
         ValueError: If an argument is out of range.
     """
-    net = {"provers": provers, "delay_steps": delay_steps}
+    net: dict[str, Any] = {"provers": provers, "delay_steps": delay_steps}
     attack: Event = "tie" if ties == "adversary" else "private"
 
     def ever(one: BlockTimeLaw) -> float:

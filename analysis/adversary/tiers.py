@@ -223,7 +223,7 @@ def proved_depth(
     found = settled(
         seed,
         law,
-        _ladder(_DEEPEST),
+        ladder(_DEEPEST),
         honest=honest,
         adversarial=adversarial,
         delay_steps=delay_steps,
@@ -240,8 +240,12 @@ def proved_depth(
     return shown.high
 
 
-def _ladder(last: int) -> list[int]:
-    """Every depth up to 16, then in steps of a seventh."""
+def ladder(last: int) -> list[int]:
+    """Every depth up to 16, then in steps of a seventh.
+
+    Args:
+        last: The last one, at most.
+    """
     found, at = [], 1
     while at <= last:
         found.append(at)

@@ -125,7 +125,8 @@ def simulate_policy(
         for each in (law, fastest_of(law, policy.own))
     ]
     rules = _Rules(
-        *fastest,
+        fastest[0],
+        fastest[1],
         speeds,
         jnp.float32(delay_steps),
         jnp.float32(policy.gamma),

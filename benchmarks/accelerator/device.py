@@ -1,10 +1,11 @@
 """The device that the parts run on, and the first line of what they found."""
 
+import os
 import time
 from importlib import metadata
 from typing import Any
 
-from ...experiments.pipeline.machine import processor, set_up_jax
+from ...experiments.pipeline.machine import processor, set_up_jax, usable_cores
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "torch")
 
@@ -31,7 +32,11 @@ def heading() -> str:
             "and no number here is one of an accelerator"
         )
     versions = ", ".join(f"{name} {version_of(name)}" for name in LIBRARIES)
-    return f"# {date}, {told}\n\n{versions}"
+    load, cores = os.getloadavg()[0], usable_cores()
+    busy = f"Load {load:.1f} on {cores} cores when it began"
+    if load > cores:
+        busy += ": others were at work, and no rate below is this machine's"
+    return f"# {date}, {told}\n\n{versions}\n\n{busy}."
 
 
 def version_of(name: str) -> str:

@@ -27,7 +27,7 @@ def main() -> None:
     accelerated = on_accelerator()
     widths, work = (WIDE, ON_ACCELERATOR) if accelerated else (NARROW, ON_CPU)
     size, times = (8192, 20) if accelerated else (1024, 4)
-    peak = rate_of(machine.product(size, times))
+    peak = rate_of(machine.product(size, times), repeats=10)
     print(f"f32 matrix product: {peak / 1e12:.3f} TFLOP/s\n")
     print("| models | side by side | by | model-steps a second | of the peak |")
     print("| --- | --- | --- | --- | --- |", flush=True)
@@ -63,7 +63,7 @@ def _row(
     architecture, batch, _, width = task
     name = f"| {architecture}, batch {batch} | {width} | {who} |"
     try:
-        rate = rate_of(job(), repeats=1)
+        rate = rate_of(job())
     except Exception as error:  # out of memory, or a compiler that is not there
         words = (str(error).strip().splitlines() or [""])[0][:80]
         print(f"{name} {type(error).__name__}: {words} | |", flush=True)

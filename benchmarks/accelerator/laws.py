@@ -14,6 +14,15 @@ import numpy as np
 from .device import on_accelerator
 
 THRESHOLDS = (0.8, 0.9, 0.95)
+MENU = (
+    "menu.architectures=['softmax', 'mlp-32']",
+    "menu.weights.architectures=[1,1]",
+    "menu.batch_sizes=[32]",
+)
+# A CPU, which is only to try the script, compiles fewer programs.
+ONE_RULE = (
+    "menu.optimizers=[{name='sgd', learning_rates={low=0.05, high=0.5, count=4}}]"
+)
 
 
 def main() -> None:
@@ -81,7 +90,7 @@ def compared(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     from scipy import stats
 
     last = 1 + max(x[np.isfinite(x)].max(initial=0) for x in (one, other))
-    found: Any = stats.ks_2samp(*(np.minimum(x, last) for x in (one, other)))
+    found: Any = stats.ks_2samp(np.minimum(one, last), np.minimum(other, last))
     return float(found.statistic), float(found.pvalue)
 
 

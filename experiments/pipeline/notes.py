@@ -137,11 +137,11 @@ def _counted(attack: str) -> str:
             "saves no blocks up: better balance attacks may exist. confirmations are "
             "of this attack"
         )
-    name = "SM1" if attack == "selfish" else "the policy"
+    name, first = ("SM1",) * 2 if attack == "selfish" else ("the policy", "The policy")
     return (
         "persistence is counted: the share of levels on which a public block that was "
-        f"k deep was reverted, by {name} or by a fork of honest blocks. {name} is "
-        "played for revenue, nobody aims at a block; confirmations (†) are those of "
+        f"k deep was reverted, by {name} or by a fork of honest blocks. {first} "
+        "is played for revenue, nobody aims at a block; confirmations (†) are those of "
         "the same provers' private chain, which does"
     )
 

@@ -56,12 +56,14 @@ class _Races(NamedTuple):
         config: Whose network.
         law: Of one prover, with its resamples.
         basis: What the race rests on.
+        made: Those that were made, by the identity of their law.
         premined: Whether the adversary has a head start.
     """
 
     config: Config
     law: UncertainLaw
     basis: Basis
+    made: dict[int, Race]
     premined: bool = False
 
     @property
@@ -70,13 +72,15 @@ class _Races(NamedTuple):
         return self.law.law, *self.law.resamples, *self.law.extremes
 
     def under(self, law: BlockTimeLaw) -> Race:
-        """The race under one law."""
-        return race(
-            translation.network_of(self.config, law, self.law),
-            ties_win=self.config.security.criterion == "equal",
-            premined=self.premined,
-            known_until=self.law.known_until,
-        )
+        """The race under one of the laws, the same object each time."""
+        if id(law) not in self.made:
+            self.made[id(law)] = race(
+                translation.network_of(self.config, law, self.law),
+                ties_win=self.config.security.criterion == "equal",
+                premined=self.premined,
+                known_until=self.law.known_until,
+            )
+        return self.made[id(law)]
 
 
 class Question(NamedTuple):
@@ -161,12 +165,12 @@ def risk_tables(
     blocks, ages = [], []
     tiers, assumed = no_tiers(), []
     if round(net.beta * net.provers):
-        races = _Races(config, law, persistence.race_basis(config, law))
+        races = _Races(config, law, persistence.race_basis(config, law), {})
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 2, total)
-        tiers, assumed = tier_tables(config, law, races.basis)
+        tiers, assumed = tier_tables(config, law, races.basis, curves)
         progress("risk tables", total - 1, total)
-        moved = races._replace(premined=question.premined)
+        moved = races._replace(premined=question.premined, made={})
         ages = _age_rows(seed_key(config.seed), moved, question, targets)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
@@ -244,13 +248,33 @@ def _any_block_rows(
         ("any_block_violation", any_block),
         ("any_block_bound", any_block_bound),
     ):
+        known = _all_depths(partial(figure, horizon=question.horizon), question.depths)
         for depth in question.depths:
-
-            def solve(one: Race, figure=figure, depth=depth) -> Measurement:
-                return figure(one, [depth], horizon=question.horizon)[0]
-
+            solve = partial(known, depth=depth)
             rows.append(_with_spread(name, depth, "blocks", races, solve, log=True))
     return rows
+
+
+def _all_depths(
+    figure: Callable[[Race, Sequence[int]], list[Measurement]], depths: Sequence[int]
+) -> Callable[..., Measurement]:
+    """(race, depth) → its figure; a race is solved once, for all depths together.
+
+    Where one depth is refused, each is asked for by itself.
+    """
+    solved: dict[int, dict[int, Measurement]] = {}
+
+    def known(one: Race, depth: int) -> Measurement:
+        if id(one) not in solved:
+            try:
+                found = dict(zip(depths, figure(one, depths), strict=True))
+            except Refused:
+                found = {}
+            solved[id(one)] = found
+        found = solved[id(one)].get(depth)
+        return figure(one, [depth])[0] if found is None else found
+
+    return known
 
 
 def _age_rows(

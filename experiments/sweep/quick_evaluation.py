@@ -114,12 +114,12 @@ def evaluate(
     """As ``evaluation.evaluate``, for the quantities asked for alone."""
     given = starts or [NO_STARTS] * len(configs)
     if TIERS in asked:
-        others = [name for name in asked if name != TIERS]
+        beside = [name for name in asked if name != TIERS]
         tiers = tier_outcomes(configs, curves, costs, given)
-        if not others:
+        if not beside:
             return tiers
-        found = evaluate(configs, curves, costs, given, asked=others)
-        return [_joined(*both) for both in zip(found, tiers, strict=True)]
+        rest = evaluate(configs, curves, costs, given, asked=beside)
+        return [_joined(*both) for both in zip(rest, tiers, strict=True)]
     curve = "persistence" in asked
     quickly = [n for n in asked if n in QUICK and not (curve and n == "confirmations")]
     sampled = [name for name in asked if name not in quickly]
@@ -129,7 +129,7 @@ def evaluate(
     for place, config in enumerate(configs):
         try:
             require_known(config)
-            (known if _known(config) else others).append(place)
+            (known if answers_quickly(config) else others).append(place)
         except Refused as refusal:
             found[place] = Outcome((), str(refusal))
     # Points that are computed together share their laws.
@@ -184,7 +184,8 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
     return Outcome(rows, "" if rows else one.error)
 
 
-def _known(config: Config) -> bool:
+def answers_quickly(config: Config) -> bool:
+    """Whether ``assessment.quick`` knows the config's world."""
     level = chosen_engine(config).name == "level"
     equal = config.security.criterion == "equal"
     fresh = not own_laws(config) and not config.protocol.s_min

@@ -60,6 +60,8 @@ def _outcome(config: Config, curves, costs, starts, known) -> Outcome:
         return Outcome((), reasons[0] if reasons else "tiers: nobody is corrupted")
     there = {m.quantity: m for m in rows}
     refused = f"refused: {'; '.join(reasons)}"
-    unknown = rows[0]._replace(estimate=Estimate(*(math.nan,) * 3, 0, refused))
+    unknown = rows[0]._replace(
+        estimate=Estimate(math.nan, math.nan, math.nan, 0, refused)
+    )
     every = [there.get(name, unknown._replace(quantity=name)) for name in TIERS]
     return Outcome(tuple(map(row_of, every)), "")

@@ -146,6 +146,7 @@ class LineChart extends Chart {
   }
   // What is at a place: every series that has a number there, or nearest to it.
   read(at) {
+    this.readout.classList.toggle("idle", at === null);
     if (at === null) { this.readout.textContent = "Point at the chart, or move with the arrow keys, for its numbers."; return; }
     const lines = [h("div", {}, h("strong", {}, `${this.about.x}: ${typeof at === "number" ? number(at, 6) : at}`))];
     const bySeries = new Map();

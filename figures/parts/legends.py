@@ -115,7 +115,7 @@ def _made(
     *,
     columns: int,
     wide: float,
-    loc: str = "lower left",
+    loc: Any = "lower left",
 ) -> Legend:
     """A legend that is no more than so many inches wide."""
     each = (wide - 0.1 - _BETWEEN * (columns - 1)) / columns - _SAMPLE

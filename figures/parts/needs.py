@@ -76,6 +76,11 @@ NEEDS = {
         ("thresholds",),
         source="name security_map and it is computed",
     ),
+    "tier_risks": Need(
+        "risk by depth of a private chain, and what nobody exceeds",
+        ("tier_risks",),
+        source="dpodl risk CONFIG writes a folder that has it: draw that TARGET",
+    ),
     "bracket": Need(
         "share that an attack needs, and that is safe from anybody, by depth",
         ("bracket",),

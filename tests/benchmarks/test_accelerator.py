@@ -47,7 +47,10 @@ def test_laws_that_differ_are_told_from_those_that_do_not():
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="of a CPU")
 def test_on_a_cpu_the_first_line_says_so(monkeypatch):
     monkeypatch.setattr(device, "set_up_jax", lambda: None)
-    first, _, versions = device.heading().splitlines()
+    monkeypatch.setattr(device, "usable_cores", lambda: 2)
+    monkeypatch.setattr(device.os, "getloadavg", lambda: (7.25, 0.0, 0.0))
+    first, _, versions, _, busy = device.heading().splitlines()
+    assert busy.startswith("Load 7.2 on 2 cores when it began: others were at work")
     assert "run on a CPU" in first
     assert "no number here is one of an accelerator" in first
     assert f"jax {jax.__version__}" in versions

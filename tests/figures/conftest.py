@@ -55,7 +55,7 @@ def covered(figure: Figure) -> list[str]:
             if not (whole and inside.y0 <= box.y0 and box.y1 <= inside.y1):
                 hidden.append(f"edge of {axes.get_ylabel()}")
             for line in axes.lines:
-                path = line.get_transform().transform_path(line.get_path())
+                path: Any = line.get_transform().transform_path(line.get_path())
                 if len(path.vertices) and path.intersects_bbox(box, filled=False):
                     hidden.append(f"line in {axes.get_ylabel()}")
             for each in axes.collections:

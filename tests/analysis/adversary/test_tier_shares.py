@@ -5,8 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dpodl.analysis.adversary import NO_BOUND, one_tree_risks, tier_shares
-from dpodl.analysis.adversary.one_tree import one_tree_depth, one_tree_threshold
+from dpodl.analysis.adversary import (
+    NO_BOUND,
+    one_tree_risks,
+    tier_risks,
+    tier_shares,
+)
+from dpodl.analysis.adversary.one_tree import Event, one_tree_depth, one_tree_threshold
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.estimation.estimate import Refused
@@ -63,7 +68,7 @@ def test_an_attacks_risk_is_that_of_levels_drawn(event):
     # Neighbouring levels go together: the spread is that of a hundred stretches.
     parts = [each.mean() for each in np.array_split(hits, 100)]
     assert math.exp(found.logs[0]) == pytest.approx(
-        hits.mean(), abs=4 * np.std(parts) / 10
+        hits.mean(), abs=4 * float(np.std(parts)) / 10
     )
 
 
@@ -93,10 +98,12 @@ def test_shares_and_depths_are_of_one_criterion_and_in_order():
     ever, nobody, attack, bound = (each.value for each in betas if each is not None)
     assert bound < attack < ever
     assert bound < nobody <= ever + 1e-9
-    for event, beta in (("private", attack), ("any", bound)):
+    both: tuple[tuple[Event, float], ...] = (("private", attack), ("any", bound))
+    for event, beta in both:
         for more, deep in ((-2e-3, 12), (2e-3, 13)):
             share = beta + more
-            at = {"honest": 20 * (1 - share), "adversarial": 20 * share}
+            at: dict[str, Any] = {"honest": 20 * (1 - share)}
+            at["adversarial"] = 20 * share
             depth = one_tree_depth(1e-2, law.law, event=event, delay_steps=0.002, **at)
             assert depth == deep if more > 0 else depth <= deep
 
@@ -124,3 +131,25 @@ def test_shares_that_do_not_exist_are_refused():
         one_tree_threshold(1e-9, 1, law.law, event="private", **NET)
     with pytest.raises(ValueError, match="target must lie in"):
         one_tree_threshold(1.5, 1, law.law, event="private", **NET)
+
+
+def test_risks_of_tiers_are_in_order_and_fall():
+    law = UncertainLaw(DEAD, resamples=(DEAD, DEAD))
+    at: dict[str, Any] = {"honest": 15, "adversarial": 5, "delay_steps": 0.02}
+    found = tier_risks(law, [2, 6, 12], basis=UNKNOWN, **at)
+    grades = ("attack", "conditional", "proved")
+    curves = [[e.risk.value for e in found if e.risk and e.grade == g] for g in grades]
+    for curve in curves:
+        assert len(curve) == 3
+        assert curve[0] > curve[1] > curve[2] > 0
+    # The bound is of the same event at one block less, which only a delay lengthens.
+    assert all(a < b for a, b in zip(curves[0], curves[1], strict=True))
+    assert all(a < b for a, b in zip(curves[0], curves[2], strict=True))
+    logs = one_tree_risks(DEAD, [2, 6, 12], event="private", **at).logs
+    assert curves[0] == pytest.approx(np.exp(logs))
+    tied = tier_risks(law, [2], basis=UNKNOWN, ties="random", **at)
+    assert [e.grade for e in tied] == ["attack", "none"]
+    assert tied[1].reason == NO_BOUND
+    late = tier_risks(law, [2], basis=UNKNOWN, **{**at, "delay_steps": 40.0})
+    assert late[1].risk is None
+    assert late[1].reason

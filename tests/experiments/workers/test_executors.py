@@ -5,15 +5,19 @@ import importlib.util
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
+import jax
 import pytest
 from dpodl.experiments.pipeline.machine import usable_cores
 from dpodl.experiments.workers import executors
 from dpodl.experiments.workers.executors import (
+    DevicePool,
     LocalPool,
     SerialExecutor,
     WorkersError,
@@ -75,6 +79,41 @@ def test_the_one_of_the_caller_stays_theirs():
 def test_serial_hands_out_one_shard_at_a_time():
     with workers("serial", jobs=8) as pool:
         assert (pool.slots, pool.room) == (1, 1)
+
+
+def test_devices_are_threads_of_this_process(monkeypatch):
+    with workers("devices") as pool:
+        assert pool.slots == len(jax.local_devices())
+        executor = pool.open()
+        assert executor.submit(os.getpid).result() == os.getpid()
+        failed = executor.submit(int, "x").exception()
+        assert isinstance(failed, ValueError)
+        assert not pool.died(failed)
+        with pytest.raises(WorkersError, match="thread of this process broke"):
+            pool.renew()
+    # Processes would share an accelerator, and its memory.
+    with workers("local", jobs=1) as pool:
+        assert isinstance(pool, LocalPool)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with workers("local", jobs=1) as pool:
+        assert isinstance(pool, DevicePool)
+
+
+def test_a_thread_has_a_device_of_its_own_while_it_works():
+    devices = [object(), object()]
+    both, seen = threading.Barrier(2), []
+
+    @contextmanager
+    def named(device):
+        seen.append(device)
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "default_device", named)
+        with executors._DeviceThreads(devices) as threads:
+            waits = [threads.submit(both.wait, 30) for _ in devices]
+            assert sorted(wait.result() for wait in waits) == [0, 1]
+    assert set(map(id, seen)) == set(map(id, devices))
 
 
 def test_local_processes_have_one_thread_are_deaf_to_ctrl_c_and_can_be_renewed():

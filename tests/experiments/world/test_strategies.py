@@ -123,7 +123,7 @@ def test_the_notes_say_what_is_played(monkeypatch):
     monkeypatch.setattr(notes, "accuracy_error", lambda *_: 0.0)
     for attack, said in {
         "selfish": "SM1 is played for revenue",
-        "best": "the policy is played for revenue",
+        "best": "The policy is played for revenue",
         "balance": "Pr[a fork lives k levels]",
         "private": "private race from the tip",
     }.items():

@@ -402,10 +402,17 @@ def test_a_browser_draws_the_selected_point(sweep, run_tables, tmp_path):
         path.write_text(page, encoding="utf-8")
         command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu"]
         command += [f"--user-data-dir={Path(tmp_path) / 'profile'}", "--dump-dom"]
-        command += ["--virtual-time-budget=8000", f"{path.as_uri()}{view}"]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=True
-        ).stdout
+        command += ["--virtual-time-budget=8000", "--enable-logging=stderr"]
+        done = subprocess.run(
+            [*command, f"{path.as_uri()}{view}"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        # Neither the policy nor the library has anything to complain of.
+        assert "CONSOLE" not in done.stderr
+        return done.stdout
 
     page = report.page({"points": sweep}, {"title": HOSTILE})
     view = "#quantity=persistence_violation&at=6&x=network.beta&y=p_2"
@@ -418,7 +425,12 @@ def test_a_browser_draws_the_selected_point(sweep, run_tables, tmp_path):
     failed = f"{view}&i.p_2=1&i.network.beta=2&i.network.delay_steps=0"
     assert "This point failed: " in dom(page, failed)
     assert "<img" not in seen
-    assert 'data-ready="run"' in dom(report.page(run_tables, {"title": "t"}))
+    # A cell for each of 3 × 2 points, and the two outlines of the selected one.
+    cells = re.findall(r'<g class="mark-rect role-mark[^>]*>(.*?)</g>', seen)
+    assert sum(cell.count("<path") for cell in cells) == 8
+    seen = dom(report.page(run_tables, {"title": "t"}))
+    assert 'data-ready="run"' in seen
+    assert seen.count('class="marks"') == 4
 
 
 def test_a_law_that_is_of_no_curves_has_a_page_without_them(run_tables):
