@@ -109,7 +109,7 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_ylim(-0.6, len(labels) - 0.4)
     risk = float(df["target"].iloc[0]) if len(df) else math.nan
     said = f", {ties(df)}" if ties(df) else ""
-    axes.set_xlabel(f"Confirmations (risk {risk:g}{said})")
+    axes.set_xlabel(f"Confirmations\n(risk {risk:g}{said})")
     add_legend(
         figure,
         [
