@@ -31,6 +31,7 @@ PAGES = [
     for path in (
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("figures/**/*.md"),
         *ROOT.glob("models/**/*.md"),
     )
 ]

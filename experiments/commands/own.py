@@ -51,9 +51,13 @@ def _columns(given: Sequence[str]) -> dict[str, str]:
 def import_file(file, kind, columns, as_json) -> None:
     """Check a FILE of curves, times or blocks, and say what it holds.
 
+    Curves may also be a folder: of TensorBoard's event files, of MLflow's metrics, or
+    of JSON lines as Weights & Biases exports a run's history.
+
     \b
     Examples:
       dpodl import example-curves
+      dpodl import mlruns
       dpodl import log.csv --as curves --column accuracy=top1
     """
     with clear_errors():

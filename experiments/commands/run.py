@@ -7,7 +7,8 @@ import click
 
 from ..pipeline.machine import set_up_jax
 from .options import ConfigCommand, UserPath, json_option, recorded_command
-from .terminal import clear_errors, progress_bars
+from .results import repeat_archive
+from .terminal import BAD_INPUT, clear_errors, fail, progress_bars
 
 
 @click.command(cls=ConfigCommand)
@@ -33,13 +34,24 @@ from .terminal import clear_errors, progress_bars
 def run(
     config, overrides, clock, rel_error, max_replicas, output, as_json, quiet
 ) -> None:
-    """Run an experiment: a TOML file or a shipped config's name.
+    """Run an experiment: a TOML file, a shipped config's name or an archive.
 
     What is already there and intact is not computed again; after an interruption the
     same command goes on where it stopped.
+
+    An archive of `dpodl export` is checked, run again from nothing, and compared with
+    what is in it: what the two were made with, and each table's rows as they are
+    printed. Then the exit code is 1 if a row differs.
     """
     with clear_errors():
         from ..config.loading import load_config
+        from ..handover import opening
+
+        if opening.is_archive(config):
+            if overrides or clock or rel_error is not None or max_replicas is not None:
+                fail("an archive is run as it is, with no other setting", BAD_INPUT)
+            repeat_archive(Path(config), output, as_json=as_json, quiet=quiet)
+            return
 
         for setting, value in (
             ("rel_error", rel_error),
@@ -62,6 +74,7 @@ def run(
                         "folder": str(result.folder),
                         "verdict": judged._asdict(),
                         "recomputed": result.recomputed,
+                        "reasons": result.reasons,
                         "estimates": json.loads(
                             result.tables["estimates"].to_json(orient="records") or "[]"
                         ),
@@ -71,16 +84,34 @@ def run(
             )
         else:
             _print_result(settings, result, judged)
+            if "new" in result.reasons and not quiet:
+                click.echo(f"new: {result.reasons['new']}", err=True)
             if settings.training.keep_states:
                 size, where = training.kept_states(settings, output)
                 click.echo(f"states for a longer horizon: {size / 1e6:.1f} MB, {where}")
 
 
 @click.command()
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Print the JSON schema of a config, with which editors complete and check it.",
+)
 @json_option
-def configs(as_json) -> None:
-    """List the configs that come with the package."""
+def configs(schema, as_json) -> None:
+    """List the configs that come with the package.
+
+    \b
+    An editor that knows TOML checks a config whose first line names the schema:
+      dpodl configs --schema > dpodl.schema.json
+      #:schema ./dpodl.schema.json
+    """
     with clear_errors():
+        if schema:
+            from ..config.schema import schema_text
+
+            click.echo(schema_text(), nl=False)
+            return
         from ..config.loading import load_config, shipped_configs
 
         described = {name: load_config(name).description for name in shipped_configs()}
@@ -169,4 +200,7 @@ def _print_result(settings, result, judged) -> None:
     console.print(judged.line, style="bold", markup=False, highlight=False)
     done = ", ".join(result.recomputed) or "nothing, all of it was there"
     console.print(f"computed: {done}", highlight=False)
+    for stage, reason in result.reasons.items():
+        if stage != "new":
+            console.print(f"{stage} again: {reason}", highlight=False, markup=False)
     click.echo(f"results: {result.folder}")

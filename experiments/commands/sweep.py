@@ -49,10 +49,11 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
 @click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
 @click.option(
     "--executor",
-    type=click.Choice(["local", "serial", "dask"]),
+    type=click.Choice(["local", "serial", "devices", "dask"]),
     default="local",
     show_default=True,
-    help="Who computes: processes of this machine, this process, or a cluster.",
+    help="Who computes: processes of this machine (its accelerators, where it has "
+    "some), this process, its devices side by side, or a cluster.",
 )
 @click.option(
     "--scheduler", metavar="TCP://HOST:PORT", help="Of a dask cluster that is there."
@@ -134,7 +135,8 @@ def sweep(
         )
         set_up_jax()
         from ..pipeline import machine
-        from ..sweep import driver, executors, forecast
+        from ..sweep import driver, forecast
+        from ..workers import executors
 
         plan = driver.plan_of(whole, output)
         if not skip_invalid:
@@ -175,13 +177,21 @@ def sweep(
 
 
 @click.command()
-@store_argument
+@click.argument("target", type=UserPath(file_okay=False))
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["csv", "parquet", "json"]),
+    type=click.Choice(["csv", "parquet", "json", "latex", "markdown"]),
     default="csv",
     show_default=True,
+    help="latex and markdown round to what the intervals know; the others are in full.",
+)
+@click.option(
+    "--quantity",
+    "quantities",
+    multiple=True,
+    metavar="NAME",
+    help="Only these; may be given several times.",
 )
 @click.option(
     "--output",
@@ -189,31 +199,32 @@ def sweep(
     help="A file instead of the standard output; Parquet needs one.",
 )
 @accept_option
-def results(store, kind, output, accept_changed) -> None:
-    """Give everything that a sweep has found as one tidy table.
+def results(target, kind, quantities, output, accept_changed) -> None:
+    """Give everything that a sweep or a run has found as one tidy table.
 
-    One row for each point and quantity: the point's settings, then the quantity with
-    its 95 % interval. STORE is the folder that `dpodl sweep` printed.
+    One row for each quantity with its 95 % interval, of a sweep for each point, whose
+    settings stand before it. TARGET is the folder that `dpodl sweep` or `dpodl run`
+    printed. LaTeX needs booktabs, and longtable for more rows than a page has.
 
     \b
     Examples:
       dpodl results runs/sweep-sweep-* > sweep.csv
       dpodl results runs/sweep-sweep-* --format parquet --output sweep.parquet
+      dpodl results runs/quickstart-67abb8ec07 --format latex --quantity safe_depth
     """
     with clear_errors():
         from ...models.learning.files import write_atomically
-        from ..sweep import results, store as sweep_store
-        from ..world.verdict import sweep_line
+        from ..handover import tables
 
         if kind == "parquet" and output is None:
             fail("Parquet is no text: give --output FILE", BAD_INPUT)
-        kept = sweep_store.SweepStore(store, accept_changed=accept_changed)
-        table = results.results_table(kept)
-        content = results.results_bytes(table, kind)
-        warn_of(kept.folder.changed)
-        line = sweep_line(results.verdict_rows(table))
+        found = tables.read(target, accept_changed=accept_changed)
+        table = tables.only(found.table, quantities)
+        content = tables.results_text(table, kind, command=recorded_command())
+        warn_of(found.changed)
         # The standard output is the table, and nothing else.
-        click.echo(line, err=output is None)
+        if found.line:
+            click.echo(found.line, err=output is None)
         if output is None:
             click.echo(content, nl=False)
         else:

@@ -63,8 +63,8 @@ class LawConfig(Section):
     )
     path: Path | None = Field(
         default=None,
-        description="CSV or Parquet of curves or times, or the name of a shipped "
-        "example",
+        description="CSV, Parquet or JSON lines of curves or times, a folder of "
+        "TensorBoard's, MLflow's or JSON-lines logs, or the name of a shipped example",
     )
     columns: dict[str, str] = Field(
         default={},

@@ -1,8 +1,8 @@
 """A file of the user's as a table, its columns found by name.
 
-CSV (comma, semicolon or tab, also gzipped) or Parquet. A column is found where the
-config names it, or by a name that training frameworks and explorers use; letters' case,
-blanks and punctuation do not matter.
+CSV (comma, semicolon or tab, also gzipped), Parquet, JSON lines, or a folder of logs. A
+column is found where the config names it, or by a name that training frameworks and
+explorers use; letters' case, blanks and punctuation do not matter.
 """
 
 import gzip
@@ -19,6 +19,7 @@ import pandas as pd
 
 from ...models.learning.files import user_path
 from ..config.section import ConfigError
+from .log_folder import folder_table, json_rows
 
 _MOST_BYTES = 2**31
 _SHOWN = 12  # columns in a message
@@ -44,7 +45,7 @@ class Source(NamedTuple):
 
 
 def read_source(path: Path | str) -> Source:
-    """A file's bytes, or those of a shipped example.
+    """A file's bytes, those of a shipped example, or a folder's logs as one table.
 
     Raises:
         ConfigError: If there is no such file, or it cannot be read.
@@ -52,6 +53,8 @@ def read_source(path: Path | str) -> Source:
     if str(path) in (known := examples()):
         return Source(str(path), known[str(path)])
     place = user_path(path)
+    if place.is_dir():
+        return Source(str(path), folder_table(place))
     try:
         if place.stat().st_size > _MOST_BYTES:
             raise ConfigError(f"{path} is larger than 2 GiB: give the columns needed")
@@ -85,6 +88,11 @@ def table_of(source: Source) -> Any:
             table = pd.read_parquet(io.BytesIO(content))
         except Exception as error:  # whatever pyarrow meets in a damaged file
             raise ConfigError(f"{source.name} is no Parquet file: {error}") from None
+    elif content[:1] == b"{":
+        try:
+            table = pd.DataFrame(list(json_rows(content, source.name)))
+        except ValueError as error:
+            raise ConfigError(f"{error}; JSON is read a line a row") from None
     else:
         table = _csv(source)
     names = [str(name).strip() for name in table.columns]

@@ -162,7 +162,7 @@ def risk_tables(
         races = _Races(config, law, persistence.race_basis(config, law), {})
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 2, total)
-        tiers, assumed = tier_tables(config, law, races.basis)
+        tiers, assumed = tier_tables(config, law, races.basis, curves)
         progress("risk tables", total - 1, total)
         moved = races._replace(premined=question.premined, made={})
         ages = _age_rows(seed_key(config.seed), moved, question, targets, progress)

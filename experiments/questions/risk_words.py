@@ -1,7 +1,7 @@
 """What the tables of ``dpodl risk`` rest on, in words."""
 
 from ..config.experiment import Config
-from ..own.words import evidence
+from ..own.words import attempts, evidence
 from .worlds import criterion_words, whose_laws
 
 
@@ -23,7 +23,7 @@ def assumptions(
         f"{start}; every honest message is Δ late. That bounds the risk of this attack "
         "from above, not that of others (dpodl attack)",
         "risks that no simulation sees are carried on from the law: they hold if "
-        "trainings are independent of each other, which no interval doubts",
+        f"{attempts(config)} are independent of each other, which no interval doubts",
         _intervals(config, resamples),
         "memoryless and Nakamoto: exponential block times, the same β and no delay; "
         "Nakamoto's is his Poisson approximation, without a head start and too small",

@@ -50,6 +50,19 @@ class RunFolder:
             return False
         return all(self._is(name, digest) for name, digest in files.items())
 
+    def kept(self, stage: str) -> str | None:
+        """The key that a stage was done from; None: none is recorded."""
+        entry = self._manifest().get(stage)
+        key = entry.get("key") if isinstance(entry, dict) else None
+        return key if isinstance(key, str) else None
+
+    def spoiled(self, stage: str) -> list[str]:
+        """Files of a stage that are not what was written."""
+        entry = self._manifest().get(stage)
+        files = entry.get("files") if isinstance(entry, dict) else None
+        known = files if isinstance(files, dict) else {}
+        return [name for name, digest in known.items() if not self._is(name, digest)]
+
     def finish(self, stage: str, key: str, files: Mapping[str, bytes]) -> None:
         """Write a stage's files, then record the stage."""
         manifest = self._manifest()
@@ -128,6 +141,10 @@ class RunFolder:
     def lists(self, name: str) -> bool:
         """Whether the manifest has the file's digest."""
         return name in _digests(self._manifest())
+
+    def names(self) -> list[str]:
+        """The files that the manifest has a digest of."""
+        return sorted(_digests(self._manifest()))
 
     def table(self, name: str) -> pd.DataFrame:
         """Read one of the folder's tables; empty text cells stay empty text.
