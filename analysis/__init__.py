@@ -5,8 +5,8 @@ Chapters, each resting on those before it:
 I.   numbers and laws: ``estimation``, ``block_time``
 II.  the chain: ``simulation``, ``good_periods``, ``event_network``
 III. the race: ``bounds``, ``race``, ``confirmations``
-IV.  questions: ``adversary``, ``attacks``, ``effects``, ``calibration``,
-     ``feedback``
+IV.  questions: ``withholding``, ``adversary``, ``attacks``, ``effects``,
+     ``calibration``, ``feedback``
 V.   the whole, tried: ``assessment``, ``agreement``, ``validation``
 
 The names below are the stable ones, loaded on first use: importing this loads no jax.

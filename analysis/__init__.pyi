@@ -15,6 +15,7 @@ from . import (
     race as race,
     simulation as simulation,
     validation as validation,
+    withholding as withholding,
 )
 from .assessment.one_law import Plan as Plan, assess as assess
 from .block_time.attempts import Lottery as Lottery

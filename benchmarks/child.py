@@ -36,7 +36,7 @@ class Jobs:
     def repeat(self, name: str) -> dict[str, Any]:
         """Do it once, with a clock."""
         job, before = self.ready[name], self.programs
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds()
         done = job()
         seconds = time.perf_counter() - start
         work, facts = done if isinstance(done, tuple) else (done, {})
@@ -46,6 +46,7 @@ class Jobs:
             "peak_bytes": peak_bytes(),
             "programs": self.programs - before,
             "facts": facts,
+            "cpu_seconds": cpu_seconds() - cpu,
         }
 
     def profile(self, name: str, folder: str) -> dict[str, Any]:
@@ -72,6 +73,12 @@ class Jobs:
                 self.programs += 1
 
         jax.monitoring.register_event_duration_secs_listener(listen)
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    spent = os.times()
+    return time.process_time() + spent.children_user + spent.children_system
 
 
 def peak_bytes() -> float:

@@ -86,6 +86,24 @@ def numpy_product(size: int, times: int) -> Repeated:
     return once
 
 
+def mixture(size: int, words: int, steps: int) -> Repeated:
+    """Products, sorting and the interpreter in turns, as whole programs have them."""
+    a = _orthogonal(size)
+    draws = np.random.default_rng(1).random(words)
+
+    def once() -> float:
+        out = a
+        for _ in range(12):
+            out = a @ out
+        np.exp(np.sort(draws)).cumsum()
+        total = 0
+        for step in range(steps):
+            total += step & 7
+        return 1.0
+
+    return once
+
+
 def unrolled_bits(words: int) -> Repeated:
     """The simulation's generator, its words folded into one number."""
     import jax

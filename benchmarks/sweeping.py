@@ -108,7 +108,7 @@ def whole() -> Callable[[], tuple[float, dict[str, float]]]:
     from ..experiments.pipeline import training
     from ..experiments.sweep import driver
     from ..experiments.sweep.design import frozen
-    from ..experiments.sweep.executors import workers
+    from ..experiments.workers.executors import workers
 
     config = frozen(load_config("quickstart"), over=_OVER)
     root = scratch()

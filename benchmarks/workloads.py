@@ -43,6 +43,7 @@ class Repeat(NamedTuple):
         peak_bytes: Most memory the process has held so far.
         programs: Programs that XLA compiled meanwhile.
         facts: What else the job says of itself.
+        cpu_seconds: Of this process and of those that it started and waited for.
     """
 
     seconds: float
@@ -50,6 +51,7 @@ class Repeat(NamedTuple):
     peak_bytes: float = 0.0
     programs: float = 0.0
     facts: Mapping[str, float] = {}
+    cpu_seconds: float = 0.0
 
 
 class Claim(NamedTuple):

@@ -22,7 +22,7 @@ project_copyright = author
 version = release = metadata.version("dpodl")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # and all that myst_parser does
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
@@ -35,6 +35,15 @@ exclude_patterns = ["_build", "_ext", "_templates"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["deflist", "fieldlist"]
 myst_heading_anchors = 3
+# Notebooks run at every build, beside no file of ours, and whatever goes wrong in them,
+# a warning too, is the build's failure.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 120
+nb_execution_raise_on_error = True
+nb_output_stderr = "warn"
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # would come from elsewhere
 # Single backticks in docstrings are names.
 default_role = "code"
 
@@ -42,6 +51,8 @@ default_role = "code"
 autosummary_imported_members = True
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+# The explorer's app, whose extra the documentation does not need.
+autodoc_mock_imports = ["marimo"]
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 # As ``:ivar:``: a NamedTuple's fields are documented once, in its docstring.

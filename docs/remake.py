@@ -56,12 +56,19 @@ class Source(NamedTuple):
     Attributes:
         command: What makes the results.
         folder: Pattern of their folder.
-        images: Names of figures.
+        images: Names of images.
+        figures: What is drawn for each; empty: figures have the images' names.
     """
 
     command: str
     folder: str
     images: tuple[str, ...]
+    figures: tuple[str, ...] = ()
+
+    @property
+    def drawings(self) -> list[tuple[str, str]]:
+        """(image, figure) of each."""
+        return list(zip(self.images, self.figures or self.images, strict=True))
 
 
 SOURCES = (
@@ -72,9 +79,18 @@ SOURCES = (
     ),
     Source(
         "dpodl sweep sweep",
-        "runs/sweep-*",
+        "runs/sweep-sweep-*",
         ("good_period_map", "latency", "by_adversary"),
     ),
+    Source(
+        "dpodl attack cross-slot",
+        "runs/attack-cross-slot-*",
+        ("cross_slot",),
+        ("attacks",),
+    ),
+    Source("dpodl run weights", "runs/weights-*", ("weights",), ("latency",)),
+    Source("dpodl run unequal", "runs/unequal-*", ("unequal",), ("latency",)),
+    Source("dpodl run delays", "runs/delays-*", ("delays",), ("persistence",)),
 )
 
 
@@ -154,7 +170,8 @@ def drawn(source: Source, scratch: Path) -> Path:
     """Draw a source's images; the folder with a PNG and a CSV of each."""
     target = folder_of(source, scratch).relative_to(scratch)
     output = Path("drawn") / target.name
-    words = ["dpodl", "figures", str(target), *source.images]
+    figures = [figure for _, figure in source.drawings]
+    words = ["dpodl", "figures", str(target), *figures]
     printed(shlex.join([*words, "--output", str(output)]), scratch)
     return scratch / output
 
@@ -285,13 +302,13 @@ def remake(scratch: Path) -> None:
     images: dict[str, Any] = {}
     for source in SOURCES:
         folder = drawn(source, scratch)
-        for name in source.images:
-            content = (folder / f"{name}.png").read_bytes()
+        for name, figure in source.drawings:
+            content = (folder / f"{figure}.png").read_bytes()
             _write(GALLERY / f"{name}.png", content)
             images[name] = {
                 "command": source.command,
                 "sha256": digest(content),
-                "numbers": numbers_of(folder / f"{name}.csv"),
+                "numbers": numbers_of(folder / f"{figure}.csv"),
             }
     for page in pages():
         text = page.read_text("utf-8")
@@ -313,9 +330,9 @@ def stale(scratch: Path, sources: tuple[Source, ...] | None = None) -> list[str]
             found.append(f"{block.page}: {block.command}: {each}")
     for source in sources:
         folder = drawn(source, scratch)
-        for name in source.images:
+        for name, figure in source.drawings:
             known = record["images"][name]["numbers"]
-            now = numbers_of(folder / f"{name}.csv")
+            now = numbers_of(folder / f"{figure}.csv")
             for each in changed_numbers(known, now, exact=exact):
                 found.append(f"docs/gallery/{name}.png: {each}")
     return found

@@ -6,11 +6,11 @@ Prints it as Markdown; about two minutes on two idle cores. 20 provers, γ = 0, 
 """
 
 import jax
-from dpodl.analysis.adversary import best_withholding, withholding_upper_end
 from dpodl.analysis.attacks.optimal_selfish import optimal_selfish_revenue
 from dpodl.analysis.attacks.sm1 import sm1_revenue
 from dpodl.analysis.block_time.formulas import formula_law
 from dpodl.analysis.block_time.law import BlockTimeLaw, cv
+from dpodl.analysis.withholding import best_withholding, withholding_upper_end
 
 PROVERS = 20
 SHARES = (7,)

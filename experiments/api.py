@@ -156,6 +156,8 @@ def result_tables(
     costs = translation.costs_of(config, curves)
     lawful, law_summary = law_tables(config, curves, costs)
     found = estimates.estimate_tables(config, curves, costs, progress)
+    # For a comparison of runs, which have folders.
+    del found["resamples"]
     return {
         "curves": curve_table(curves),
         "laws": lawful,

@@ -8,19 +8,20 @@ import click
 from ..benchmarks.command import bench
 from .commands.chain import compare, mine, show, verification_cost, verify
 from .commands.design import design
-from .commands.effects import effects
+from .commands.explore import explore
 from .commands.feedback import feedback
 from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
-from .commands.questions import attack, threshold, validate
+from .commands.questions import attack, effects, threshold, validate
 from .commands.rational import rational
-from .commands.report import report
-from .commands.results import export, figures
+from .commands.records import diff
+from .commands.results import export, figures, report
 from .commands.retention import retention
 from .commands.risk import risk
 from .commands.run import calibrate_clock, configs, run
 from .commands.sweep import results, status, sweep
 from .commands.terminal import Program
+from .commands.training import calibrate, train
 from .commands.withholding import withholding
 
 
@@ -54,12 +55,16 @@ for _command in (
     run,
     configs,
     calibrate_clock,
+    calibrate,
+    train,
     sweep,
     results,
     status,
     figures,
     export,
     report,
+    diff,
+    explore,
     threshold,
     risk,
     attack,

@@ -14,7 +14,7 @@ from ..figures import FIGURES, MORE_FIGURES
 from ..figures.parts.needs import NEEDS, Lacking, lacking
 from ..figures.parts.parameters import few
 from ..figures.parts.svg import save_svg
-from ..figures.style import save
+from ..figures.style import COLUMN_INCHES, page_width, save
 from ..models.learning.curves import CurveSet
 from ..models.learning.files import write_atomically
 from . import report
@@ -30,7 +30,10 @@ from .store.run_folder import RunFolder, how_again
 from .world import translation
 
 # Tables that other commands write; they are shown if they lie in the target.
-_BESIDE = ("thresholds", "verification_cost", "attacks", "mined_intervals", "agreement")
+_BESIDE = (
+    *("thresholds", "bracket", "tier_risks", "verification_cost", "attacks"),
+    *("mined_intervals", "agreement", "domination", "memorylessness"),
+)
 _STORE = ("points.parquet", "results.parquet", "results.csv.gz", "results.csv")
 _MAP = "security_map"
 _MOST_VALUES = 8
@@ -57,17 +60,19 @@ def write(
     progress: Progress,
     *,
     accept_changed: bool = False,
+    width: float = COLUMN_INCHES,
 ) -> Made:
     """Draw what the target has the numbers for.
 
     Args:
-        target: A run folder, a sweep's store, or the folder of ``dpodl attack`` or
-            ``compare``.
+        target: A run folder, a sweep's store, or the folder of ``dpodl attack``,
+            ``compare``, ``risk`` or ``threshold``.
         names: Of figures; none: all. ``security_map`` by name is computed if its table
             is not there, and then kept as ``thresholds.csv`` in the target.
         folder: Where to.
         progress: Told of each figure.
         accept_changed: Whether what was changed is drawn, with a note on each figure.
+        width: Of each figure, inches; texts keep their sizes.
 
     Raises:
         ConfigError: If a name is unknown, or the target is none of these.
@@ -96,11 +101,12 @@ def write(
             )
         else:
             words = ["dpodl", "figures", str(target), name]
+            words += ["--width", f"{width:g}"] if width != COLUMN_INCHES else []
             words += ["--accept-changed"] if accept_changed else []
             command = shlex.join(words)
             stem = folder / name
             try:
-                with report.shown(source):
+                with report.shown(source), page_width(width):
                     made[name] = _draw(
                         modules[name], tables, stem, command, source.changed
                     )
@@ -162,7 +168,7 @@ def read_tables(
             if "estimates" in tables:
                 tables["points"] = _one_point(config, tables["estimates"])
         elif store:
-            tables["points"] = _with_epsilon(_results(folder), folder)
+            tables["points"] = _with_settings(_results(folder), folder)
     return tables, unlisted
 
 
@@ -177,12 +183,15 @@ def _results(folder: RunFolder) -> pd.DataFrame:
     return report.read_store(folder)
 
 
-def _with_epsilon(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
-    """ε is needed to draw the fitted decay; a sweep over it has it already."""
-    if "security.epsilon" in points or not (folder.path / "sweep.toml").is_file():
+def _with_settings(points: pd.DataFrame, folder: RunFolder) -> pd.DataFrame:
+    """ε draws the fitted decay, a criterion names the risk; unless they are swept."""
+    names = ("epsilon", "criterion")
+    lacking = [name for name in names if f"security.{name}" not in points]
+    if not lacking or not (folder.path / "sweep.toml").is_file():
         return points
-    epsilon = _frozen(folder, "sweep.toml").security.epsilon
-    return points.assign(**{"security.epsilon": epsilon})
+    security = _frozen(folder, "sweep.toml").security
+    said = {f"security.{name}": getattr(security, name) for name in lacking}
+    return points.assign(**said)
 
 
 def _frozen(folder: RunFolder, name: str) -> Config:
@@ -204,7 +213,10 @@ def _one_point(config: Config, estimates: pd.DataFrame) -> pd.DataFrame:
         "network.beta": net.beta,
         "network.delay_steps": net.delay_steps,
         "security.epsilon": config.security.epsilon,
+        "security.criterion": config.security.criterion,
     }
+    if not net.equal_speeds:
+        head["network.beta_of_speed"] = net.beta_of_speed
     return estimates.assign(**head)
 
 

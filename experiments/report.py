@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from ..figures.page.quantities import label_of
 from ..figures.page.report import page
 from ..models.learning.files import read_regular, write_atomically
 from .config.experiment import Config
@@ -20,7 +21,8 @@ from .pipeline import summary
 from .pipeline.stages import TABLES
 from .store.possible import Changed, check_possible
 from .store.run_folder import RunFolder
-from .world.verdict import sweep_line
+from .world.tier_words import tier_rows, tier_sentence, tiers_are
+from .world.verdict import VERDICT_QUANTITIES, sweep_line
 
 # What shows that a folder is a store, and no table that somebody put there.
 _OURS = ("manifest.json", "points.parquet", "shards")
@@ -209,14 +211,23 @@ def run_facts(folder: RunFolder, tables: dict[str, pd.DataFrame]) -> dict[str, A
         )
         for row in tables["estimates"].to_dict("records")
     ]
+    # The tiers stand below the verdict, a line each.
+    line = summary.verdict(config, tables).line
+    line = line.replace(tier_sentence(tables["estimates"]), "").strip()
+    reasons = sorted(zip(notes.kind, notes.text, strict=True), key=_weight)
     return {
         "title": config.name,
         "description": config.description,
-        "verdict": summary.verdict(config, tables).line,
+        "verdict": line,
+        "tiers": tier_rows(tables["estimates"]),
+        "tiers_are": tiers_are(tables["estimates"]),
+        "rests_on": [
+            *reasons,
+            *(("to be read with it", t) for t in summary.footnotes(config, tables)),
+        ],
         "sections": [
             ("Security", ("quantity", "value", "95 % interval"), security),
             ("Block time of one prover", *laws),
-            ("Notes", ("kind", "text"), list(zip(notes.kind, notes.text, strict=True))),
             ("Settings", ("setting", "value", "meaning"), list(_settings(config))),
             (
                 "Every number",
@@ -253,11 +264,17 @@ def sweep_facts(folder: RunFolder, points: pd.DataFrame) -> dict[str, Any]:
         "description": config.get("description")
         or "A sweep: the same experiment at every point of a design.",
         "verdict": f"{line} {sweep_line(points)}",
+        "rests_on": [*unvouched, *_verdict_methods(points)],
         "sections": [
             ("Settings", ("setting", "value"), settings),
             ("Provenance", ("fact", "value"), provenance + unvouched),
         ],
     }
+
+
+def _weight(note: tuple[str, str]) -> int:
+    """Faults first, then what is refused."""
+    return {"fault": 0, "refused": 1}.get(note[0], 2)
 
 
 def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -268,9 +285,8 @@ def _settings(config: Config) -> Iterator[tuple[str, str, str]]:
             if isinstance(value, BaseModel):
                 yield from walk(value, f"{prefix}{name}.")
             elif name in settings:
-                dumped = settings[name]
-                text = dumped if isinstance(dumped, str) else json.dumps(dumped)
-                yield f"{prefix}{name}", text, field.description or ""
+                for place, text in _flat(settings[name], f"{prefix}{name}"):
+                    yield place, text, field.description or ""
 
     # How a chain is mined has no part in these numbers (Config.digest).
     yield from (row for row in walk(config, "") if not row[0].startswith("mining."))
@@ -285,7 +301,8 @@ def _provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
     if not facts:  # accepted, and it cannot be read
         yield "provenance.json", "damaged: this run's origin is not known"
         return
-    yield from _flat(facts)
+    # Digests of hundreds of files, for whoever asks why a stage is done again.
+    yield from _flat({k: v for k, v in facts.items() if k != "made_from"})
 
 
 def _sweep_provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
@@ -293,15 +310,44 @@ def _sweep_provenance(folder: RunFolder) -> Iterator[tuple[str, str]]:
 
     store = SweepStore(folder.path)
     store.folder = folder
-    yield from _flat({"sessions": store.sessions_to_readers()})
+    sessions = store.sessions_to_readers()
+    for number, session in enumerate(sessions, 1):
+        head = f"session {number}" if len(sessions) > 1 else ""
+        # Which worker had which points is the store's affair: here is their sum.
+        shards = session.get("shards", [])
+        rest = {name: each for name, each in session.items() if name != "shards"}
+        yield from _flat(rest, head)
+        points = sum(int(shard.get("points", 0)) for shard in shards)
+        workers = len({shard.get("worker") for shard in shards})
+        told = f"{len(shards):,} with {points:,} points, computed by {workers} workers"
+        yield f"{head}.shards" if head else "shards", told
+
+
+def _verdict_methods(points: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """How the numbers were computed that the verdicts are read from."""
+    table: Any = points
+    known = table[table["quantity"].isin(VERDICT_QUANTITIES) & table["value"].notna()]
+    for (quantity, method), rows in known.groupby(["quantity", "method"]):
+        count = rows["point"].nunique()
+        yield label_of(quantity)[0], f"{method} ({count:,} points)"
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as (place, text): a list that a person reads."""
     if isinstance(value, dict):
         for name, each in value.items():
             yield from _flat(each, f"{prefix}.{name}" if prefix else name)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for number, each in enumerate(value, 1):
+            yield from _flat(each, f"{prefix} {number}")
+    elif isinstance(value, list):
+        yield prefix, ", ".join(map(_plain, value))
     else:
-        yield prefix, value if isinstance(value, str) else json.dumps(value)
+        yield prefix, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def text_of(folder: RunFolder, name: str) -> str:

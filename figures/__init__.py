@@ -20,10 +20,16 @@ MORE_NAMES = (
     "by_adversary",
     "latency",
     "security_map",
+    "tier_risks",
+    "bracket",
     "verification_cost",
     "attacks",
     "model_against_reality",
+    "domination",
+    "memorylessness",
 )
+# Figures of questions have their folder; the registry knows them by the same names.
+_QUESTIONS = ("domination", "memorylessness")
 
 FIGURES: dict[str, ModuleType]
 MORE_FIGURES: dict[str, ModuleType]
@@ -33,6 +39,10 @@ def __getattr__(name: str) -> dict[str, ModuleType]:
     lists = {"FIGURES": NAMES, "MORE_FIGURES": MORE_NAMES}
     if name not in lists:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    figures = {each: import_module(f".{each}", __name__) for each in lists[name]}
+    where = {each: f".questions.{each}" for each in _QUESTIONS}
+    figures = {
+        each: import_module(where.get(each, f".{each}"), __name__)
+        for each in lists[name]
+    }
     globals()[name] = figures
     return figures

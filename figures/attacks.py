@@ -12,8 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.criterion import ties
+from .parts.legends import add_legend
 from .parts.tables import Tables, table
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _COLUMNS = ("attack", "mitigation", "on", "verdict", "target")
 _NAMES = {
@@ -42,7 +44,8 @@ def data(tables: Tables) -> pd.DataFrame:
 
     Returns:
         Columns attack, label, mitigation, on, value, low, high (blocks; infinite: no
-        depth is safe), verdict, target. Attacks without a depth are left out.
+        depth is safe), verdict, target, and criterion if the table has it. Attacks
+        without a depth are left out.
 
     Raises:
         ValueError: If a column is missing.
@@ -65,6 +68,8 @@ def data(tables: Tables) -> pd.DataFrame:
             "target": target,
         }
     )
+    if "criterion" in tables["attacks"]:
+        found["criterion"] = tables["attacks"]["criterion"].to_numpy()
     return found.dropna(subset=["value"]).reset_index(drop=True)
 
 
@@ -103,8 +108,9 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(labels)), labels[::-1])
     axes.set_ylim(-0.6, len(labels) - 0.4)
     risk = float(df["target"].iloc[0]) if len(df) else math.nan
-    axes.set_xlabel(f"Confirmations (risk {risk:g})")
-    legend_above(
+    said = f", {ties(df)}" if ties(df) else ""
+    axes.set_xlabel(f"Confirmations\n(risk {risk:g}{said})")
+    add_legend(
         figure,
         [
             Line2D([], [], color=off.color, marker=off.marker, linewidth=1.0),
@@ -112,6 +118,6 @@ def draw(df: pd.DataFrame) -> Figure:
             Line2D([], [], color="0.35", marker=">", linestyle="none"),
         ],
         ["mitigation off", "mitigation on", "no depth is safe"],
-        title="bars: 95 % interval, of the training runs",
+        title="bars: 95 % interval, of the law",
     )
     return figure

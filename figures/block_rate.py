@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.parameters import (
     few,
@@ -35,7 +36,7 @@ from .parts.series import (
     with_fixed,
 )
 from .parts.tables import Tables, where
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _QUANTITIES = ("block_interval_mean", "block_interval_cv")
 _ACROSS = ("scheme.t_acc", "scheme.t_2", "scheme.t_1", "network.delay_steps")
@@ -111,9 +112,7 @@ def draw(df: pd.DataFrame) -> Figure:
     set_parameter_axis(lower, across)
     upper.set_ylabel("Mean interval\n(steps)")
     lower.set_ylabel("CV of intervals\n(sd / mean)")
-    legend_above(
-        figure, handles, labels, title=with_fixed("bars: 95 % interval", df), columns=2
-    )
+    add_legend(figure, handles, labels, title=with_fixed("bars: 95 % interval", df))
     return figure
 
 

@@ -2,7 +2,7 @@
 
 Notation (docs/science/race.md, "From risk to confirmations"):
     β, Δ        corrupted share of the provers; bound on message delay, steps
-    k           depth, blocks; equal length suffices (ties win), no head start
+    k           depth, blocks; no head start
     wait        time until a transaction is confirmed; the figure has a quantile of it
 """
 
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
+from .parts.criterion import CRITERION, by_criterion, ties
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.parameters import (
     few,
@@ -35,7 +37,7 @@ from .parts.series import (
     with_fixed,
 )
 from .parts.tables import Tables, where
-from .style import legend_above, look, new_figure, styled
+from .style import look, new_figure, styled
 
 _BETA, _DELAY = "network.beta", "network.delay_steps"
 _RISK, _WAIT = "persistence_violation", "liveness_quantile"
@@ -57,13 +59,14 @@ def data(tables: Tables) -> pd.DataFrame:
     Returns:
         ``across``, ``along`` (parameters of axis and series; the latter may be empty),
         ``at``, ``series`` (their values), ``fixed``, point, refused, quantity,
-        ``place`` (k, or the quantile's level), value, low, high (probability; steps).
+        ``place`` (k, or the quantile's level), value, low, high (probability; steps),
+        ``criterion`` (``security.criterion``).
 
     Raises:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If neither β nor Δ is swept, or no point has a number.
     """
-    rows = read_sweep(tables, (_RISK, _WAIT))
+    rows = read_sweep(by_criterion(tables), (_RISK, _WAIT))
     names = first_of(swept(rows), (_BETA, _DELAY))
     if not {_BETA, _DELAY} & set(names):
         raise Lacking("neither network.beta nor network.delay_steps is swept")
@@ -97,6 +100,7 @@ def data(tables: Tables) -> pd.DataFrame:
             "quantity": kept["quantity"],
             "place": kept["at"],
             **{name: kept[name] for name in ("value", "low", "high")},
+            "criterion": kept[CRITERION],
         }
     ).reset_index(drop=True)
 
@@ -140,10 +144,10 @@ def draw(df: pd.DataFrame) -> Figure:
     depth, level = (
         df.loc[df["quantity"] == name, "place"].max() for name in (_RISK, _WAIT)
     )
-    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g}], ties win")
+    upper.set_ylabel(f"Pr[violation at\n$k$ = {depth:g}], {ties(df)}")
     lower.set_ylabel(f"Wait, {100 * level:g} %\nquantile (steps)")
     title = with_fixed("bars: 95 % interval", df)
-    legend_above(figure, handles, labels, title=title, columns=2)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .parts.criterion import CRITERION, by_criterion, ties
 from .parts.maps import Scale, add_keys, draw_map
 from .parts.needs import Lacking
 from .parts.parameters import (
@@ -51,7 +52,8 @@ def data(tables: Tables) -> pd.DataFrame:
     Returns:
         ``across`` and ``along`` (the parameters), ``x`` and ``y`` (their values),
         ``fixed`` (what else the slice has), point, refused, at (ε), asked (whether it
-        is the verdict's), value, low, high (blocks; infinite where no depth is safe).
+        is the verdict's), value, low, high (blocks; infinite where no depth is safe),
+        ``criterion`` (``security.criterion``).
         A point that is refused has a row with NaN there. If none of the pairs is
         swept, the first two parameters that are.
 
@@ -59,7 +61,7 @@ def data(tables: Tables) -> pd.DataFrame:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If fewer than two parameters are swept, or no point has a number.
     """
-    rows = read_sweep(tables, (_DEPTH, _UNSAFE))
+    rows = read_sweep(by_criterion(tables), (_DEPTH, _UNSAFE))
     targets = rows.loc[rows["quantity"] == _UNSAFE, "at"].dropna()
     rows = rows.loc[rows["quantity"] != _UNSAFE]
     depths = rows.loc[rows["quantity"] == _DEPTH, "at"]
@@ -82,7 +84,9 @@ def _slice(rows: pd.DataFrame, across: str, along: str) -> pd.DataFrame:
         others = [name for name in swept(rows) if name not in (across, along)]
         some = rows
         fixed = ", ".join(parameter(rows, each).short for each in others) + " vary"
-    heads = some.drop_duplicates("point").loc[:, ["point", across, along]]
+    some = some.assign(criterion=some[CRITERION])
+    columns = ["point", across, along, "criterion"]
+    heads = some.drop_duplicates("point").loc[:, columns]
     places = some.loc[~some["refused"], ["at"]].drop_duplicates()
     numbers = some[["point", "at", "value", "low", "high"]]
     whole = heads.merge(places, how="cross").merge(
@@ -92,7 +96,7 @@ def _slice(rows: pd.DataFrame, across: str, along: str) -> pd.DataFrame:
         refused=whole["value"].isna(), across=across, along=along, fixed=fixed
     )
     columns = ["across", "along", "fixed", "point", "refused", "x", "y"]
-    columns += ["at", "value", "low", "high"]
+    columns += ["at", "value", "low", "high", "criterion"]
     return tidy.loc[:, columns].sort_values(["at", "point"], ignore_index=True)
 
 
@@ -131,7 +135,7 @@ def draw(df: pd.DataFrame) -> Figure:
         words = _with_ends if rooms[-1] else _alone
         image = draw_map(axes, x, y, some, scale, words=words)
         bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=14)
-        bar.set_label("Confirmations")
+        bar.set_label(f"Confirmations, {ties(some)}")
         bar.outline.set_linewidth(0.4)
         _few_ticks(bar, *ends)
         fixed = str(rows["fixed"].iloc[0])

@@ -24,11 +24,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 
 from ..analysis.bounds.rounds import good_window
+from .parts.legends import add_legend
 from .parts.needs import Lacking
 from .parts.parameters import first_of, parameter_of, read_sweep, slice_of, swept
 from .parts.series import draw_series, number_axis, set_parameter_axis, with_fixed
 from .parts.tables import Tables, where
-from .style import BASELINE, Look, legend_above, look, new_figure, styled
+from .style import BASELINE, Look, look, new_figure, styled
 
 _RATES = ("round_success", "round_single_success", "round_adversarial")
 _FIT = ("decay_constant", "decay_constant_iid", "decay_fit_p_value")
@@ -106,7 +107,7 @@ def draw(df: pd.DataFrame) -> Figure:
     if swept_too:
         _draw_constants(panels[-1], df)
     title = with_fixed("bars: 95 % interval", df)
-    legend_above(figure, handles, labels, title=title)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 from scipy import special
 
+from .parts.legends import add_legend
 from .parts.probabilities import draw_points
 from .parts.tables import Tables, read_points
 from .style import new_figure, spaced, styled
@@ -51,7 +52,7 @@ def draw(df: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    draw_points(
+    handles, labels, title = draw_points(
         figure, axes, df, scale="logit", limit_label="all or none good: 95 % limit"
     )
     axes.yaxis.set_major_locator(FixedLocator(_ticks(*axes.get_ylim())))
@@ -59,6 +60,7 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.yaxis.set_minor_locator(FixedLocator([]))
     axes.set_xlabel("Window length $kp$ (expected honest blocks)")
     axes.set_ylabel("Pr[good period]")
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

@@ -3,7 +3,8 @@
 Notation (analysis/bounds/latency.py)
     k           confirmations; they take k·B steps on average
     B           mean block interval under the delay Δ, steps
-    q = β       the adversary's share of the provers, whole ones
+    q = β       the adversary's share of the provers, whole ones; of unequal provers its
+                share of their speed (``network.beta_of_speed``)
     λ_h, λ      rates of honest provers and of all, blocks a step
 
 Beside one of the curves stands the memoryless chain that has its B, Δ and β: as honest
@@ -34,6 +35,8 @@ from ..analysis.bounds.delays import growth_under_delay
 from ..analysis.bounds.latency import guo_ren
 from ..analysis.bounds.races import nakamoto_approximation
 from .parts.carried_on import SAFE_DEPTH, carried_on
+from .parts.criterion import CRITERION, by_criterion, ties
+from .parts.legends import add_legend
 from .parts.parameters import (
     few,
     first_of,
@@ -45,7 +48,7 @@ from .parts.parameters import (
 )
 from .parts.series import UNSEEN, sample, with_fixed
 from .parts.tables import Tables, where
-from .style import BASELINE, legend_above, look, new_figure, styled
+from .style import BASELINE, look, new_figure, styled
 
 _RISK, _INTERVAL = "persistence_violation", "block_interval_mean"
 _SERIES = ("network.beta", "network.delay_steps", "scheme.t_2", "scheme.t_acc")
@@ -64,13 +67,14 @@ def data(tables: Tables) -> pd.DataFrame:
         nothing is swept), depth k, wait (kB, steps), wait_low, wait_high, value, low,
         high (Pr[violation at k]); a point without these numbers has none of them;
         "guo_ren": depth, wait, low, high (its bounds); "nakamoto": depth, wait, value.
-        ``beside``: the curve that the last two belong to; ``fixed``: the slice.
+        ``beside``: the curve that the last two belong to; ``fixed``: the slice;
+        ``criterion`` of the chain's curves: ``security.criterion``.
 
     Raises:
         ValueError: If the table is missing, empty or lacks a column.
         Lacking: If no point has a number.
     """
-    rows = read_sweep(tables, (_RISK, _INTERVAL, SAFE_DEPTH))
+    rows = read_sweep(by_criterion(tables), (_RISK, _INTERVAL, SAFE_DEPTH))
     names = first_of(swept(rows), _SERIES)
     along = names[0] if names else ""
     rows, fixed = slice_of(rows, [along] if along else [])
@@ -80,7 +84,8 @@ def data(tables: Tables) -> pd.DataFrame:
     for _, mine in rows.groupby("point", sort=False):
         series = mine[along].iloc[0] if along else ""
         curve = _curve(mine)
-        parts.append(curve.assign(series=series))
+        criterion = mine[CRITERION].iloc[0]
+        parts.append(curve.assign(series=series, criterion=criterion))
         if curve["value"].notna().to_numpy().any():
             known.append((series, mine, curve))
     beside = ""
@@ -137,7 +142,7 @@ def draw(df: pd.DataFrame) -> Figure:
         labels.append("none seen: 95 % upper limit")
     _set_axes(axes, chain)
     title = with_fixed("bands: 95 % interval of the risk", df)
-    legend_above(figure, handles, labels, title=title)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 
@@ -170,6 +175,7 @@ def _references(mine: pd.DataFrame, curve: pd.DataFrame) -> list[pd.DataFrame]:
     head = mine.iloc[0]
     provers = float(head["network.provers"])
     q = round(float(head["network.beta"]) * provers) / provers
+    q = float(head.get("network.beta_of_speed", q))
     delay = float(head["network.delay_steps"])
     interval = float(where(mine, "quantity", _INTERVAL)["value"].iloc[0])
     # No chain grows faster than one block a delay.
@@ -238,4 +244,4 @@ def _set_axes(axes: Axes, chain: pd.DataFrame) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.6g}"))
     axes.set_xlabel("Mean wait for $k$ confirmations (steps)")
-    axes.set_ylabel("Pr[violation at depth $k$], ties win")
+    axes.set_ylabel(f"Pr[violation at depth $k$], {ties(chain)}")

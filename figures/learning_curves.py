@@ -15,8 +15,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from .parts.legends import add_legend
 from .parts.tables import Tables, table, where
-from .style import legend_above, look, new_figure, spaced, styled
+from .style import look, new_figure, spaced, styled
 
 _COLUMNS = ("layer", "architecture", "run", "step", "accuracy", "low", "high")
 # The preferred first.
@@ -66,11 +67,10 @@ def draw(df: pd.DataFrame) -> Figure:
         band = where(bands, "architecture", name)
         _draw_architecture(axes, index, str(name), some, band)
     _draw_targets(axes, targets)
-    legend_above(
+    add_legend(
         figure,
         *axes.get_legend_handles_labels(),
         title="median and 10–90 % band of n training runs",
-        columns=2,
     )
     return figure
 

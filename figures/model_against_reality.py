@@ -24,8 +24,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from .parts.legends import add_legend
 from .parts.tables import Tables, table, where
-from .style import BASELINE, Look, legend_above, look, new_figure, styled
+from .style import BASELINE, Look, look, new_figure, styled
 
 _CURVES = ("run", "time", "mined", "predicted", "low", "high")
 _NUMBERS = ("run", "quantity", "mined", "mined_se", "predicted", "predicted_se")
@@ -100,7 +101,7 @@ def draw(df: pd.DataFrame) -> Figure:
         _name(axes, name, tests, looks[name])
     uppers[-1].set_xlabel("Block interval $t$ (steps)")
     _draw_ratios(lower, ratios, labels, looks)
-    legend_above(
+    add_legend(
         figure,
         [
             Line2D([], [], color=BASELINE.color, linewidth=0.9),

@@ -19,7 +19,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, MaxNLocator
 
-from .parts.carried_on import carried_on
+from .parts.carried_on import SAFE_DEPTH, carried_on
+from .parts.criterion import STRICT
+from .parts.legends import add_legend
 from .parts.probabilities import draw_points
 from .parts.tables import Tables, read_points
 from .style import new_figure, styled
@@ -67,7 +69,7 @@ def draw(df: pd.DataFrame) -> Figure:
     """Measured points with intervals, unseen violations as upper limits."""
     figure = new_figure(2.2)
     axes = figure.add_subplot()
-    draw_points(
+    handles, labels, title = draw_points(
         figure, axes, df, scale="log", limit_label="none seen: 95 % upper limit"
     )
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
@@ -78,15 +80,19 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_xlim(left=0)
     axes.set_xlabel("Depth $k$ (blocks)")
     axes.set_ylabel("Pr[violation at depth $k$]")
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 
 def _carried_on(estimates: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """The curve at the depths that are safe for a risk."""
-    name, label = next(iter(_LABELS.items()))
-    mine = curve.loc[curve["quantity"] == name].sort_values("at")
-    further = carried_on(estimates, mine)
-    return further.assign(quantity=name, label=label, layer="curve")
+    """The curves at the depths that are safe for a risk, each by its criterion."""
+    parts = []
+    for name, label in _LABELS.items():
+        mine = curve.loc[curve["quantity"] == name].sort_values("at")
+        safe = SAFE_DEPTH + (STRICT if name.endswith(STRICT) else "")
+        further = carried_on(estimates, mine, safe)
+        parts.append(further.assign(quantity=name, label=label, layer="curve"))
+    return pd.concat([part for part in parts if len(part)] or parts[:1])
 
 
 def _some(points: pd.DataFrame) -> pd.DataFrame:

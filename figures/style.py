@@ -10,15 +10,13 @@ Reference: M. Okabe, K. Ito, "Color Universal Design", 2008.
 """
 
 import io
-import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib import style
-from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -27,9 +25,7 @@ from ..models.learning.files import write_atomically
 COLUMN_INCHES = 3.4
 PNG_DPI = 300
 
-# A line of the legend, and what fits beside its sample in one column.
-_LEGEND_LINE_INCHES = 0.135
-_LEGEND_CHARACTERS = 48
+_page_width: ContextVar[float] = ContextVar("page_width", default=COLUMN_INCHES)
 
 _SHEET = Path(__file__).with_name("dpodl.mplstyle")
 
@@ -77,43 +73,25 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = COLUMN_INCHES) -> Figure:
-    """An empty figure on an Agg canvas.
+@contextmanager
+def page_width(inches: float) -> Iterator[None]:
+    """Figures made meanwhile are so wide; their texts keep their sizes in points."""
+    token = _page_width.set(float(inches))
+    try:
+        yield
+    finally:
+        _page_width.reset(token)
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure on an Agg canvas, as wide as ``page_width``, or one paper column.
 
     Args:
         height: Inches.
-        width: Inches; one paper column unless it is really needed.
     """
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(_page_width.get(), height))
     FigureCanvasAgg(figure)
     return figure
-
-
-def legend_above(
-    figure: Figure,
-    handles: Sequence[Artist],
-    labels: Sequence[str],
-    *,
-    title: str,
-    columns: int = 1,
-) -> None:
-    """A legend above the axes; the figure grows by it, the axes keep their size.
-
-    Args:
-        figure: What to put it on.
-        handles: Samples, in the order of reading.
-        labels: One a handle; long ones are wrapped.
-        title: What holds for all of them.
-        columns: Legend columns.
-    """
-    wrapped = [textwrap.fill(label, _LEGEND_CHARACTERS // columns) for label in labels]
-    lines = sum(label.count("\n") + 1 for label in wrapped)
-    width, height = figure.get_size_inches()
-    rows = 1 + math.ceil(lines / columns)
-    figure.set_size_inches(width, height + _LEGEND_LINE_INCHES * rows)
-    figure.legend(
-        handles, wrapped, loc="outside upper center", title=title, ncols=columns
-    )
 
 
 def spaced(places: Sequence[float], gap: float) -> list[int]:

@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
+from .parts.legends import add_legend
 from .parts.series import number_axis, sample
 from .parts.tables import Tables, table, where
-from .style import BASELINE, Look, legend_above, look, new_figure, styled
+from .style import BASELINE, Look, look, new_figure, styled
 
 _TIMES = ("training_seconds", "verification_seconds")
 _ENDS = ("verification_low", "verification_high")
@@ -104,7 +105,7 @@ def draw(df: pd.DataFrame) -> Figure:
     _set_axes(ratio, tries, size, df)
     head = df.iloc[0]
     title = f"{head['architecture']}, {head['steps']:g} steps; bars: quartiles of time"
-    legend_above(figure, handles, labels, title=title, columns=2)
+    add_legend(figure, handles, labels, title=title)
     return figure
 
 

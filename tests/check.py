@@ -21,6 +21,8 @@ CHECKS = {
         *("-m", "pytest", "-n", "2", "--durations=40"),
         *("--dist", "loadfile", "--no-loadscope-reorder"),
     ],
+    # Last and alone: nothing else of this command runs beside it.
+    "speed": [PYTHON, "tests/speed.py"],
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("models", "analysis", "figures", "experiments", "benchmarks", "tests")
-_PAGE = re.compile(r"(?<![\w*}])(?:[\w-]+/)*[\w-]+\.md\b")
+_PAGE = re.compile(r"(?<![\w*}])(?:[\w-]+/)*[\w-]+\.md\b(?!\()")  # no call
 _MODULE = re.compile(r"(?<![\w*{}./-])(?:[\w-]+/)*[\w-]+\.py\b")
 _KEY = re.compile(r"(?<![\w\]])\[([A-Z][A-Za-z+]*\d\d)\]")
 # Pages that a command writes.
@@ -31,6 +31,7 @@ PAGES = [
     for path in (
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("figures/**/*.md"),
         *ROOT.glob("models/**/*.md"),
     )
 ]

@@ -79,7 +79,7 @@ def test_readme_has_no_table_and_no_picture_that_is_not_made(remake):
 
 @pytest.mark.slow
 def test_readme_shows_what_quickstart_prints(remake, tmp_path):
-    run, _ = remake.SOURCES
+    run, *_ = remake.SOURCES
     assert run.command == "dpodl run quickstart"
     assert remake.stale(tmp_path, (run,)) == []
 

@@ -1,17 +1,17 @@
-"""The adversary that nobody named: the best strategy for any law, and any strategy.
+"""The adversary that nobody named: what no strategy exceeds, whatever it does.
 
-The question: a prover that restarts loses its progress, so *when* a withheld block is
-published matters, and no attack known from memoryless chains need be the worst. How
-much can the best adversary gain, and what can none exceed?
+The question: a prover that restarts loses its progress, so no attack known from
+memoryless chains need be the worst. How large an adversary, how many confirmations are
+safe from every strategy?
 
 Notation
-    n_h, n_a    honest and corrupted provers, each with the law X of a fresh start
-    a, h        blocks of the adversary's and of the public branch since the fork
-    x, y        age of the honest work on its tip, of the adversary's on its own
-    γ           share of honest provers that extend the adversary's block in a tie
+    X           block time of one prover from a fresh start
+    n_h, n_a    honest and corrupted provers
+    Δ           bound on the delay of honest messages
+    A, D        a level of the adversary's at least, one of the honest chain at most
 
-Source: Sapirshtein, Sompolinsky, Zohar, FC'16, for the memoryless case;
-docs/science/adversary.md.
+Source: Dembo et al., CCS'20, and Gaži, Kiayias, Russell, CCS'20, for memoryless chains;
+docs/science/any-adversary.md.
 """
 
 import lazy_loader

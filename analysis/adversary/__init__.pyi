@@ -1,9 +1,5 @@
 from .assumptions import ASSUMPTIONS as ASSUMPTIONS, NO_BOUND as NO_BOUND
 from .clocks import fastest_child as fastest_child, slowest_level as slowest_level
-from .double_spends import (
-    DoubleSpends as DoubleSpends,
-    best_double_spends as best_double_spends,
-)
 from .exponent import Exponent as Exponent, any_exponent as any_exponent
 from .informed import (
     Rule as Rule,
@@ -13,17 +9,13 @@ from .informed import (
 )
 from .one_tree import OneTree as OneTree, one_tree_risks as one_tree_risks
 from .permanence import Settled as Settled, settled as settled
-from .policy import (
-    Policy as Policy,
-    from_arrays as from_arrays,
-    to_arrays as to_arrays,
-)
-from .replay import replayed_share as replayed_share
 from .reset import (
     Reset as Reset,
     closed_growth as closed_growth,
     reset_growth as reset_growth,
 )
+from .risks_by_tier import TierRisk as TierRisk, tier_risks as tier_risks
+from .shares_by_tier import Share as Share, tier_shares as tier_shares
 from .speed import (
     AnyThreshold as AnyThreshold,
     Speed as Speed,
@@ -33,8 +25,3 @@ from .speed import (
 )
 from .tiers import Tier as Tier, Tiers as Tiers, three_tiers as three_tiers
 from .warp import Warped as Warped, warped as warped
-from .withholding import (
-    Withholding as Withholding,
-    best_withholding as best_withholding,
-    withholding_upper_end as withholding_upper_end,
-)

@@ -12,6 +12,8 @@ back at the best of all after its confirmation:
 
 ``private``: the pre-mined private chain, Y = H + Δ − A, n = k + 1 (it must be longer),
 of the fastest of fresh machines on both sides.
+``tie``: the same chain where an equal one is adopted: it may be shown until the public
+chain is a block longer, so that n = k and one more interval H + Δ is on the left.
 ``any``: the event whose exponent is ρ, Y = D − A + 2Δ with chance g and 2Δ else, n = k;
 conditional on (c1) a bound on the risk from every adversary.
 
@@ -23,7 +25,7 @@ Source: docs/science/any-adversary.md; W. Feller, vol. II, XII.7 and XVIII.3.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -31,19 +33,28 @@ import numpy as np
 from scipy import fft, optimize
 
 from ..block_time.law import BlockTimeLaw, Real, fastest_of
+from ..block_time.tilt import log_moment
+from ..bounds.arguments import require
 from ..estimation.estimate import Refused
 from ..race.grid import Grid, finer, grid_for, on_grid, shift, transform
-from ..race.walk import Race, Tilt, bounded, cumulant, tilts
-from .clocks import bounding_race, hazard_windows
+from ..race.walk import OUTGROWN, Race, Tilt, bounded, cumulant, tilts
+from .clocks import NOTHING, bounding_race, hazard_windows
 
-Event = Literal["private", "any"]
+Event = Literal["private", "tie", "any"]
+
+
+_LEAST_ODDS, _FIRST_STEP = 1e-3, 0.06
+_EVEN = (
+    "any adversary: the walk of one tree does not fall, so that its risk is 1 at every "
+    "depth; a shorter delay_steps or a smaller adversary"
+)
 
 
 class OneTree(NamedTuple):
     """The risk of every depth from one tree.
 
     Attributes:
-        event: Which of the two.
+        event: Which of the three.
         log_rate: ln ρ, or that of the private chain.
         logs: ln of the risk at depths.
         errors: Relative numerical errors.
@@ -58,13 +69,15 @@ class OneTree(NamedTuple):
 
 
 class _Walk(NamedTuple):
-    """Y: a race without delay with chance g, nothing else, and a fixed part."""
+    """Y: a race without delay with chance g, nothing else, and a fixed part; ``late``:
+    whether the adversary has an interval more."""
 
     race: Race
     alone: float
     fixed: float
     delay: float
     more: int
+    late: bool = False
 
     def cumulant(self, theta: float) -> float:
         """Logarithm of E e^{θY}."""
@@ -90,7 +103,7 @@ def one_tree_risks(
     Args:
         law: X of one honest prover (steps).
         depths: k ≥ 1.
-        event: ``private`` or ``any``.
+        event: ``private``, ``tie`` or ``any``.
         honest: n_h > 0.
         adversarial: n_a > 0.
         delay_steps: Δ ≥ 0, steps.
@@ -162,6 +175,98 @@ def one_tree_depth(
     return high
 
 
+def one_tree_threshold(
+    target: Real,
+    depth: int,
+    law: BlockTimeLaw,
+    *,
+    event: Event,
+    provers: Real,
+    delay_steps: Real,
+    adversary: BlockTimeLaw | None = None,
+    known_until: Real = math.inf,
+    near: Real = 0.2,
+) -> float:
+    r"""Share β of n machines at which the risk of depth k is ε, to 1e-4.
+
+    Args:
+        target: ε in (0, 1).
+        depth: k ≥ 1.
+        law: X of one honest prover (steps).
+        event: ``private``, ``tie`` or ``any``.
+        provers: n > 0; a share need not be whole machines.
+        delay_steps: Δ ≥ 0, steps.
+        adversary: X of one corrupted machine; that of an honest one if left out.
+        known_until: As ``block_time.empirical.EmpiricalLaw``.
+        near: A share in (0, 1) to begin with.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        Refused: If the least share that is tried has a greater risk; or as
+            ``one_tree_risks`` where the risk is not known.
+    """
+    require("target", target, 0 < target < 1, "(0, 1)")
+    require("near", near, 0 < near < 1, "(0, 1)")
+    refused: dict[float, Refused] = {}
+    known: dict[float, float] = {}
+    goal = math.log(float(target))
+    what = "the bound on the risk" if event == "any" else "the risk"
+
+    def excess(share: float) -> float:
+        if share not in known:
+            known[share] = solve(share)
+        return known[share]
+
+    def solve(share: float) -> float:
+        given = (1 - share) * provers, share * provers, delay_steps
+        try:
+            solved = _solved(law, event, depth, *given, adversary, known_until)
+        except Refused as refusal:
+            # From where a tree outgrows the chain, and a little before, no grid serves.
+            refused[share] = refusal
+            return -goal
+        return float(min(solved.risks([depth])[0][0], 0.0)) - goal
+
+    low, high = _around(excess, float(near))
+    if excess(low) > 0:
+        if low in refused:
+            raise refused[low]
+        raise Refused(
+            f"at depth {depth} {what} of a share of {low:g} is already above "
+            f"{target:g}; more confirmations or a larger target"
+        )
+    # With hardly an honest machine left the adversary outgrows the chain: high is high.
+    root = float(optimize.brentq(excess, low, high, xtol=1e-4))  # pyright: ignore
+    beyond = min(refused, default=math.inf)
+    if beyond - root < 1e-3 and not _grows(refused[beyond]):
+        raise refused[beyond]
+    return root
+
+
+def _around(excess: Callable[[float], float], near: float) -> tuple[float, float]:
+    """Shares below and above a root, by steps in the odds that double."""
+    odds = near / (1 - near)
+    sign = -1 if excess(near) > 0 else 1
+    step, last, end = _FIRST_STEP, odds, _LEAST_ODDS**-sign
+    while last != end:
+        following = last * math.exp(sign * step)
+        following = min(following, end) if sign > 0 else max(following, end)
+        crossed = (excess(following / (1 + following)) > 0) == (sign > 0)
+        ends = sorted((last, following))
+        if crossed:
+            break
+        last, step = following, 2 * step
+    else:
+        ends = sorted((odds, end))
+    low, high = (each / (1 + each) for each in ends)
+    return low, high
+
+
+def _grows(refusal: Refused) -> bool:
+    """Whether it says that the adversary grows too fast, at which no depth is safe."""
+    return str(refusal) in (OUTGROWN, _EVEN) or str(refusal).startswith(NOTHING)
+
+
 class _Solved(NamedTuple):
     """A walk on its grids, coarsest first: Y's law, and all else that the risk has."""
 
@@ -199,11 +304,11 @@ def _solved(law, event, reach, honest, adversarial, delay, adversary, known) -> 
 
 def _prepared(law, event, honest, adversarial, delay, adversary, known):
     own = law if adversary is None else adversary
-    if event == "private":
+    if event != "any":
         fresh = fastest_of(law, honest), fastest_of(own, adversarial)
         late = Race(*fresh, float(delay), ties_win=False, known_until=float(known))
         late = bounded(late)
-        alone, fixed, more = 1.0, float(delay), 1
+        alone, fixed, more = 1.0, float(delay), int(event == "private")
     else:
         late = bounding_race(
             law,
@@ -216,7 +321,9 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
         alone = math.exp(-float(honest) * hazard_windows(law, delay).ever)
         fixed, more = 2 * float(delay), 0
     race_tilt = tilts(late)
-    walk = _Walk(late._replace(delay=0.0), alone, fixed, float(delay), more)
+    walk = _Walk(
+        late._replace(delay=0.0), alone, fixed, float(delay), more, event == "tie"
+    )
     found = optimize.minimize_scalar(
         walk.cumulant,
         bounds=(0.0, race_tilt.theta_star),
@@ -225,10 +332,7 @@ def _prepared(law, event, honest, adversarial, delay, adversary, known):
     )
     theta, log_rate = float(found.x), float(found.fun)  # pyright: ignore
     if not log_rate < -1e-9:
-        raise Refused(
-            "any adversary: the walk of one tree does not fall, so that its risk is 1 "
-            "at every depth; a shorter delay_steps or a smaller adversary"
-        )
+        raise Refused(_EVEN)
     star = race_tilt.theta_star
     if walk.cumulant(star) > 0:
         star = float(
@@ -270,4 +374,8 @@ def _on(walk: _Walk, tilt: Tilt, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     weights[0] = 0.5
     rest = maximum**2 * shift(walk.delay, grid) * np.conj(transform(weights)) / n
     rest[1 : (n + 1) // 2] *= 2
+    if walk.late:
+        known = log_moment(race.honest, theta, race.until)[0] + theta * walk.fixed
+        apart = float(race.honest.offset) + walk.fixed
+        rest = rest * interval * shift(apart, grid) * math.exp(known)
     return moved / math.exp(tilt.log_rate), rest

@@ -5,13 +5,19 @@ Notation
     k           confirmations, the block of the transaction included
 
 One criterion holds for all three tiers, so that they can be compared: a block of a
-level that is named beforehand; an adversary that prepares as long as it likes; ties
-stay with what was seen first, and what reverts is a longer chain.
+level that is named beforehand; an adversary that prepares as long as it likes; what
+reverts is a longer chain, or, where every prover adopts the adversary's of two equal
+chains, one as long.
 
     private chain       a value: what this attack needs (``one_tree``, ``private``)
     best attack found   the greatest of that and of the depths that other attacks need
     any adversary       a bound, proved (``permanence``) or conditional (``one_tree``,
                         ``any``, on (c1)); none where ties are adopted
+
+Without delay, and where ties stay with what was seen first, timing gains nothing: of
+all strategies that know ages, the double-spend that is best is the private chain that
+was prepared. Where its tie is adopted it needs one block less, and may show it until
+the public chain is a block longer (``tie``).
 
 The lowest two say what an adversary can do, the last one what it cannot. What lies
 between them is not known.
@@ -21,7 +27,7 @@ Source: docs/science/any-adversary.md.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..block_time.law import BlockTimeLaw, Real
 from ..block_time.uncertain import UncertainLaw, measured
@@ -33,14 +39,24 @@ from .exponent import ONE_TREE
 from .one_tree import Event, one_tree_depth
 from .permanence import METHOD as DRAWN, settled
 
-CRITERION = (
-    "a block of a level named beforehand, a head start, a strictly longer chain reverts"
-)
+Ties = Literal["first_seen", "random", "adversary"]
+_CRITERION = "a block of a level named beforehand, a head start, "
+CRITERION = f"{_CRITERION}a strictly longer chain reverts"
+TIE_CRITERION = f"{_CRITERION}a chain of equal length reverts"
 GRID = "one tree, Fourier grid"
 _LAW = "under the law of all runs"
 # Fewer are never enough for an interval below the target; more take too long.
 _PER_TARGET, _MOST = 8, 80_000
 _LADDER, _DEEPEST = 1.15, 400
+
+
+def criterion(ties: Ties) -> str:
+    """What reverts a block, in words.
+
+    Args:
+        ties: As ``three_tiers``.
+    """
+    return TIE_CRITERION if ties == "adversary" else CRITERION
 
 
 class Tier(NamedTuple):
@@ -86,7 +102,7 @@ def three_tiers(
     adversarial: Real,
     delay_steps: Real,
     target: Real,
-    ties_adopted: bool = False,
+    ties: Ties = "first_seen",
     attacks: Sequence[Tier] = (),
     seed: int | None = 0,
     progress: Callable[[int], None] = lambda done: None,
@@ -99,7 +115,9 @@ def three_tiers(
         adversarial: n_a > 0.
         delay_steps: Δ ≥ 0, steps.
         target: ε in (0, 1).
-        ties_adopted: Whether honest provers adopt a chain of equal length.
+        ties: Which of equal chains honest provers adopt: the one seen first; either
+            by a coin; the adversary's. With a coin a tie may fail, and only a longer
+            chain is counted on.
         attacks: What other attacks need, by the same criterion.
         seed: Of the draws of the proved bound; None: it is not computed.
         progress: Told how many laws are done.
@@ -144,9 +162,10 @@ def three_tiers(
             return Tier(name, None, grade, str(refusal), assumptions)
         return Tier(name, whole_blocks(depth), grade, depth.method, assumptions)
 
-    private = tier("private chain", "attack", deep("private"), GRID)
+    event: Event = "tie" if ties == "adversary" else "private"
+    private = tier("private chain", "attack", deep(event), GRID)
     best = _best(private, attacks)
-    if ties_adopted:
+    if ties != "first_seen":
         none = Tier("any adversary", None, "none", NO_BOUND)
         return Tiers(private, best, none, none)
     conditional = (*ASSUMPTIONS, ONE_TREE)
@@ -204,7 +223,7 @@ def proved_depth(
     found = settled(
         seed,
         law,
-        _ladder(_DEEPEST),
+        ladder(_DEEPEST),
         honest=honest,
         adversarial=adversarial,
         delay_steps=delay_steps,
@@ -221,8 +240,12 @@ def proved_depth(
     return shown.high
 
 
-def _ladder(last: int) -> list[int]:
-    """Every depth up to 16, then in steps of a seventh."""
+def ladder(last: int) -> list[int]:
+    """Every depth up to 16, then in steps of a seventh.
+
+    Args:
+        last: The last one, at most.
+    """
     found, at = [], 1
     while at <= last:
         found.append(at)

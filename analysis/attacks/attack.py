@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from ..block_time.empirical import EmpiricalLaw
 from ..block_time.law import BlockTimeLaw, fastest_of, mean
-from .situation import Situation, plain
+from .situation import LawSituation, Situation, plain
 
 
 class Attack(NamedTuple):
@@ -59,7 +59,7 @@ class Attack(NamedTuple):
         return dict(self.figures)[name]
 
 
-def private(at: Situation, *, premined: bool = False) -> Attack:
+def private(at: Situation | LawSituation, *, premined: bool = False) -> Attack:
     """Withhold a chain of one's own, mined as honest provers mine theirs."""
     law = plain(at)
     lead = "the stationary lead of a miner that never stopped" if premined else "none"
@@ -75,7 +75,7 @@ def private(at: Situation, *, premined: bool = False) -> Attack:
     )
 
 
-def relabel(at: Situation, on: bool) -> Attack:
+def relabel(at: Situation | LawSituation, on: bool) -> Attack:
     """Put one's own name on honest proofs, ahead of them.
 
     Without binding, each public block becomes the adversary's: quality 0. It gives no
@@ -92,7 +92,7 @@ def relabel(at: Situation, on: bool) -> Attack:
     )
 
 
-def equivocate(at: Situation, on: bool) -> Attack:
+def equivocate(at: Situation | LawSituation, on: bool) -> Attack:
     """One proof, any number of blocks at the same place.
 
     Without binding a twin of any public block costs nothing, so a private chain that

@@ -2,13 +2,45 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
+from ..estimation.estimate import Refused
 from . import attack as attacks, grinding, warm
 from .attack import Attack
 from .policies import POLICIES, reference_policy
-from .situation import Situation
 
-Build = Callable[[Situation], Attack]
+# Of a Situation; those of BY_LAW of a LawSituation too.
+Build = Callable[[Any], Attack]
+
+
+BY_LAW = ("private", "private, pre-mined", "relabel", "equivocate")
+"""Attacks whose provers need for a block what honest ones need."""
+
+
+def law_builders() -> dict[str, list[Build]]:
+    """As ``attack_builders``, where a law is known and not what it comes from.
+
+    Other attacks than ``BY_LAW`` refuse: what a grinder saves hangs on p_1 and p_2, all
+    else on trainings that begin with a model.
+    """
+    return {
+        name: builds
+        if name in BY_LAW
+        else [functools.partial(_unknown, name=name)] * len(builds)
+        for name, builds in attack_builders().items()
+    }
+
+
+def _unknown(at: object, *, name: str) -> Attack:
+    what = (
+        "what it saves hangs on p_1 and p_2, which are not told apart"
+        if name.startswith("grind_")
+        else "what it saves is trained from models and checkpoints, which are not known"
+    )
+    raise Refused(
+        f"{name}: {what} in a law of whole attempts (law.source = times or formula); "
+        "law.source = train has both"
+    )
 
 
 def _switched(build: Callable[..., Attack], **options) -> dict[bool, Build]:

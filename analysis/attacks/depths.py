@@ -13,11 +13,15 @@ from ..race.fourier import smallest_depths
 from ..race.walk import Race, bounded, outgrows, race, tilts
 from ..simulation.levels import Network
 from .attack import Attack
-from .situation import Situation
+from .situation import LawSituation, Situation
 
 
 def depths_of(
-    attack: Attack, at: Situation, targets: Sequence[float], *, ties_win: bool = True
+    attack: Attack,
+    at: Situation | LawSituation,
+    targets: Sequence[float],
+    *,
+    ties_win: bool = True,
 ) -> tuple[float, ...]:
     """k(ε) of an attack for each target; inf where its chain outgrows the public one.
 
@@ -41,7 +45,7 @@ def depths_of(
     return tuple(float(d.depth) for d in smallest_depths(running, targets))
 
 
-def race_under(attack: Attack, at: Situation, ties_win: bool) -> Race:
+def race_under(attack: Attack, at: Situation | LawSituation, ties_win: bool) -> Race:
     """The private race under the attack's laws."""
     return race(
         network_under(attack, at),
@@ -51,7 +55,7 @@ def race_under(attack: Attack, at: Situation, ties_win: bool) -> Race:
     )
 
 
-def network_under(attack: Attack, at: Situation) -> Network:
+def network_under(attack: Attack, at: Situation | LawSituation) -> Network:
     """The network under the attack's laws."""
     return Network(
         attack.honest, at.honest, at.adversarial, at.delay_steps, attack.adversary

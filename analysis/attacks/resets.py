@@ -15,7 +15,7 @@ from ..block_time.law import fastest_of, mean
 from ..estimation.estimate import Estimate, Refused
 from ..estimation.training_error import Basis, training_interval
 from .rows import Row, refused_row
-from .situation import Situation, plain
+from .situation import LawSituation, Situation, plain
 
 NAME, MITIGATION = "reset", "ties: the first seen stays, or work is kept"
 _LEVELS = 4000
@@ -26,7 +26,10 @@ _ASSUMED = (
 
 
 def reset_rows(
-    seed: int, at: Situation, others: Sequence[Situation], basis: Basis
+    seed: int,
+    at: Situation | LawSituation,
+    others: Sequence[Situation | LawSituation],
+    basis: Basis,
 ) -> list[Row]:
     """Growth under resets where ties are adopted, and where they are not.
 

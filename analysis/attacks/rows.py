@@ -14,14 +14,16 @@ Verdict at the first target:
 """
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
-from ..estimation.estimate import Estimate
+from ..estimation.estimate import Estimate, Refused, whole_blocks
 from ..estimation.training_error import UNKNOWN, Basis, few_runs, law_figure
 
 Verdict = Literal["holds", "fails", "undecided", "refused"]
 _METHOD = "law of all runs"
+_Here = TypeVar("_Here")
+_Found = TypeVar("_Found")
 
 
 class Effort(NamedTuple):
@@ -129,6 +131,36 @@ def interval(
     return law_figure(value, spread, "log", _METHOD, basis=basis, lacking=lacking)
 
 
+def depth_estimates(
+    value: dict[float, float], spread: Sequence[dict[float, float]], basis: Basis
+) -> tuple[tuple[float, Estimate], ...]:
+    """(ε, k(ε)) with its interval, of those that the law of all runs has.
+
+    Args:
+        value: ε to k(ε), under the law of all runs.
+        spread: Under each resample.
+        basis: What the figures rest on.
+    """
+    found = []
+    for target, depth in value.items():
+        drawn = [each[target] for each in spread if target in each]
+        found.append((target, whole_blocks(interval(depth, drawn, basis=basis))))
+    return tuple(found)
+
+
+def spread_of(
+    figure: Callable[[_Here], _Found], others: Sequence[_Here]
+) -> tuple[list[_Found], int]:
+    """A figure of each resample, and how many refused it."""
+    found = []
+    for here in others:
+        try:
+            found.append(figure(here))
+        except Refused:
+            continue
+    return found, len(others) - len(found)
+
+
 def judge(depth: Estimate, failed: int, effort: Effort) -> tuple[Verdict, str]:
     """Verdict and reason of a depth; ``failed`` resamples gave none."""
     limit = math.inf if effort.limit is None else effort.limit
@@ -138,10 +170,10 @@ def judge(depth: Estimate, failed: int, effort: Effort) -> tuple[Verdict, str]:
             return "fails", "the private chain outgrows the public one at every depth"
         return "fails", f"{depth.low:g} blocks at least, more than {limit:g}"
     if failed:
-        return "undecided", f"{failed} resamples of the runs support no depth"
+        return "undecided", f"{failed} resamples support no depth"
     if all(safe):
         return "holds", f"safe at {depth.value:g} blocks"
-    return "undecided", "safe or not depends on the resample of the training runs"
+    return "undecided", "safe or not depends on the resample"
 
 
 def refused_row(name: str, on: bool, reason: str, assumptions: str = "") -> Row:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from ...models.learning.curves import CurveSet
 from ...models.scheme.branching import Branches
 from ..block_time.empirical import EmpiricalLaw, Lottery, accuracy_error, empirical_law
+from ..block_time.uncertain import UncertainLaw
 
 
 class Situation(NamedTuple):
@@ -65,6 +66,72 @@ class Situation(NamedTuple):
         return int(self.curves.steps[0])
 
 
+class LawSituation(NamedTuple):
+    """A network under a law of which nothing else is known: no curves, no lottery.
+
+    Attributes:
+        known: The law of a whole attempt, of every prover.
+        provers: n.
+        beta: β; βn is whole.
+        delay_steps: Δ.
+        check_every: Steps a round.
+    """
+
+    known: EmpiricalLaw
+    provers: int
+    beta: float
+    delay_steps: float
+    check_every: int
+
+    @property
+    def adversarial(self) -> int:
+        """n_a = βn."""
+        return round(self.beta * self.provers)
+
+    @property
+    def honest(self) -> int:
+        """n_h = n − n_a."""
+        return self.provers - self.adversarial
+
+
+def law_situations(
+    law: UncertainLaw,
+    *,
+    provers: int,
+    beta: float,
+    delay_steps: float,
+    round_steps: int,
+) -> list[LawSituation]:
+    """The situation under a law of times or of a formula, then under each resample.
+
+    Args:
+        law: Of a whole attempt of one prover.
+        provers: n.
+        beta: β.
+        delay_steps: Δ.
+        round_steps: Steps a round.
+
+    Raises:
+        ValueError: As ``situation_of``.
+    """
+    _check_share(provers, beta)
+    slowest, fastest = law.extremes or (law.law, law.law)
+    central = EmpiricalLaw(
+        law.law,
+        slowest,
+        fastest,
+        law.runs,
+        law.reached,
+        law.known_until,
+        law.late_hazard,
+    )
+    at = LawSituation(central, provers, beta, delay_steps, round_steps)
+    return [
+        at,
+        *(at._replace(known=central._replace(law=each)) for each in law.resamples),
+    ]
+
+
 def situation_of(
     curves: CurveSet,
     lottery: Lottery,
@@ -80,16 +147,20 @@ def situation_of(
     Raises:
         ValueError: If β is not in (0, 1) or βn is not a whole number ≥ 1.
     """
+    _check_share(provers, beta)
+    runs = np.arange(len(curves.initializations))
+    return Situation(
+        curves, lottery, provers, beta, delay_steps, runs, step_costs, **others
+    )
+
+
+def _check_share(provers: int, beta: float) -> None:
     adversarial = round(beta * provers)
     if not (0 < beta < 1 and adversarial and abs(adversarial - beta * provers) < 1e-6):
         raise ValueError(
             f"beta × provers must be a whole number from 1 to {provers - 1}, got "
             f"{beta:g} × {provers}"
         )
-    runs = np.arange(len(curves.initializations))
-    return Situation(
-        curves, lottery, provers, beta, delay_steps, runs, step_costs, **others
-    )
 
 
 def resampled(base: Situation, seed: int) -> Situation:
@@ -147,12 +218,14 @@ def ticketed(curves: CurveSet, due: np.ndarray) -> CurveSet:
     return curves._replace(correct=np.where(counted, curves.correct, 0))
 
 
-def plain(at: Situation) -> EmpiricalLaw:
-    """X: a fresh model for each block, S_min steps at least.
+def plain(at: Situation | LawSituation) -> EmpiricalLaw:
+    """X: a fresh model for each block, S_min steps at least; or the law that is known.
 
     Raises:
         Refused: If the runs cannot support a law, or none may make a block.
     """
+    if isinstance(at, LawSituation):
+        return at.known
     due = np.full(len(at.runs), at.s_min)
     return law_in(at, ticketed(at.curves, due), at.lottery, at.step_costs)
 

@@ -18,23 +18,29 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Key
 
-from ..adversary.withholding import best_withholding
 from ..block_time.effective_runs import network as network_basis, run_laws
 from ..block_time.law import fastest_of, mean
-from ..estimation.estimate import Estimate, Refused, whole_blocks
-from ..estimation.training_error import Basis, training_interval
+from ..estimation.estimate import Estimate, Refused
+from ..estimation.training_error import UNKNOWN, Basis, training_interval
 from ..good_periods.windows import RoundRates
 from ..race.threshold import race_threshold
 from . import attack as attacks
 from .attack import Attack
-from .balancing import Balance, balance
-from .catalogue import Build, attack_builders
+from .catalogue import Build, attack_builders, law_builders
 from .chains import ChainFigures, chain_figures, expected_rates
 from .depths import depths_of, network_under
 from .resets import reset_rows
-from .rows import Effort, Row, interval, judge, refused_row
-from .situation import Situation, plain, resampled, ticketed
-from .sm1 import sm1_revenue
+from .rows import (
+    Effort,
+    Row,
+    depth_estimates,
+    interval,
+    judge,
+    refused_row,
+    spread_of,
+)
+from .situation import LawSituation, Situation, plain, resampled, ticketed
+from .strategy_rows import Evidence, balance_row, selfish_row, withholding_row
 
 TARGETS = (1e-3, 1e-9, 2.0**-40)
 _EFFORT = Effort()
@@ -53,8 +59,8 @@ class _Job(NamedTuple):
     """What all rows share; many rows are the same race, which is solved once."""
 
     key: Key[Array, ""]
-    at: Situation
-    others: list[Situation]
+    at: Situation | LawSituation
+    others: Sequence[Situation | LawSituation]
     targets: tuple[float, ...]
     effort: Effort
     figures: dict[bytes, _Figures]
@@ -65,8 +71,10 @@ class _Job(NamedTuple):
 
 def attack_table(
     key: Key[Array, ""],
-    at: Situation,
+    at: Situation | LawSituation,
     *,
+    others: Sequence[LawSituation] = (),
+    basis: Basis = UNKNOWN,
     targets: Sequence[float] = TARGETS,
     effort: Effort = _EFFORT,
     seed: int = 0,
@@ -78,7 +86,10 @@ def attack_table(
 
     Args:
         key: Fixes the simulations (quality, SM1); all rows share it.
-        at: Curves, lottery, network, rules' numbers, measured warm starts.
+        at: Curves, lottery, network, rules' numbers, measured warm starts; or a law
+            of which nothing else is known.
+        others: Such a law's resamples; those of curves are drawn here.
+        basis: What such a law rests on.
         targets: ε; the first decides the verdict.
         effort: Resamples and replicas.
         seed: Fixes the resamples.
@@ -92,16 +103,19 @@ def attack_table(
     """
     if not targets or not all(0 < each < 1 for each in targets):
         raise ValueError(f"targets must be in (0, 1), got {list(targets)}")
-    others = [resampled(at, seed + i) for i in range(effort.resamples)]
-    counted = run_laws(
-        ticketed(at.curves, np.full(len(at.runs), at.s_min)),
-        at.lottery,
-        plain(at).law,
-        step_costs=at.step_costs,
-    )
-    basis = network_basis(counted, at.honest, at.adversarial)
-    job = _Job(key, at, others, tuple(targets), effort, {}, {}, {}, basis)
-    builders = attack_builders(rarer_prehash=rarer_prehash)
+    if isinstance(at, Situation):
+        drawn = [resampled(at, seed + i) for i in range(effort.resamples)]
+        counted = run_laws(
+            ticketed(at.curves, np.full(len(at.runs), at.s_min)),
+            at.lottery,
+            plain(at).law,
+            step_costs=at.step_costs,
+        )
+        basis = network_basis(counted, at.honest, at.adversarial)
+        builders = attack_builders(rarer_prehash=rarer_prehash)
+    else:
+        drawn, builders = others, law_builders()
+    job = _Job(key, at, drawn, tuple(targets), effort, {}, {}, {}, basis)
     if only is not None:
         builders = {name: builders[name] for name in only}
     total = sum(map(len, builders.values())) + 5 * (only is None)
@@ -115,10 +129,11 @@ def attack_table(
         for place, build in enumerate(builds):
             add(_law_row(job, name, place == 1, build))
     if only is None:
-        list(map(add, reset_rows(seed, at, others, basis)))
-        add(_selfish_row(job))
-        add(_withholding_row(job))
-        add(_balance_row(job))
+        list(map(add, reset_rows(seed, at, drawn, basis)))
+        alone = Evidence(key, at, drawn, basis)
+        add(selfish_row(alone, effort.gamma))
+        add(withholding_row(alone, effort.gamma))
+        add(balance_row(alone, job.targets, effort))
     return rows
 
 
@@ -128,8 +143,10 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
     except Refused as refusal:
         return refused_row(name, on, str(refusal))
     value = _figures(job, attack, job.at)
-    spread, failed = _each(lambda here: _figures(job, build(here), here), job.others)
-    depths = _depth_estimates(job, value.depths, [each.depths for each in spread])
+    spread, failed = spread_of(
+        lambda here: _figures(job, build(here), here), job.others
+    )
+    depths = depth_estimates(value.depths, [each.depths for each in spread], job.basis)
     rates = [
         interval(
             getattr(value, each), [getattr(x, each) for x in spread], basis=job.basis
@@ -163,7 +180,9 @@ def _law_row(job: _Job, name: str, on: bool, build: Build) -> Row:
     )
 
 
-def _threshold(attack: Attack, at: Situation) -> tuple[tuple[str, float], ...]:
+def _threshold(
+    attack: Attack, at: Situation | LawSituation
+) -> tuple[tuple[str, float], ...]:
     """β*: the share of provers at which this attack's private chain keeps up."""
     try:
         found = race_threshold(
@@ -177,134 +196,7 @@ def _threshold(attack: Attack, at: Situation) -> tuple[tuple[str, float], ...]:
     return (("beta_star", found.beta),)
 
 
-def _selfish_row(job: _Job) -> Row:
-    gamma = job.effort.gamma
-
-    def revenue(here: Situation) -> Estimate:
-        return sm1_revenue(
-            job.key,
-            plain(here).law,
-            provers=here.provers,
-            beta=here.beta,
-            gamma=gamma,
-            events=2048,
-            replicas=256,
-        )
-
-    about = f"SM1, no delay, γ = {gamma:g}, all provers of one law; compared with β"
-    return _revenue_row(job, "selfish", about, revenue, "SM1 earns")
-
-
-def _withholding_row(job: _Job) -> Row:
-    gamma = job.effort.gamma
-
-    def revenue(here: Situation) -> Estimate:
-        return best_withholding(
-            job.key,
-            plain(here).law,
-            honest=here.honest,
-            own=here.adversarial,
-            gamma=gamma,
-            cells=64,
-            steps=1024,
-        ).revenue
-
-    about = (
-        f"best policy on 64 ages, forks up to 7 blocks, no delay, γ = {gamma:g}, all "
-        "provers of one law, blind to their accuracy; a lower end; compared with β"
-    )
-    return _revenue_row(job, "best_withholding", about, revenue, "this policy earns")
-
-
-def _revenue_row(
-    job: _Job,
-    name: str,
-    assumptions: str,
-    revenue: Callable[[Situation], Estimate],
-    earns: str,
-) -> Row:
-    beta = job.at.beta
-    try:
-        if beta >= 0.5:
-            raise Refused(f"{name}: it needs β < ½, got {beta:g}; lower network.beta")
-        found = revenue(job.at)
-        spread = _each(lambda here: revenue(here).value, job.others)[0]
-    except Refused as refusal:
-        return refused_row(name, False, str(refusal), assumptions)
-    found = training_interval(found, spread, "angle", basis=job.basis)
-    if found.low > beta:
-        verdict, reason = "fails", f"{earns} more than its share {beta:g}"
-    elif found.high <= beta and name == "selfish":
-        verdict, reason = "holds", f"{earns} no more than its share {beta:g}"
-    elif found.high <= beta:
-        # Another one might: honest play alone earns the share.
-        reason = f"{earns} less than its share {beta:g}, a better one is not excluded"
-        verdict = "undecided"
-    else:
-        verdict, reason = "undecided", "the interval holds the adversary's share"
-    quality = found._replace(
-        value=1 - found.value, low=1 - found.high, high=1 - found.low
-    )
-    return Row(
-        name,
-        "",
-        False,
-        (),
-        verdict,
-        reason,
-        assumptions,
-        quality=quality,
-        revenue=found,
-        basis=job.basis,
-    )
-
-
-def _balance_row(job: _Job) -> Row:
-    at = job.at
-    assumptions = (
-        "one strategy: halves cut off by Δ, all corrupted provers on the lagging "
-        "branch, nothing saved up, a fork to begin with; better ones may exist"
-    )
-
-    def found(here: Situation) -> Balance:
-        law = plain(here).law
-        return balance(
-            law,
-            law,
-            provers=here.honest,
-            adversarial=here.adversarial,
-            delay_steps=here.delay_steps,
-        )
-
-    def depth(each: Balance) -> dict[float, float]:
-        return {target: each.depth(target) for target in job.targets}
-
-    try:
-        if at.honest < 2:
-            raise Refused(
-                f"balance: {at.honest:g} honest provers cannot be split, at least 2 "
-                "are needed (network.provers, network.beta)"
-            )
-        value = found(at)
-    except Refused as refusal:
-        return refused_row("balance", False, str(refusal), assumptions)
-    spread, failed = _each(found, job.others)
-    depths = _depth_estimates(job, depth(value), [depth(each) for each in spread])
-    verdict, reason = judge(depths[0][1], failed, job.effort)
-    return Row(
-        "balance",
-        "",
-        False,
-        depths,
-        verdict,
-        reason,
-        assumptions,
-        figures=(("level_survival", value.ratio),),
-        basis=job.basis,
-    )
-
-
-def _figures(job: _Job, attack: Attack, at: Situation) -> _Figures:
+def _figures(job: _Job, attack: Attack, at: Situation | LawSituation) -> _Figures:
     name = _fingerprint(attack)
     if name not in job.figures:
         honest = mean(fastest_of(attack.honest, at.honest)) + at.delay_steps
@@ -323,16 +215,6 @@ def _figures(job: _Job, attack: Attack, at: Situation) -> _Figures:
     return job.figures[name]
 
 
-def _depth_estimates(
-    job: _Job, value: dict[float, float], spread: Sequence[dict[float, float]]
-) -> tuple[tuple[float, Estimate], ...]:
-    found = []
-    for target, depth in value.items():
-        drawn = [each[target] for each in spread if target in each]
-        found.append((target, whole_blocks(interval(depth, drawn, basis=job.basis))))
-    return tuple(found)
-
-
 def _fingerprint(attack: Attack) -> bytes:
     """The same for attacks that are the same race."""
     laws = b"".join(
@@ -344,24 +226,15 @@ def _fingerprint(attack: Attack) -> bytes:
     return hashlib.sha256(laws + repr(flags).encode()).digest()
 
 
-def _each(figure: Callable, others: Sequence[Situation]) -> tuple[list, int]:
-    """A figure of each resample, and how many refused it."""
-    found = []
-    for here in others:
-        try:
-            found.append(figure(here))
-        except Refused:
-            continue
-    return found, len(others) - len(found)
-
-
 def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
     """Quality and good periods, with the error of the simulation and of the runs."""
     value = _chain(job, attack, job.at, job.effort)
     if value == ChainFigures():
         return value
     effort = job.effort._replace(replicas=job.effort.spread_replicas)
-    spread, _ = _each(lambda here: _chain(job, build(here), here, effort), job.others)
+    spread, _ = spread_of(
+        lambda here: _chain(job, build(here), here, effort), job.others
+    )
 
     def wide(name: str) -> Estimate | None:
         found = getattr(value, name)
@@ -374,7 +247,9 @@ def _chain_estimates(job: _Job, attack: Attack, build: Build) -> ChainFigures:
     return ChainFigures(wide("quality"), wide("good_period"))
 
 
-def _chain(job: _Job, attack: Attack, at: Situation, effort: Effort) -> ChainFigures:
+def _chain(
+    job: _Job, attack: Attack, at: Situation | LawSituation, effort: Effort
+) -> ChainFigures:
     name = _fingerprint(attack._replace(premined=False, free_blocks=0))
     name += effort.replicas.to_bytes(8)
     if name not in job.chains:
@@ -388,7 +263,9 @@ def _chain(job: _Job, attack: Attack, at: Situation, effort: Effort) -> ChainFig
     return job.chains[name]
 
 
-def _expected(job: _Job, at: Situation, effort: Effort) -> RoundRates | None:
+def _expected(
+    job: _Job, at: Situation | LawSituation, effort: Effort
+) -> RoundRates | None:
     """What the protocol counts on under the situation's own law, without the attack."""
     if id(at) not in job.expected:
         job.expected[id(at)] = expected_rates(

@@ -32,7 +32,7 @@ from .situation import Situation, extreme, plain, resamples
 # What changes neither law: who holds the chain back, or when it is
 # shown, or what is made of honest blocks.
 PLAIN = (
-    *("honest", "private", "private_premined", "selfish", "balance"),
+    *("honest", "private", "private_premined", "selfish", "best", "balance"),
     *("relabel", "equivocate"),
 )
 LAWS = (

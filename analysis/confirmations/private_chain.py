@@ -33,7 +33,13 @@ from ..estimation.quantities import (
     STRICT,
 )
 from ..estimation.sampling import Mapped, one_by_one
-from ..estimation.training_error import UNKNOWN, Basis, law_figure, training_interval
+from ..estimation.training_error import (
+    UNKNOWN,
+    Basis,
+    Drawn,
+    law_figure,
+    training_interval,
+)
 from ..race.fourier import Answers, answers, further
 from ..race.walk import OUTGROWS, Race, race
 from ..simulation.levels import Network
@@ -178,25 +184,27 @@ def private_chain(
     for i, target in enumerate(targets):
         if math.isnan(found.safe[i]):
             continue
-        depth = depth_estimate(found.safe[i], depths_under(i), count, basis, how)
+        under = depths_under(i)
+        depth = depth_estimate(found.safe[i], under, count, basis, how)
+        own = depth._replace(value=found.safe[i], low=found.safe[i], high=found.safe[i])
+        kept = Drawn(own, tuple(under[:count]), tuple(under[count:]))
         safe.append(
-            Measurement(name, target, "target", depth, unit="blocks", basis=basis)
+            Measurement(
+                name, target, "target", depth, "blocks", basis=basis, drawn=kept
+            )
         )
     name = PERSISTENCE_VIOLATION + ("" if ties_win else STRICT)
 
+    def row(depth: int, log: float, error: float, under: list[float]) -> Measurement:
+        risk = risk_estimate(log, error, under, count, basis, how)
+        kept = _risks(risk, log, error, under, count)
+        return Measurement(
+            name, float(depth), "blocks", risk, "probability", "tail", basis, kept
+        )
+
     def rows(at: Sequence[int], logs: Sequence[float], errors, drawn) -> list:
         return [
-            Measurement(
-                name,
-                float(depth),
-                "blocks",
-                risk_estimate(
-                    log, error, [each[i] for each in drawn], count, basis, how
-                ),
-                "probability",
-                "tail",
-                basis,
-            )
+            row(depth, log, error, [each[i] for each in drawn])
             for i, (depth, log, error) in enumerate(zip(at, logs, errors, strict=True))
             if not math.isnan(log)
         ]
@@ -214,6 +222,21 @@ def private_chain(
             estimate=_read_off(safe[0].estimate, [*curve, *beyond], targets[0])
         )
     return PrivateChain(curve, beyond, safe, list(found.refusals))
+
+
+def _risks(
+    risk: Estimate, log: float, error: float, under: Sequence[float], count: int
+) -> Drawn:
+    """A risk under every law, from its logarithms."""
+
+    def p(x: float) -> float:
+        return max(math.exp(max(min(x, 0.0), -800.0)), LEAST)
+
+    ends = math.log1p(-min(error, 0.5)), math.log1p(error)
+    own = risk._replace(value=p(log), low=p(log + ends[0]), high=p(log + ends[1]))
+    # NaN stays NaN: a resample without the figure.
+    every = [p(x) if x == x else math.nan for x in under]
+    return Drawn(own, tuple(every[:count]), tuple(every[count:]))
 
 
 def _ladder(last: int, depth: Estimate) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from .estimate import Estimate
-from .training_error import UNKNOWN, Basis, Scale, few_runs, training_interval
+from .training_error import UNKNOWN, Basis, Drawn, Scale, few_runs, training_interval
 
 Spread = Scale | Literal["tail", "none"]
 
@@ -40,6 +40,7 @@ class Measurement(NamedTuple):
             magnitude along its curve (logit). ``none``: not a figure of the chain (a
             p-value).
         basis: What it rests on, where that is known.
+        drawn: The same under every law that its interval was made from; None: not kept.
     """
 
     quantity: str
@@ -49,6 +50,7 @@ class Measurement(NamedTuple):
     unit: str
     spread: Spread | None = None
     basis: Basis = UNKNOWN
+    drawn: Drawn | None = None
 
     @property
     def place(self) -> tuple[str, float | None]:
@@ -77,7 +79,7 @@ def with_training_error(
     Args:
         measured: Under the law of all runs.
         resampled: The same figures under each bootstrap law. A figure that a resample
-            refused is missing there.
+            refused is missing there; a law that is refused has none.
         extremes: The same under the slowest and the fastest law beyond the horizon.
         centre: The same under the law of all runs, with the effort of ``extremes``.
         basis: What figures without a basis of their own rest on.
@@ -89,7 +91,7 @@ def with_training_error(
         m._replace(basis=basis) if m.basis is UNKNOWN and m.spread != "none" else m
         for m in measured
     ]
-    if not resampled:
+    if not any(resampled):
         return own
     drawn, ends, middle = map(_lookup, (resampled, extremes, [centre]))
     return [_widened(m, drawn, ends, middle) for m in own]
@@ -98,7 +100,8 @@ def with_training_error(
 def _widened(m: Measurement, drawn, ends, middle) -> Measurement:
     if m.spread == "none":
         return m
-    values, outer, inner = (found(m) for found in (drawn, ends, middle))
+    every = drawn(m)
+    values, outer, inner = map(_there, (every, ends(m), middle(m)))
     found = training_interval(
         m.estimate,
         values,
@@ -110,22 +113,30 @@ def _widened(m: Measurement, drawn, ends, middle) -> Measurement:
     )
     if m.unit in ("probability", "share"):
         found = found.clipped(0.0, 1.0)
-    return m._replace(estimate=found)
+    kept = Drawn(
+        m.estimate,
+        tuple(math.nan if each is None else each for each in every),
+        tuple(outer) if inner else (),
+        inner[0] if inner else None,
+    )
+    return m._replace(estimate=found, drawn=kept)
+
+
+def _there(values: Sequence[float | None]) -> list[float]:
+    return [each for each in values if each is not None]
 
 
 def _lookup(replicates: Sequence[Sequence[Measurement]]):
-    """The values of a figure under each replicate that has it."""
+    """The values of a figure under each replicate; None where it has no such figure."""
     curves = [_log_curves(replicate) for replicate in replicates]
-    values: dict[tuple[str, float | None], list[float]] = {}
-    for replicate in replicates:
-        for m in replicate:
-            values.setdefault(m.place, []).append(m.estimate.value)
+    values = [{m.place: m.estimate.value for m in each} for each in replicates]
 
-    def found(m: Measurement) -> list[float]:
+    def found(m: Measurement) -> list[float | None]:
         if m.spread != "tail" or m.at is None:
-            return values.get(m.place, [])
-        logs = [c[m.quantity](m.at) for c in curves if m.quantity in c]
-        return [math.exp(min(each, _MOST_LOG)) for each in logs]
+            return [each.get(m.place) for each in values]
+        at, name = m.at, m.quantity
+        logs = [c[name](at) if name in c else None for c in curves]
+        return [None if x is None else math.exp(min(x, _MOST_LOG)) for x in logs]
 
     return found
 

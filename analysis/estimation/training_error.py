@@ -72,6 +72,22 @@ class Basis(NamedTuple):
 UNKNOWN = Basis(math.nan, math.inf)
 
 
+class Drawn(NamedTuple):
+    """A figure under every law that its interval is made from.
+
+    Attributes:
+        own: Under the law of all runs, with the interval of other errors alone.
+        resamples: Under the law of each resample, in their order; NaN without one.
+        extremes: Under the slowest and the fastest defensible law beyond the horizon.
+        centre: Under the law of all runs with the effort of ``extremes``; None: as own.
+    """
+
+    own: Estimate
+    resamples: tuple[float, ...]
+    extremes: tuple[float, ...] = ()
+    centre: float | None = None
+
+
 class _Axis(NamedTuple):
     """A scale: to it, back, and what the figure can be."""
 

@@ -52,6 +52,8 @@ from .windows import RoundRates, Rounds
 # sample.
 _STARTS = 32
 _BATCH = 256
+# Window lengths that one program counts.
+_TOGETHER = 8
 _MINIMUM_REPLICAS = 20
 # Edges of the lags after a success, in mean distances of successes.
 LAGS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -98,9 +100,15 @@ def window_counts(
             f"({min(lengths.values())}) needs twice its length: simulate more levels"
         )
     edges = jnp.array([rates.begin, rates.end], jnp.int32)
+    # All of them are counted, also those too long, and the last once more: their number
+    # is part of the program's shape.
+    windows = np.array([min(k, span // 2) for k in lengths.values()], np.int32)
+    windows = np.pad(windows, (0, -len(windows) % _TOGETHER), mode="edge")
+    counts = np.asarray(_counts(key, rounds.honest, edges, windows))
     return [
-        WindowCounts(np.asarray(_counts(key, rounds.honest, edges, k)), k, float(kp))
-        for kp, k in fitting.items()
+        WindowCounts(counts[:, place], k, float(kp))
+        for place, (kp, k) in enumerate(lengths.items())
+        if kp in fitting
     ]
 
 
@@ -283,7 +291,7 @@ def _binomial_share(values, mean: float, k: int) -> tuple[float, float]:
 
 
 @jax.jit
-def _counts(key, honest, edges, window):
+def _counts(key, honest, edges, windows):
     begin, end = edges
     keys = jax.random.split(key, honest.shape[0])
 
@@ -291,9 +299,13 @@ def _counts(key, honest, edges, window):
         key, rounds = replica
         total = jnp.cumsum(_distinct(rounds), dtype=jnp.int32)
         total = jnp.concatenate([jnp.zeros(1, jnp.int32), total])
-        starts = jax.random.randint(key, (_STARTS,), begin, end - window + 1)
+
+        def starts_of(window):
+            return jax.random.randint(key, (_STARTS,), begin, end - window + 1)
+
+        starts = jax.vmap(starts_of)(windows)
         first = jnp.searchsorted(rounds, starts, side="left")
-        last = jnp.searchsorted(rounds, starts + window, side="left")
+        last = jnp.searchsorted(rounds, starts + windows[:, None], side="left")
         return total[last] - total[first]
 
     return lax.map(one, (keys, honest), batch_size=batch_of(honest.shape[0], _BATCH))

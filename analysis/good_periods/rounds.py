@@ -146,6 +146,25 @@ def _padded(lists: Sequence[Int[Array, "_ _"]]) -> Int[Array, "replicas successe
     )
 
 
+def trimmed(rounds: Rounds, like: Rounds) -> Rounds:
+    """The same successes in lists as long as the others' are, if they fit there.
+
+    Lists of one length share a program, and what pads them costs time.
+    """
+    counts = jax.device_get(_most_successes(rounds))
+    return Rounds(
+        *(
+            own[:, : other.shape[1]] if most <= other.shape[1] else own
+            for own, other, most in zip(rounds, like, counts, strict=True)
+        )
+    )
+
+
+@jax.jit
+def _most_successes(rounds: Rounds) -> Rounds:
+    return jax.tree.map(lambda x: (x < ROUND_LIMIT).sum(axis=1).max(), rounds)
+
+
 @jax.jit
 def extent(levels: Levels) -> tuple[Float[Array, ""], Int[Array, ""]]:
     """The longest replica's time, and the most blocks of a replica."""

@@ -28,6 +28,7 @@ from .growth_tail import (
     shortfall_shares,
 )
 from .isolation import Isolation, count_isolated, isolation_measurements
+from .rounds import trimmed
 from .windows import RoundRates, Rounds, window_shares
 
 _STRETCHES = (1.0, 2.0, 5.0, 10.0)
@@ -73,14 +74,23 @@ def follow_tails(
     short, gaps = [], []
     taken = taken_levels(levels)
     tau = (1.0 - epsilon) / interval
-    for stretch in _STRETCHES:
-        span = stretch * interval
-        try:
-            short.append(shortfall_shares(key, levels, [span], [tau]))
-            gaps.append(gap_shares(key, levels, taken, [span]))
-            spans.append(span)
-        except Refused as refusal:
-            refusals.append(str(refusal))
+
+    def look(some: list[float]) -> None:
+        low = shortfall_shares(key, levels, some, [tau] * len(some))
+        empty = gap_shares(key, levels, taken, some)
+        spans.extend(some)
+        short.append(low)
+        gaps.append(empty)
+
+    every = [stretch * interval for stretch in _STRETCHES]
+    try:
+        look(every)
+    except Refused:
+        for span in every:
+            try:
+                look([span])
+            except Refused as refusal:
+                refusals.append(str(refusal))
     replicas = levels.interval.shape[0]
     nothing = [np.zeros((replicas, 0))]
     return Tails(
@@ -162,10 +172,11 @@ def decay_figures(
     except Refused as refusal:
         refusals.append(f"single windows, {refusal}")
     try:
-        room = max(rounds.honest.shape[1], 4 * rounds.adversarial.shape[1])
+        room = max(rounds.honest.shape[1], rounds.adversarial.shape[1])
         lemma = independent_rounds(
             ideal_key, rates, replicas=rates.replicas, places=room
         )
+        lemma = trimmed(lemma, rounds)
         others = window_shares(place_key, lemma, rates, lengths, epsilon=epsilon)
         pair, base = fit_pair(shares.every, others.every, shares.rounds, **axis)
         keep(pair, Ideal(base.constant, base.slopes), every=True)

@@ -53,6 +53,9 @@ from ..estimation.quantities import (
 from .rounds import RoundSums, counted_rounds, sums_of
 from .search import Question, Rounds, judge
 
+# Window lengths that are judged by one program: places of windows are drawn by counter,
+# and those of further ones change none.
+_TOGETHER = 12
 # A round succeeds or not; of the adversary's blocks it may hold several.
 _RATES: tuple[tuple[str, Spread], ...] = (
     (ROUND_SUCCESS, "angle"),
@@ -176,15 +179,26 @@ def window_shares(
         ValueError: If ε is out of range.
         Refused: If every window is longer than half the horizon.
     """
-    question = question_of(rates, window_blocks, epsilon=epsilon)
+    question = question_of(rates, window_blocks, epsilon=epsilon, padded=_TOGETHER)
     good, longest = jax.device_get(judge(key, rounds, question))
-    return shares_of(rates, window_blocks, good, longest)
+    return shares_of(rates, window_blocks, good[:, : len(window_blocks)], longest)
 
 
 def question_of(
-    rates: RoundRates, window_blocks: Sequence[float], *, epsilon: float
+    rates: RoundRates,
+    window_blocks: Sequence[float],
+    *,
+    epsilon: float,
+    padded: int = 1,
 ) -> Question:
-    """What ``window_shares`` asks of each replica; raises as it does."""
+    """What ``window_shares`` asks of each replica; raises as it does.
+
+    Args:
+        rates: Expectations of the rounds.
+        window_blocks: Window lengths.
+        epsilon: ε in (0, 1).
+        padded: Their number is made a multiple of this one.
+    """
     if not 0 < epsilon < 1:
         raise ValueError(f"epsilon must be in (0, 1), got {epsilon}")
     span = rates.end - rates.begin
@@ -194,8 +208,10 @@ def question_of(
             f"successful ones; the shortest window ({min(window_blocks):g} of them) "
             "needs twice its length: simulate more levels"
         )
-    # All windows are judged, also those too long: their number is part of the shape.
+    # All windows are judged, also those too long, and the last once more until there
+    # are ``padded``: their number is part of the shape.
     lengths = np.array([rates.window(blocks) for blocks in window_blocks])
+    lengths = np.pad(lengths, (0, -len(lengths) % padded), mode="edge")
     return Question(
         np.array([rates.x, rates.y, rates.z, epsilon], np.float32),
         np.array([rates.begin, rates.end], np.int32),

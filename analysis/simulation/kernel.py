@@ -179,43 +179,107 @@ def run(
             network=network,
             lattice=lattice,
         )
-        state = State(
-            lag=jnp.full((slots, width), jnp.inf),
-            blocks=jnp.zeros(width, jnp.int32),
-            used=jnp.int32(0),
-            overflow=jnp.zeros(width, bool),
+        state, _ = lax.scan(
+            level, fresh(slots, width), jnp.arange(burn_in, dtype=jnp.int32)
         )
-        state, _ = lax.scan(level, state, jnp.arange(burn_in, dtype=jnp.int32))
-
-        def usable(state: State):
-            return state.overflow.sum() <= _GIVEN_UP * width
-
-        def going(carry):
-            done, state, _ = carry
-            return (done < levels) & usable(state)
-
-        def further(carry):
-            done, state, parts = carry
-            numbers = burn_in + done + jnp.arange(chunk, dtype=jnp.int32)
-            state, found = lax.scan(level, state, numbers)
-            parts = [
-                lax.dynamic_update_slice(
-                    whole,
-                    jnp.moveaxis(part, -1, 0),
-                    (begin, done) + (0,) * (whole.ndim - 2),
-                )
-                for whole, part in zip(parts, found, strict=True)
-            ]
-            return done + chunk, state, parts
-
         *parts, overflow = record
-        _, state, parts = lax.while_loop(going, further, (jnp.int32(0), state, parts))
-        failed = state.overflow | ~usable(state)
+        state, parts = _recorded(
+            level, state, parts, first=burn_in, count=levels, row=begin, chunk=chunk
+        )
+        failed = state.overflow | ~_usable(state)
         overflow = lax.dynamic_update_slice_in_dim(overflow, failed, begin, 0)
         interval, blocks, lag, private = parts
         return Record(interval, blocks, lag, private, overflow)
 
     return lax.fori_loop(0, count // width, batch, record)
+
+
+def stretch(
+    words: UInt32[Array, " two"],
+    replicas: Int[Array, " replicas"],
+    network: Rules,
+    state: State,
+    first: Int[Array, ""],
+    count: Int[Array, ""],
+    *,
+    room: int,
+    lattice: tuple[bool, bool],
+) -> tuple[State, Record]:
+    """Some levels of replicas side by side, from where they stand.
+
+    Neither how many levels nor which replicas is part of the shape: a run of any size
+    is stretch after stretch of one program.
+
+    Args:
+        words: Key words.
+        replicas: Their numbers.
+        network: Who takes part.
+        state: ``fresh``, or what the stretch before returned.
+        first: Number of the first level.
+        count: How many there are, at most the room. Up to three more are gone through
+            if it is no multiple of four: then it must be the last stretch.
+        room: Levels that the record has room for, a multiple of four.
+        lattice: Whether the honest and the private law are lattice laws.
+
+    Returns:
+        The state, and the levels; later ones hold anything. All replicas are marked
+        as overflown where many are, and their later levels were left out.
+    """
+    slots, width = state.lag.shape
+    parts = [
+        jnp.zeros((width, room)),
+        jnp.zeros((width, room), jnp.int32),
+        jnp.zeros((width, room, slots)),
+        jnp.zeros((width, room)),
+    ]
+    level = partial(
+        _level, words=words, replicas=replicas, network=network, lattice=lattice
+    )
+    state, parts = _recorded(
+        level, state, parts, first=first, count=count, row=0, chunk=_CHUNK
+    )
+    interval, blocks, lag, private = parts
+    failed = state.overflow | ~_usable(state)
+    return state, Record(interval, blocks, lag, private, failed)
+
+
+def fresh(slots: int, width: int) -> State:
+    """Replicas before their first level."""
+    return State(
+        lag=jnp.full((slots, width), jnp.inf),
+        blocks=jnp.zeros(width, jnp.int32),
+        used=jnp.int32(0),
+        overflow=jnp.zeros(width, bool),
+    )
+
+
+def _usable(state: State) -> Bool[Array, ""]:
+    return state.overflow.sum() <= _GIVEN_UP * len(state.overflow)
+
+
+def _recorded(level, state: State, parts, *, first, count, row, chunk: int):
+    """Levels written into the arrays from a row on, as long as they are of use."""
+
+    def going(carry):
+        done, state, _ = carry
+        return (done < count) & _usable(state)
+
+    def further(carry):
+        done, state, parts = carry
+        numbers = first + done + jnp.arange(chunk, dtype=jnp.int32)
+        state, found = lax.scan(level, state, numbers)
+        parts = [
+            lax.dynamic_update_slice(
+                whole,
+                jnp.moveaxis(part, -1, 0),
+                (row, done) + (0,) * (whole.ndim - 2),
+            )
+            for whole, part in zip(parts, found, strict=True)
+        ]
+        return done + chunk, state, parts
+
+    _, state, parts = lax.while_loop(going, further, (jnp.int32(0), state, parts))
+    return state, parts
 
 
 def _level(state: State, number, *, words, replicas, network: Rules, lattice):

@@ -38,8 +38,10 @@ from . import kernel
 BATCH = 1024
 # What ``simulate`` does unless told otherwise.
 BURN_IN, SLOTS = 16, 8
-# Replicas that are simulated again together, where so few are; else a quarter or all.
-_AGAIN = 256
+# Fewer of them, where there are no more.
+_FEW = 256
+# Levels of a call: enough that calling takes no time to speak of.
+_STRETCH = 64
 # Beyond that many finders a level, draws would fill the memory.
 MAXIMUM_SLOTS = 2048
 
@@ -160,23 +162,18 @@ def simulate(
         Refused: If some honest block time is infinite (the law may never end), or
             more than 2048 provers find a block at one level.
     """
-    arguments = traced(network)
+    rules, words = _rules()(traced(network)), words_of(key)
     lattice = bool(network.law.lattice), bool(network.private_law.lattice)
-    words = words_of(key)
 
-    def run(numbers: Int[np.ndarray, " n"], slots: int) -> Levels:
-        return _program()(
-            words,
-            numbers.astype(np.int32),
-            arguments,
-            levels=levels,
-            burn_in=burn_in,
-            slots=slots,
-            lattice=lattice,
-        )
+    def run(numbers: Int[np.ndarray, " n"], slots: int) -> _Drawn:
+        blocks = [
+            _block(words, block, rules, burn_in + levels, slots, lattice)
+            for block in _blocks(numbers.astype(np.int32))
+        ]
+        return _joined(blocks, len(numbers), burn_in, levels)
 
     drawn = run(np.arange(replicas), slots)
-    while len(again := np.flatnonzero(np.asarray(drawn.overflow))):
+    while len(again := np.flatnonzero(drawn.overflow)):
         slots *= 2
         if slots > MAXIMUM_SLOTS:
             raise Refused(
@@ -184,60 +181,125 @@ def simulate(
                 "one level; with so many forks there is no chain to speak of (fewer "
                 "provers, a shorter delay_steps or a rarer post-hash)"
             )
-        # Padded to few different lengths, each of which is a program of its own.
-        lengths = min(_AGAIN, replicas), replicas // 4, replicas
-        length = next(n for n in lengths if len(again) <= n)
-        again = np.resize(again, length)
-        drawn = _replaced(drawn, jnp.asarray(again, jnp.int32), run(again, slots))
-    if not bool(jnp.isfinite(drawn.interval).all()):
+        drawn = _replaced(drawn, again, run(again, slots))
+    if not np.isfinite(drawn.interval).all():
         raise Refused(
             "block intervals: some level never got a block, since the law leaves mass "
             "that never ends; set abandon_steps or lengthen the horizon"
         )
-    return drawn
+    return Levels(*map(jnp.asarray, drawn))
+
+
+class _Drawn(NamedTuple):
+    """``Levels`` on the host, where lengths are no part of a compiled program."""
+
+    interval: Float[np.ndarray, "replicas levels"]
+    blocks: Int[np.ndarray, "replicas levels"]
+    lag: Float[np.ndarray, "replicas levels slots"]
+    private: Float[np.ndarray, "replicas levels"]
+    overflow: Bool[np.ndarray, " replicas"]
 
 
 @cache
-def _program() -> Callable[..., Levels]:
+def _rules() -> Callable[[Network], kernel.Rules]:
+    """The kernel's network, made once for all blocks."""
+
+    def rules(network: Network) -> kernel.Rules:
+        return kernel.rules(
+            network.law,
+            network.private_law,
+            network.honest,
+            network.adversarial,
+            network.delay,
+        )
+
+    return jax.jit(rules)
+
+
+@cache
+def _program() -> Callable[..., tuple[kernel.State, kernel.Record]]:
     """``_simulate``, made when it is first called: only then is the device known."""
     return jax.jit(
         _simulate,
-        static_argnames=("levels", "burn_in", "slots", "lattice"),
+        static_argnames=("room", "lattice"),
         compiler_options=kernel.compiler_options(),
     )
 
 
-def _simulate(
-    words, numbers, network: Network, *, levels, burn_in, slots, lattice
-) -> Levels:
-    rules = kernel.rules(
-        network.law,
-        network.private_law,
-        network.honest,
-        network.adversarial,
-        network.delay,
+def _simulate(words, numbers, rules, state, first, count, *, room, lattice):
+    return kernel.stretch(
+        words, numbers, rules, state, first, count, room=room, lattice=lattice
     )
-    count, width = len(numbers), batch_of(len(numbers))
-    record = kernel.run(
-        words,
-        jnp.pad(numbers, (0, -count % width)),
-        rules,
-        width=width,
-        levels=levels,
-        burn_in=burn_in,
-        slots=slots,
-        lattice=lattice,
-    )
-    return Levels(*(x[:count] for x in record))
 
 
-@jax.jit
-def _replaced(drawn: Levels, which: Int[Array, " n"], wider: Levels) -> Levels:
-    """The same replicas, some of them (named once or more) from a wider run."""
+def _blocks(numbers: Int[np.ndarray, " n"]) -> list[Int[np.ndarray, " width"]]:
+    """The replicas side by side, in blocks of two widths: two shapes for every run."""
+    found = []
+    while len(numbers):
+        width = BATCH if len(numbers) > BATCH - _FEW else _FEW
+        block, numbers = numbers[:width], numbers[width:]
+        found.append(np.resize(block, width))
+    return found
+
+
+def _block(words, numbers, rules, levels: int, slots: int, lattice):
+    """Stretch after stretch of replicas side by side; the device works on them."""
+    state, records = _fresh(slots, len(numbers)), []
+    for first in range(0, levels, _STRETCH):
+        state, record = _program()(
+            words,
+            numbers,
+            rules,
+            state,
+            np.int32(first),
+            np.int32(min(_STRETCH, levels - first)),
+            room=_STRETCH,
+            lattice=lattice,
+        )
+        records.append(record)
+    return records
+
+
+@cache
+def _fresh(slots: int, width: int) -> kernel.State:
+    return jax.jit(kernel.fresh, static_argnums=(0, 1))(slots, width)
+
+
+def _joined(blocks, replicas: int, burn_in: int, levels: int) -> _Drawn:
+    """All blocks, without their padding and the levels before the recorded ones."""
+    slots = blocks[0][0].lag.shape[-1]
+    drawn = _Drawn(
+        np.empty((replicas, levels), np.float32),
+        np.empty((replicas, levels), np.int32),
+        np.empty((replicas, levels, slots), np.float32),
+        np.empty((replicas, levels), np.float32),
+        np.empty(replicas, bool),
+    )
+    row = 0
+    for records in blocks:
+        width = min(len(records[0].overflow), replicas - row)
+        rows = slice(row, row + width)
+        for number, record in enumerate(records):
+            # Levels of the record are those from ``begin``, relative to the first kept.
+            begin = number * _STRETCH - burn_in
+            kept = slice(max(begin, 0), min(begin + _STRETCH, levels))
+            source = slice(kept.start - begin, kept.stop - begin)
+            for whole, part in zip(drawn[:-1], record[:-1], strict=True):
+                if kept.start < kept.stop:
+                    whole[rows, kept] = np.asarray(part)[:width, source]
+        drawn.overflow[rows] = np.asarray(records[-1].overflow)[:width]
+        row += width
+    return drawn
+
+
+def _replaced(drawn: _Drawn, which: Int[np.ndarray, " n"], wider: _Drawn) -> _Drawn:
+    """The same replicas, some of them from a wider run."""
     missing = wider.lag.shape[-1] - drawn.lag.shape[-1]
     padding = ((0, 0), (0, 0), (0, missing))
-    drawn = drawn._replace(lag=jnp.pad(drawn.lag, padding, constant_values=jnp.inf))
-    return jax.tree.map(lambda old, new: old.at[which].set(new), drawn, wider)
+    drawn = drawn._replace(lag=np.pad(drawn.lag, padding, constant_values=np.inf))
+    for old, new in zip(drawn, wider, strict=True):
+        old[which] = new
+    return drawn
 
 
 def next_level(early: Early, draws, *, network: Network):

@@ -40,7 +40,9 @@ def eager(architecture: str, batch: int, steps: int, runs: int) -> Callable[[], 
     return once
 
 
-def mapped(architecture: str, batch: int, steps: int, runs: int) -> Callable[[], float]:
+def mapped(
+    architecture: str, batch: int, steps: int, runs: int, compiled: bool = False
+) -> Callable[[], float]:
     """All models at once, each with its own batches and learning rate."""
     torch = _torch()
     func = torch.func
@@ -53,6 +55,8 @@ def mapped(architecture: str, batch: int, steps: int, runs: int) -> Callable[[],
         return torch.nn.functional.cross_entropy(logits, y)
 
     gradients = func.vmap(func.grad(loss_of))
+    if compiled:
+        gradients = torch.compile(gradients)
     rates = torch.tensor(task.rates, device=images.device)
 
     def once() -> float:

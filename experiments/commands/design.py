@@ -101,6 +101,7 @@ def summary_lines(found) -> list[str]:
         lines += _figures(tables["recommended"], front[0])
         few = tables["recommended"]["warning"].iloc[0]
         lines += [f"  it {few}", ""] if few else [""]
+    lines += _tiers(tables["tiers"])
     lines += _targets(tables["targets"])
     if len(front) > 1:
         lines += ["", *_front(front)]
@@ -139,6 +140,23 @@ def _figures(table, best: dict) -> list[str]:
             text += f"  = {row['seconds']:.4g} s"
         lines.append(text)
     return lines
+
+
+def _tiers(table) -> list[str]:
+    rows = table.to_dict("records")
+    if not rows:
+        return []
+    lines = [f"confirmations with a head start, risk {rows[0]['target']:.3g}, by tier:"]
+    for row in rows:
+        name = f"  {row['tier']} ({row['grade']})"
+        if row["status"] == "refused":
+            lines.append(f"{name:36} {row['refusal']}")
+        elif not math.isfinite(row["value"]):
+            lines.append(f"{name:36} none is safe")
+        else:
+            ends = f"[{row['low']:.0f}, {row['high']:.0f}]"
+            lines.append(f"{name:36} {row['value']:.0f} blocks  {ends}")
+    return [*lines, ""]
 
 
 def _targets(table) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands that ask about security: threshold, attack, validate."""
+"""Commands that ask of a law: threshold, attack, effects; and validate."""
 
 import math
 import sys
@@ -38,18 +38,23 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
 
         settings = load_config(config, overrides)
         set_up_jax()
+        from ..own.words import interval_words
         from ..questions import threshold as asking
+        from ..questions.threshold_tiers import bracket_table
         from ..questions.worlds import criterion_words
 
         security = settings.security
         chosen = depths or (security.confirmations, security.depths)
         with progress_bars(quiet or as_json) as progress:
             table = asking.threshold_table(settings, output, tuple(chosen), progress)
+            tiers = bracket_table(settings, output, tuple(chosen), progress)
         folder = result_folder(settings.name, settings.chain_digest())
-        asking.write(table, folder, settings, command=recorded_command())
+        tables = {"threshold": table, "bracket": tiers}
+        asking.write(tables, folder, settings, command=recorded_command())
         rows: Any = table.to_dict("records")
+        shares: Any = tiers.to_dict("records")
         if as_json:
-            echo_json(rows)
+            echo_json([*rows, *({"rule": "tier", **each} for each in shares)])
             return
         for row in rows:
             what = row["rule"]
@@ -64,9 +69,30 @@ def threshold(config, overrides, depths, output, as_json, quiet) -> None:
             )
         click.echo(
             f"Private chain, {criterion_words(settings)}, every honest message Δ "
-            "late;\nintervals 95 %, of the training runs."
+            f"late;\n{interval_words(settings)}."
         )
-        click.echo(f"table: {folder}")
+        _show_shares(shares)
+        click.echo(f"tables: {folder}")
+
+
+def _show_shares(rows: list[dict]) -> None:
+    """The shares by tier: an attack's from above, a bound from below."""
+    if not rows:
+        return
+    click.echo("\nWith a head start, by tier (dpodl figures draws the bracket):")
+    for row in rows:
+        deep = row["depth"] == row["depth"]
+        what = f"{row['depth']:.0f} deep" if deep else "any depth"
+        what = f"{what}, {row['tier']}"
+        if row["beta"] != row["beta"]:
+            click.echo(f"{what:54} {row['refusal']}")
+            continue
+        sign = "<" if row["grade"] == "attack" else "≤"
+        grade = "" if row["grade"] == "attack" else f"   {row['grade']}"
+        click.echo(
+            f"{what:54} β {sign} {row['beta']:.4f}   [{row['low']:.4f}, "
+            f"{row['high']:.4f}]{grade}"
+        )
 
 
 @click.command(cls=ConfigCommand)
@@ -139,6 +165,65 @@ def _blocks(value: float, low: float, high: float) -> str:
     if value != value:
         return "—"
     return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+@click.command(cls=ConfigCommand)
+@click.option(
+    "--branches",
+    type=click.IntRange(min=10),
+    default=24,
+    show_default=True,
+    help="Trainings that are branched off a referenced model.",
+)
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=2, max=8),
+    default=8,
+    show_default=True,
+    help="Resampled laws behind the intervals.",
+)
+def effects(config, overrides, branches, resamples, output, as_json, quiet) -> None:
+    """Measure on a CONFIG what block times that are not memoryless do.
+
+    Sweeps the second lottery p_2 and measures, from real training curves: how far the
+    network is from memoryless, how a fast machine dominates, forks of provers that
+    restart together, and whether saved or pooled work acts as an extra delay. Each
+    effect gets a table and a finding: it holds, does not hold, or is not decided.
+
+    \b
+    Example:
+      dpodl effects quickstart --set protocol.retry=restart
+    """
+    with clear_errors():
+        from ..config.loading import load_config
+
+        settings = load_config(config, overrides)
+        set_up_jax()
+        from ..questions import effects as measuring
+
+        with progress_bars(quiet or as_json) as progress:
+            found = measuring.effects(
+                settings, output, progress, branches=branches, resamples=resamples
+            )
+        folder = result_folder(settings.name, settings.chain_digest())
+        measuring.write(found, folder, settings, command=recorded_command())
+        if as_json:
+            tables = {k: v.to_dict("records") for k, v in found.tables.items()}
+            echo_json(
+                {
+                    "folder": folder,
+                    "findings": found.findings.to_dict("records"),
+                    "refused": found.refused.to_dict("records"),
+                    "tables": tables,
+                }
+            )
+            return
+        for row in found.findings.to_dict("records"):
+            click.echo(f"{row['effect']} ({row['verdict']}): {row['sentence']}\n")
+        for row in found.refused.to_dict("records"):
+            click.echo(f"left out: 1/p_2 = {1 / row['p_2']:g}: {row['reason']}")
+        click.echo("± one standard error, of the training runs and the simulation.")
+        click.echo(f"tables and figures: {folder}")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Commands about results that are there: figures, export, and an archive run again."""
+"""Commands about results that are there: figures, report, export, an archive again."""
 
 import hashlib
 import sys
@@ -19,9 +19,16 @@ from .terminal import FAILED, clear_errors, echo_json, progress_bars, warn_of
     type=UserPath(file_okay=False),
     help="Where the figures are written; TARGET/figures unless given.",
 )
+@click.option(
+    "--width",
+    type=click.FloatRange(3.0, 12.0),
+    default=3.4,
+    show_default=True,
+    help="Inches; one column of a two-column paper. Texts keep 7 to 8 points.",
+)
 @accept_option
 @quiet_option
-def figures(target, names, output, accept_changed, quiet) -> None:
+def figures(target, names, output, width, accept_changed, quiet) -> None:
     """Draw figures and tables of a run folder or a sweep's store.
 
     Each comes as PDF, SVG, PNG and as the CSV of what is drawn, table_2 as LaTeX and
@@ -32,6 +39,7 @@ def figures(target, names, output, accept_changed, quiet) -> None:
     Examples:
       dpodl figures runs/quickstart-67abb8ec07
       dpodl figures runs/sweep-sweep-1b2c3d4e5f block_rate good_period_map
+      dpodl figures runs/quickstart-67abb8ec07 persistence --width 7
     """
     with clear_errors():
         set_up_jax()
@@ -40,7 +48,12 @@ def figures(target, names, output, accept_changed, quiet) -> None:
         folder = target / "figures" if output is None else output
         with progress_bars(quiet) as progress:
             made = figure_files.write(
-                target, names, folder, progress, accept_changed=accept_changed
+                target,
+                names,
+                folder,
+                progress,
+                accept_changed=accept_changed,
+                width=width,
             )
         warn_of(made.changed)
         for name, files in made.files.items():
@@ -48,6 +61,43 @@ def figures(target, names, output, accept_changed, quiet) -> None:
         for name, reason in made.left_out.items():
             click.echo(f"left out: {name}: {reason}")
         click.echo(f"written to {folder}" if made.files else "nothing to draw")
+
+
+@click.command()
+@click.argument("target", type=UserPath(file_okay=False))
+@click.option(
+    "--output",
+    type=UserPath(dir_okay=False),
+    help="Where the page is written; report.html in the target unless given.",
+)
+@click.option(
+    "--open",
+    "open_it",
+    type=click.Choice(["yes", "no"]),
+    default="no",
+    show_default=True,
+    help="Show the page in the browser.",
+)
+@accept_option
+def report(target, output, open_it, accept_changed) -> None:
+    """Write one HTML page of a run folder or a sweep's store.
+
+    The page holds its data and loads nothing: it can be mailed, archived and opened
+    without a network. Of a sweep it shows maps and curves with a slider a parameter.
+
+    \b
+    Examples:
+      dpodl report runs/quickstart-67abb8ec07
+      dpodl report sweeps/thresholds --output thresholds.html --open yes
+    """
+    with clear_errors():
+        from .. import report as reporting
+
+        path, changed = reporting.write(target, output, accept_changed=accept_changed)
+        warn_of(changed)
+        click.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        if open_it == "yes":
+            click.launch(path.resolve().as_uri())
 
 
 @click.command()

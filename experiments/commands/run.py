@@ -74,6 +74,7 @@ def run(
                         "folder": str(result.folder),
                         "verdict": judged._asdict(),
                         "recomputed": result.recomputed,
+                        "reasons": result.reasons,
                         "estimates": json.loads(
                             result.tables["estimates"].to_json(orient="records") or "[]"
                         ),
@@ -83,6 +84,8 @@ def run(
             )
         else:
             _print_result(settings, result, judged)
+            if "new" in result.reasons and not quiet:
+                click.echo(f"new: {result.reasons['new']}", err=True)
             if settings.training.keep_states:
                 size, where = training.kept_states(settings, output)
                 click.echo(f"states for a longer horizon: {size / 1e6:.1f} MB, {where}")
@@ -197,4 +200,7 @@ def _print_result(settings, result, judged) -> None:
     console.print(judged.line, style="bold", markup=False, highlight=False)
     done = ", ".join(result.recomputed) or "nothing, all of it was there"
     console.print(f"computed: {done}", highlight=False)
+    for stage, reason in result.reasons.items():
+        if stage != "new":
+            console.print(f"{stage} again: {reason}", highlight=False, markup=False)
     click.echo(f"results: {result.folder}")

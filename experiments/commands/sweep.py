@@ -49,10 +49,11 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
 @click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
 @click.option(
     "--executor",
-    type=click.Choice(["local", "serial", "dask"]),
+    type=click.Choice(["local", "serial", "devices", "dask"]),
     default="local",
     show_default=True,
-    help="Who computes: processes of this machine, this process, or a cluster.",
+    help="Who computes: processes of this machine (its accelerators, where it has "
+    "some), this process, its devices side by side, or a cluster.",
 )
 @click.option(
     "--scheduler", metavar="TCP://HOST:PORT", help="Of a dask cluster that is there."
@@ -134,7 +135,8 @@ def sweep(
         )
         set_up_jax()
         from ..pipeline import machine
-        from ..sweep import driver, executors, forecast
+        from ..sweep import driver, forecast
+        from ..workers import executors
 
         plan = driver.plan_of(whole, output)
         if not skip_invalid:

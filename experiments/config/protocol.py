@@ -127,7 +127,7 @@ class ProtocolConfig(Section):
     )
 
     @property
-    def adopted(self) -> str:
+    def adopted(self) -> Literal["first_seen", "random", "adversary"]:
         """Which of equal tips a prover goes on with.
 
         One that keeps what it has trained stays with its tip until its own block is

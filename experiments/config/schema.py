@@ -12,7 +12,7 @@ from typing import Any
 from .experiment import Config
 from .hash_targets import HASH_BITS, format_target
 from .own_law import ROLES
-from .sweep import QUANTITIES
+from .sweep import NAMES
 
 FILE = "dpodl.schema.json"
 """Its name beside the shipped configs, whose first line is ``#:schema ./`` and this."""
@@ -58,7 +58,7 @@ def config_schema() -> dict[str, Any]:
     known["Over"] = _OVER
     sweep = known["SweepConfig"]["properties"]
     sweep["over"]["additionalProperties"] = {"$ref": "#/$defs/Over"}
-    names = {"type": "array", "items": {"enum": list(QUANTITIES)}, "minItems": 1}
+    names = {"type": "array", "items": {"enum": list(NAMES)}, "minItems": 1}
     sweep["quantities"]["anyOf"] = [{"enum": ["all", "quick"]}, names]
     columns = known["LawConfig"]["properties"]["columns"]
     columns["properties"] = {role: {"type": "string"} for role in ROLES}

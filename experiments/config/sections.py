@@ -161,8 +161,8 @@ class TrainingConfig(Section):
     )
     lanes: Count = Field(
         default=1,
-        description="models trained side by side; bits depend on it "
-        "(GPU, not yet tried: 64)",
+        description="models trained side by side; bits depend on it (dpodl calibrate "
+        "measures the best for a device)",
     )
     keep_states: Annotated[bool, Field(strict=True)] = Field(
         default=False,

@@ -13,6 +13,11 @@ from .section import Section, Whole
 QUICK = ("block_times", "growth", "forks", "confirmations")
 """Quantities that are found without replicas of races and rounds."""
 QUANTITIES = (*QUICK, "persistence", "good_periods", "quality", "liveness")
+"""What ``all`` asks of a sweep's points."""
+TIERS = "tiers"
+"""Confirmations against a private chain, the best attack found and any adversary: a
+second a point, so that it is asked for by name."""
+NAMES = (*QUANTITIES, TIERS)
 """What can be asked of a sweep's points."""
 
 
@@ -31,7 +36,7 @@ def dotted(given: Any) -> Any:
 
 
 def _asked(given: Any) -> str | tuple[str, ...]:
-    """``all``, ``quick``, or names in the order of ``QUANTITIES``.
+    """``all``, ``quick``, or names in the order of ``NAMES``.
 
     Raises:
         ValueError: If it is none of these; says what there is.
@@ -39,13 +44,13 @@ def _asked(given: Any) -> str | tuple[str, ...]:
     if given in ("all", "quick"):
         return given
     names = list(given) if isinstance(given, list | tuple) else []
-    unknown = [each for each in names if each not in QUANTITIES]
+    unknown = [each for each in names if each not in NAMES]
     if not names or unknown:
         raise ValueError(
-            f"must be all, quick or a list of {', '.join(QUANTITIES)}, got "
+            f"must be all, quick or a list of {', '.join(NAMES)}, got "
             f"{unknown if unknown else given!r}"
         )
-    return tuple(each for each in QUANTITIES if each in names)
+    return tuple(each for each in NAMES if each in names)
 
 
 class SweepConfig(Section):
@@ -66,8 +71,8 @@ class SweepConfig(Section):
     quantities: Annotated[str | tuple[str, ...], BeforeValidator(_asked)] = Field(
         default="all",
         description="all, or a list of block_times, growth, forks, confirmations, "
-        "persistence, good_periods, quality and liveness: what is not asked for is not "
-        "computed; quick: the first four",
+        "persistence, good_periods, quality, liveness and tiers: what is not asked for "
+        "is not computed; quick: the first four; all: all but tiers",
     )
     replicas: Annotated[Whole, Field(ge=100)] = Field(
         default=512, description="security.replicas of a point"

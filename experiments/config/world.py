@@ -157,6 +157,7 @@ Attack = Literal[
     "private",
     "private_premined",
     "selfish",
+    "best",
     "balance",
     "cross_slot_new",
     "cross_slot_old",
@@ -171,7 +172,7 @@ Attack = Literal[
 ]
 
 
-STRATEGIES = ("selfish", "balance")
+STRATEGIES = ("selfish", "best", "balance")
 """Attacks by what corrupted provers publish, and when."""
 
 
@@ -208,5 +209,6 @@ class AdversaryConfig(Section):
         description="trainings branched off a referenced model, where a law needs them",
     )
     gamma: Annotated[Real, Field(ge=0, le=1)] = Field(
-        default=1.0, description="selfish: honest share that adopts its block at a tie"
+        default=1.0,
+        description="selfish, best: honest share that adopts its block at a tie",
     )

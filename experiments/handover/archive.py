@@ -46,6 +46,7 @@ _ABOUT = {
     "laws.csv": "block-time laws, point by point",
     "law_summary.csv": "means and spreads of the block-time laws",
     "references.csv": "closed forms that stand beside the estimates",
+    "resamples.csv": "the estimates under each resample of the trained models",
     "notes.csv": "assumptions and warnings",
     "curves.csv": "learning curves, tidy",
     "curves.npz": "learning curves, as they are read back",

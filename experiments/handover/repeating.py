@@ -26,8 +26,8 @@ from .contents import Archive, ArchiveError
 
 _KEPT = "archive"
 _NUMBERS = (".csv", ".npz", ".md")
-# Told by other rows of the comparison, or different every time.
-_PASSING = ("command", "finished", "seconds", "stage", "sha256")
+# Different every time.
+_PASSING = ("command", "finished")
 
 
 class TableDifference(NamedTuple):
@@ -216,7 +216,9 @@ def _notes(archive: Archive) -> dict[str, Any]:
 def _differences(
     then: Mapping[str, Any], now: Mapping[str, Any], path: str = ""
 ) -> Iterator[tuple[str, str, str]]:
-    for name in dict.fromkeys([*then, *now]):
+    # At the top only what is known of both; a package may be of one alone.
+    names = dict.fromkeys([*then, *now]) if path else now
+    for name in names:
         if not path and name in _PASSING:
             continue
         old, new = then.get(name, "–"), now.get(name, "–")

@@ -21,6 +21,20 @@ def more_evidence(config: Config) -> str:
     return _SHORT.get(config.law.source, "")
 
 
+def attempts(config: Config) -> str:
+    """What must be independent of each other for a law to be carried on."""
+    return "trainings" if config.law.has_curves else "block times"
+
+
+def interval_words(config: Config) -> str:
+    """Where intervals of numbers that the law fixes come from, to follow them."""
+    if config.law.trained:
+        return "intervals 95 %, of the training runs"
+    if config.law.source == "formula":
+        return "the law is a formula: no error of a measurement is in an interval"
+    return f"intervals 95 %, of the {evidence(config)}"
+
+
 def law_label(config: Config) -> str | None:
     """The name of a law that no lottery is a part of; None: [scheme] names it."""
     law = config.law

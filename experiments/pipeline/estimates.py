@@ -23,7 +23,7 @@ from ..world.tiers import tier_measurements
 from ..world.translation import plan_of
 from ..world.weights import weight_estimates
 from .devices import on_devices
-from .laws import _look_success
+from .laws import _look_success, law_measurements
 from .notes import notes_table
 
 _NOTES = ["kind", "text"]
@@ -126,6 +126,7 @@ def estimate_tables(
         "estimates": measurement_table(measurements + oracle),
         "references": references,
         "notes": notes,
+        "resamples": resample_table([*law_measurements(law), *measurements]),
     }
 
 
@@ -163,6 +164,38 @@ def measurement_table(measurements: list[Measurement]) -> pd.DataFrame:
             for m in measurements
         ]
     )
+
+
+def resample_table(measurements: list[Measurement]) -> pd.DataFrame:
+    """What each interval was made from, for whoever compares two runs.
+
+    Returns:
+        A row a figure that keeps it: ``own``, ``own_low`` and ``own_high`` without the
+        training's error; ``freedom`` of the runs behind it; ``centre``, ``slowest`` and
+        ``fastest``; ``resample_1``, ``resample_2``, ...
+    """
+    rows = []
+    for m in measurements:
+        if m.drawn is None:
+            continue
+        own = m.drawn.own
+        ends = m.drawn.extremes if len(m.drawn.extremes) == 2 else (np.nan, np.nan)
+        rows.append(
+            {
+                "quantity": m.quantity,
+                "at": np.nan if m.at is None else m.at,
+                "own": own.value,
+                "own_low": own.low,
+                "own_high": own.high,
+                "count": own.count,
+                "freedom": m.basis.freedom,
+                "centre": np.nan if m.drawn.centre is None else m.drawn.centre,
+                "slowest": ends[0],
+                "fastest": ends[1],
+                **{f"resample_{b}": x for b, x in enumerate(m.drawn.resamples, 1)},
+            }
+        )
+    return pd.DataFrame(rows, columns=None if rows else ["quantity", "at"])
 
 
 def _references(

@@ -17,11 +17,15 @@ from ...analysis.block_time.law import (
     quantile,
     survival,
 )
-from ...analysis.block_time.uncertain import UncertainLaw
+from ...analysis.block_time.uncertain import EXACT, UncertainLaw
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
-from ...analysis.estimation.quantities import ROUND_SUCCESS
-from ...analysis.estimation.training_error import UNKNOWN, few_runs
+from ...analysis.estimation.quantities import (
+    BLOCK_TIME_CV,
+    BLOCK_TIME_MEAN,
+    ROUND_SUCCESS,
+)
+from ...analysis.estimation.training_error import UNKNOWN, Drawn, few_runs
 from ...models.learning.architecture import HyperParameters
 from ...models.learning.curves import CurveSet
 from ..config.experiment import Config
@@ -164,6 +168,24 @@ def _with_interval(
         basis = fastest(law.by_run, 1)[0 if name == "mean" else 1]
     found = law.measured(figure, scale="log", basis=basis, lacking=math.inf)
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def law_measurements(law: UncertainLaw) -> list[Measurement]:
+    """Mean and CV of one prover's block time under every law; no interval yet."""
+    found = []
+    bases = (UNKNOWN, UNKNOWN) if law.by_run is None else fastest(law.by_run, 1)
+    named = (BLOCK_TIME_MEAN, mean), (BLOCK_TIME_CV, cv)
+    for (name, figure), basis in zip(named, bases, strict=True):
+        value = figure(law.law)
+        own = Estimate(value, value, value, len(law.resamples), EXACT)
+        resamples, extremes = (
+            tuple(map(figure, laws)) for laws in (law.resamples, law.extremes)
+        )
+        drawn = Drawn(own, resamples, extremes)
+        found.append(
+            Measurement(name, 1.0, "provers", own, "", basis=basis, drawn=drawn)
+        )
+    return found
 
 
 def _counted(counted: RunLaws | None) -> dict[str, float | str]:

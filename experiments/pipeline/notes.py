@@ -137,11 +137,12 @@ def _counted(attack: str) -> str:
             "saves no blocks up: better balance attacks may exist. confirmations are "
             "of this attack"
         )
+    name, first = ("SM1",) * 2 if attack == "selfish" else ("the policy", "The policy")
     return (
         "persistence is counted: the share of levels on which a public block that was "
-        "k deep was reverted, by SM1 or by a fork of honest blocks. SM1 is played for "
-        "revenue, nobody aims at a block; confirmations (†) are those of the same "
-        "provers' private chain, which does"
+        f"k deep was reverted, by {name} or by a fork of honest blocks. {first} "
+        "is played for revenue, nobody aims at a block; confirmations (†) are those of "
+        "the same provers' private chain, which does"
     )
 
 
@@ -201,6 +202,16 @@ def _world(config: Config) -> Iterator[str]:
             f"{config.adversary.gamma:g} of the honest provers (adversary.gamma) "
             "adopts the pool's block. Quality is the honest share of settled blocks, "
             "stale blocks are the honest ones that are not settled"
+        )
+    elif attack == "best":
+        yield (
+            "adversary.attack = best: the best withholding policy found for the law of "
+            "all runs without delay, on a grid of ages; with delay, and under "
+            "resampled laws, the same policy is played. So revenue is what this "
+            "strategy earns, a lower end of what the best one does. At a match a share "
+            f"{config.adversary.gamma:g} of the honest provers (adversary.gamma) "
+            "adopts its block. Quality is the honest share of settled blocks, stale "
+            "blocks are the honest ones that are not settled"
         )
     elif attack == "balance":
         yield (
@@ -279,12 +290,16 @@ def _persistence_sampled(config: Config, assessment: Assessment) -> str:
     return f"persistence, raced on {raced:,} others, at depths whose risk is ≥ 1e-4"
 
 
+def _end(config: Config) -> str:
+    return "the horizon" if config.law.has_curves else "the longest time that ended"
+
+
 def _law_warnings(config, law, groups, brackets) -> Iterator[str]:
     for who, (low, high) in brackets.items():
         if high - low > 0.01 * mean(fastest_of(law.law, groups[who])):
             yield (
-                f"beyond the horizon the law is extrapolated: the mean block time of "
-                f"the {groups[who]} {who} provers lies between {low:.4g} and "
+                f"beyond {_end(config)} the law is extrapolated: the mean block time "
+                f"of the {groups[who]} {who} provers lies between {low:.4g} and "
                 f"{high:.4g} steps"
             )
     most = max(groups.values())

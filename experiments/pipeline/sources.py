@@ -1,7 +1,7 @@
 """Which code a stage's results belong to."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,6 +56,8 @@ _USED = {
     "summary": _EVERYTHING,
     "sweep": (*_LAWS, "experiments/sweep/evaluation.py"),
 }
+# Hexadecimal digits that tell two versions of a file apart.
+_SHORT = 16
 # No stage of a run.
 _APART = ("branching", "sweep")
 
@@ -74,6 +76,25 @@ def stage_digest(stage: str) -> str:
             starts.
     """
     return source_digest([_PACKAGE / name for name in _USED[stage]], _PACKAGE)
+
+
+def file_digests() -> dict[str, str]:
+    """Every file that a stage of a run may use → its SHA-256, shortened."""
+    return {
+        path.relative_to(_PACKAGE).as_posix(): _digest(path).hex()[:_SHORT]
+        for place in _EVERYTHING
+        for path in sorted((_PACKAGE / place).rglob("*.py"))
+    }
+
+
+def files_of(stages: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a file, by its name in ``file_digests``, is used by any of the stages."""
+    places = {place for stage in stages for place in _USED[stage]}
+
+    def used(name: str) -> bool:
+        return any(name == each or name.startswith(f"{each}/") for each in places)
+
+    return used
 
 
 @lru_cache(maxsize=1)
@@ -99,5 +120,9 @@ def source_digest(places: Sequence[Path], base: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(files):
         name = path.relative_to(base).as_posix().encode()
-        total.update(name + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        total.update(name + b"\0" + _digest(path))
     return total.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

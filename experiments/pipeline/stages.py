@@ -19,7 +19,7 @@ from ..config.experiment import Config, fingerprint
 from ..store.files import Progress, table_bytes
 from ..store.locks import exclusive
 from ..store.run_folder import RunFolder
-from . import pictures, summary
+from . import pictures, reasons, summary
 from .provenance import provenance
 from .sources import stage_digests
 from .training import curve_bytes, own_data, stored_curves, train
@@ -41,12 +41,15 @@ class RunResult(NamedTuple):
         tables: Tidy tables by name, as stored.
         recomputed: Stages that had to be done this time.
         seconds: Time each of them took.
+        reasons: Why a stage that was there had to be done; ``new``: in what the run
+            differs from the nearest one that was there.
     """
 
     folder: Path
     tables: dict[str, pd.DataFrame]
     recomputed: list[str]
     seconds: dict[str, float]
+    reasons: dict[str, str]
 
 
 @pinned()
@@ -75,7 +78,9 @@ def run(config: Config, root: Path, progress: Progress, *, command: str) -> RunR
         # Also where the last process was killed just before it, or it was changed.
         if job.recomputed or not folder.has_notes(job.key):
             folder.write_notes(job.key, _notes(job))
-    return RunResult(folder.path, job.tables(), job.recomputed, job.seconds)
+    return RunResult(
+        folder.path, job.tables(), job.recomputed, job.seconds, job.reasons
+    )
 
 
 class _Job:
@@ -95,8 +100,13 @@ class _Job:
         self.code = stage_digests()
         self.recomputed: list[str] = []
         self.seconds: dict[str, float] = {}
+        self.reasons: dict[str, str] = {}
+        data = own_data(config)
+        self.parts = reasons.parts(data)
+        if not (folder.path / "manifest.json").is_file():
+            self._say("new", reasons.why_new(config, root, self.parts))
         made_with = [self.code["training"], versions(), decisive_flags()]
-        self.key = fingerprint([config.digest(), own_data(config), *made_with])
+        self.key = fingerprint([config.digest(), data, *made_with])
         self._curves: CurveSet | None = None
 
     def stage(self, name: str, make: "Stage") -> None:
@@ -104,11 +114,29 @@ class _Job:
         if self.folder.fresh(name, self.key):
             _log.info("stage %s is there and intact", name)
             return
+        names = list(STAGES)
+        before = names[: names.index(name)]
+        self._say(
+            name,
+            reasons.why_again(
+                self.folder,
+                name,
+                self.key,
+                self.parts,
+                before=before,
+                done=self.recomputed,
+            ),
+        )
         start = time.perf_counter()
         self.folder.finish(name, self.key, make(self))
         self.recomputed.append(name)
         self.seconds[name] = time.perf_counter() - start
         _log.info("stage %s done in %.1f s", name, self.seconds[name])
+
+    def _say(self, what: str, reason: str) -> None:
+        if reason:
+            self.reasons[what] = reason
+            _log.info("%s: %s", what, reason)
 
     def train(self) -> CurveSet:
         self._curves = train(self.config, self.root, self.progress)
@@ -190,4 +218,9 @@ STAGES: dict[str, Stage] = {
 
 def _notes(job: _Job) -> dict[str, Any]:
     seconds = {name: round(value, 2) for name, value in job.seconds.items()}
-    return {**provenance(job.command), "code": dict(job.code), "seconds": seconds}
+    return {
+        **provenance(job.command),
+        "code": dict(job.code),
+        "seconds": seconds,
+        reasons.MADE_FROM: job.parts,
+    }

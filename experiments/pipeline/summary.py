@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config.experiment import Config
 from ..config.world import STRATEGIES
-from ..own.words import evidence
+from ..own.words import attempts, evidence
 from ..world.verdict import Verdict as Verdict, verdict
 from . import pictures
 
@@ -52,8 +52,10 @@ _FOOTNOTES = {
     "is reverted.",
     "selfish": "persistence: the share of levels on which a public block that deep was "
     "reverted under SM1.",
+    "best": "persistence: the share of levels on which a public block that deep was "
+    "reverted under the best withholding policy found, which is played for revenue.",
     "safe_depth": "†: for a private chain only, and carried on from the measured law "
-    "far beyond any simulation: it holds if trainings are independent of each other, "
+    "far beyond any simulation: it holds if {attempts} are independent of each other, "
     "and no interval has a doubt of that in it.",
 }
 
@@ -139,7 +141,7 @@ def footnotes(config: Config, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if strategy == "balance":
         there.discard("safe_depth")
     return [
-        text.format(ties=ties)
+        text.format(ties=ties, attempts=attempts(config))
         for quantity, text in _FOOTNOTES.items()
         if quantity in there
     ]

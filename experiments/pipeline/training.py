@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 
-import jax
 import numpy as np
 
 from ...models.learning.architecture import Initialization
@@ -31,7 +31,7 @@ from ..store.files import Progress
 from ..store.run_folder import RunFolder
 from ..store.state_store import StateStore
 from ..world.dataset import check_images, config_dataset
-from .machine import usable_cores
+from .devices import turns
 from .sources import stage_digest
 from .training_shelf import TrainingShelf
 from .versions import build
@@ -110,7 +110,7 @@ def stored_curves(folder: RunFolder, config: Config) -> CurveSet:
 
 def _runs_of(config: Config, count: int) -> tuple[Initialization, ...]:
     if config.law.trained:
-        return _initializations(config)
+        return initializations_of(config)
     from ..own.evidence import own_initializations
 
     return own_initializations(count)
@@ -132,7 +132,7 @@ def train(config: Config, root: Path, progress: Progress) -> CurveSet:
         return own_curves(config)
     dataset = config_dataset(config)
     settings = curve_settings(config, dataset)
-    runs = _initializations(config)
+    runs = initializations_of(config)
     shelf = TrainingShelf(
         curve_folder(config, root),
         settings,
@@ -185,22 +185,28 @@ def _trained(
     """Train chunks side by side; each is stored and given as soon as it is done."""
     if not chunks:
         return
-    devices = jax.local_devices()
-    workers = usable_cores() if devices[0].platform == "cpu" else len(devices)
-    data: list[TrainingSet] = [
-        training_set(dataset.x_train, dataset.y_train, device)
-        for device in devices[:workers]
-    ]
+    seats: SimpleQueue[TrainingSet] = SimpleQueue()
+    places = turns()
+    data = {
+        device: training_set(dataset.x_train, dataset.y_train, device)
+        for device in dict.fromkeys(places)
+    }
+    for device in places:
+        seats.put(data[device])
 
     @pinned()
     def work(place: int) -> tuple[list[int], Curve]:
         bucket, members = chunks[place]
-        mine = data[place % len(data)]
-        return members, shelf.train(bucket, members, runs, mine)
+        # Whichever device is free: no bit hangs on it.
+        mine = seats.get()
+        try:
+            return members, shelf.train(bucket, members, runs, mine)
+        finally:
+            seats.put(mine)
 
     # Loaded while models train: the stages behind this one need it.
     threading.Thread(target=import_module, args=(f"{__package__}.estimates",)).start()
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(len(places))
     pending: set[Future] = {pool.submit(work, i) for i in range(len(chunks))}
     try:
         while pending:
@@ -214,7 +220,8 @@ def _trained(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _initializations(config: Config) -> tuple[Initialization, ...]:
+def initializations_of(config: Config) -> tuple[Initialization, ...]:
+    """HtoA of the config's runs."""
     return draw_runs(config.seed, config.training.runs, config.menu.build())
 
 

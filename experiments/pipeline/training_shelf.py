@@ -6,19 +6,55 @@ trained from its first step. With one lane all three come to the same bits.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ...models.learning.architecture import Initialization
 from ...models.learning.chunk_program import Bucket, Tensors
-from ...models.learning.curves import CurveSettings, TrainingSet, extend_chunk
+from ...models.learning.curves import (
+    CurveSettings,
+    Extended,
+    TrainingSet,
+    extend_chunk,
+)
 from ...models.learning.looks import Curve
 from ..store.curve_store import CurveStore
 from ..store.state_store import StateStore
 
 _log = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """Runs of a bucket whose trainings go on from the same look.
+
+    Attributes:
+        members: The runs.
+        first: Looks that they have; 0: none.
+        starts: What each is taken up from; None: initM.
+    """
+
+    members: tuple[int, ...]
+    first: int
+    starts: tuple[Tensors, ...] | None
+
+    def only(self, runs: Container[int]) -> "Part":
+        """The part of some runs."""
+        return self._at([i for i, run in enumerate(self.members) if run in runs])
+
+    def pieces(self, size: int) -> Iterator["Part"]:
+        """Parts of so many runs each, the last of fewer."""
+        for begin in range(0, len(self.members), size):
+            yield self._at(range(len(self.members))[begin : begin + size])
+
+    def _at(self, places: Sequence[int]) -> "Part":
+        starts = self.starts
+        return self._replace(
+            members=tuple(self.members[i] for i in places),
+            starts=None if starts is None else tuple(starts[i] for i in places),
+        )
 
 
 class TrainingShelf:
@@ -69,36 +105,56 @@ class TrainingShelf:
         data: TrainingSet,
     ) -> Curve:
         """Curves [members, looks] of a chunk; keeps their last states if asked to."""
+        parts = self.begun(members)
+        found = [
+            extend_chunk(
+                bucket,
+                [runs[run] for run in part.members],
+                data,
+                self.settings,
+                first=part.first,
+                starts=part.starts,
+                keep=self.keep,
+            )
+            for part in parts
+        ]
+        return self.joined(members, parts, found)
+
+    def begun(self, members: Sequence[int]) -> list[Part]:
+        """Runs by the look from which their training goes on."""
+        places: dict[int, list[tuple[int, Tensors | None]]] = {}
+        for run in members:
+            first, state = self._start(run)
+            places.setdefault(first, []).append((run, state))
+        parts = []
+        for first, each in sorted(places.items()):
+            some, states = zip(*each, strict=True)
+            parts.append(Part(some, first, states if first else None))
+        return parts
+
+    def joined(
+        self, members: Sequence[int], parts: Sequence[Part], found: Sequence[Extended]
+    ) -> Curve:
+        """Curves [members, looks] of parts that were trained; keeps their states."""
         looks = self.settings.looks
         whole = Curve(
             np.empty((len(members), looks), np.int32),  # pyright: ignore
             np.empty((len(members), looks), np.float32),  # pyright: ignore
         )
-        begun: dict[int, list[tuple[int, Tensors | None]]] = {}
-        for place, run in enumerate(members):
-            first, state = self._start(run)
-            begun.setdefault(first, []).append((place, state))
-        for first, each in sorted(begun.items()):
-            places, states = zip(*each, strict=True)
-            found = extend_chunk(
-                bucket,
-                [runs[members[place]] for place in places],
-                data,
-                self.settings,
-                first=first,
-                starts=states if first else None,
-                keep=self.keep,
-            )
-            for i, place in enumerate(places):
-                before = self._shorter.get(members[place])
+        place = {run: number for number, run in enumerate(members)}
+        for part, trained in zip(parts, found, strict=True):
+            for i, run in enumerate(part.members):
+                before = self._shorter.get(run)
                 for all_, new, name in zip(
-                    whole, found.curve, Curve._fields, strict=True
+                    whole, trained.curve, Curve._fields, strict=True
                 ):
-                    if first:
-                        all_[place, :first] = getattr(before, name)[:first]
-                    all_[place, first:] = new[i]
-                if found.states is not None:
-                    self.states.add(members[place], looks, found.states[i])
+                    if part.first:
+                        all_[place[run], : part.first] = getattr(before, name)[
+                            : part.first
+                        ]
+                    all_[place[run], part.first :] = new[i]
+                if trained.states is not None:
+                    self.states.add(run, looks, trained.states[i])
         return whole
 
     def add(self, members: Sequence[int], curve: Curve) -> None:

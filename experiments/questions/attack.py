@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...analysis.attacks.rows import Effort, tidy
-from ...analysis.attacks.situation import situation_of
+from ...analysis.attacks.situation import Situation, law_situations, situation_of
 from ...analysis.attacks.table import attack_table
 from ...figures import attacks
 from ...models.learning.curves import CurveSet, training_set
@@ -13,12 +13,13 @@ from ...models.learning.pins import seed_key
 from ...models.scheme.branching import Branches, branch_curves
 from ..config.experiment import Config
 from ..config.section import ConfigError
+from ..own.evidence import own_law
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..store.files import Progress
 from ..world import translation
 from ..world.dataset import config_dataset
-from .worlds import require_curves, require_equal_provers
+from .worlds import require_equal_provers
 
 # Deep targets beside the config's own; the first one decides the verdict.
 _TARGETS = (1e-9, 2.0**-40)
@@ -41,19 +42,75 @@ def attack(
 
     Raises:
         ConfigError: If config and data do not go together, or nobody is corrupted.
-        Refused: If the runs cannot support a law, or the config's world is beyond equal
-            provers of fresh models.
+        Refused: If the evidence cannot support a law, or the config's world is beyond
+            equal provers of fresh models.
     """
     # Every attack is a row.
-    require_equal_provers(config, "attack", attacks=None, known=("security.criterion",))
-    require_curves(config, "attack")
-    net, rules = config.network, config.protocol
+    require_equal_provers(
+        config,
+        "attack",
+        attacks=None,
+        known=("security.criterion",),
+        s_min=config.law.has_curves,
+    )
+    net = config.network
     if not round(net.beta * net.provers):
         raise ConfigError("network.beta must leave a corrupted prover, got none")
+    evidence: dict = {}
+    if config.law.has_curves:
+        at = _trained(config, root, progress, branches)
+    else:
+        law = own_law(config, resamples)
+        at, *others = law_situations(
+            law,
+            provers=net.provers,
+            beta=net.beta,
+            delay_steps=net.delay_steps,
+            round_steps=config.training.check_every,
+        )
+        basis = law.basis(at.honest, at.adversarial)
+        evidence = {"others": others, "basis": basis}
+    targets = (config.security.target, *_TARGETS)
+    rows = attack_table(
+        seed_key(config.seed),
+        at,
+        targets=tuple(dict.fromkeys(targets)),
+        effort=Effort(
+            resamples=resamples,
+            gamma=config.adversary.gamma,
+            ties_win=config.security.criterion == "equal",
+        ),
+        seed=config.seed,
+        progress=progress,
+        **evidence,
+    )
+    security = config.security
+    return pd.DataFrame(tidy(rows)).assign(
+        target=security.target, criterion=security.criterion
+    )
+
+
+def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
+    """Keep the table and its figure."""
+    keep_answer(
+        folder,
+        "attack",
+        {"attacks": table},
+        command=command,
+        config=config,
+        figures={"attacks": attacks},
+    )
+
+
+def _trained(
+    config: Config, root: Path, progress: Progress, branches: int
+) -> Situation:
+    """The situation of learning curves, with what referenced models save."""
+    net, rules = config.network, config.protocol
     curves = training.train(config, root, progress)
     every = rules.checkpoint_every
     t_acc = config.scheme.t_acc
-    at = situation_of(
+    return situation_of(
         curves,
         translation.lottery_of(config, config.scheme),
         provers=net.provers,
@@ -74,32 +131,6 @@ def attack(
             config.training.check_every if every == "check_every" else every
         ),
         challenges=rules.challenges,
-    )
-    targets = (config.security.target, *_TARGETS)
-    rows = attack_table(
-        seed_key(config.seed),
-        at,
-        targets=tuple(dict.fromkeys(targets)),
-        effort=Effort(
-            resamples=resamples,
-            gamma=config.adversary.gamma,
-            ties_win=config.security.criterion == "equal",
-        ),
-        seed=config.seed,
-        progress=progress,
-    )
-    return pd.DataFrame(tidy(rows)).assign(target=config.security.target)
-
-
-def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
-    """Keep the table and its figure."""
-    keep_answer(
-        folder,
-        "attack",
-        {"attacks": table},
-        command=command,
-        config=config,
-        figures={"attacks": attacks},
     )
 
 

@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from ...analysis.adversary.tiers import Tier, three_tiers
 from ...analysis.attacks.situation import Situation, plain, resampled, situation_of
+from ...analysis.block_time.uncertain import UncertainLaw
 from ...analysis.calibration.choice import Terms, at_choice
 from ...analysis.calibration.elasticity import elasticities
 from ...analysis.calibration.on_network import simulated
@@ -44,6 +46,7 @@ from ..pipeline.branching import branches
 from ..store.files import Progress
 from ..world import translation
 from ..world.dataset import config_dataset
+from .any_tiers import TIER, tier_row
 from .design_scan import FINALISTS, Candidate, finalists_of, in_steps, scanned
 from .design_tables import (
     ASSUMPTIONS,
@@ -71,7 +74,8 @@ class Design(NamedTuple):
     Attributes:
         verdict: Of the best setting; ``missed`` if there is none.
         reasons: Why there is none, or what is not sure; empty if all is met.
-        tables: candidates, front, recommended, targets, sensitivity, assumptions.
+        tables: candidates, front, recommended, tiers, targets, sensitivity,
+            assumptions.
     """
 
     verdict: Verdict
@@ -267,6 +271,7 @@ def _result(config, at, terms, asked, candidates, finalists, progress) -> Design
         )
         progress("sensitivities", 1, 1)
     tables = {
+        "tiers": _tiers(config, at, terms, best),
         "candidates": candidate_table(asked, candidates),
         "front": pd.DataFrame([finalist_row(config, terms, each) for each in kept]),
         "recommended": recommended_table(config, best),
@@ -275,6 +280,30 @@ def _result(config, at, terms, asked, candidates, finalists, progress) -> Design
         "assumptions": pd.DataFrame({"assumption": ASSUMPTIONS}),
     }
     return Design(best.verdict if best else "missed", tuple(reasons), tables)
+
+
+def _tiers(config, at: Situation, terms: Terms, best: Finalist | None) -> pd.DataFrame:
+    """The recommended setting's confirmations in tiers, for the risk of its depth."""
+    if best is None:
+        return pd.DataFrame(columns=TIER)
+    here = at_choice(at, best.candidate.choice)
+    count = min(config.security.bootstraps, _SENSITIVITY_RESAMPLES)
+    try:
+        known = plain(here)
+        drawn = [plain(resampled(here, config.seed + i)).law for i in range(count)]
+    except Refused as refusal:
+        nothing = Tier("private chain", None, "attack", str(refusal))
+        return pd.DataFrame([tier_row(nothing, terms.risk, best.basis)], columns=TIER)
+    found = three_tiers(
+        UncertainLaw(known.law, tuple(drawn), known.extremes, known.known_until),
+        honest=here.honest,
+        adversarial=here.adversarial,
+        delay_steps=here.delay_steps,
+        target=terms.risk,
+        seed=None,
+    )
+    rows = [tier_row(each, terms.risk, best.basis) for each in found[:3]]
+    return pd.DataFrame(rows, columns=TIER)
 
 
 def _bounded(one: Finalist) -> float:

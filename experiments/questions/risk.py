@@ -23,11 +23,10 @@ from ...analysis.confirmations.tables import (
 from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement
 from ...analysis.estimation.training_error import UNKNOWN, Basis, few_runs
-from ...analysis.race.walk import TARGETS, Race, outgrows, race
+from ...analysis.race.walk import TARGETS, Race, bounded, outgrows, race, tilts
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
 from ..config.section import ConfigError
-from ..own.words import evidence
 from ..pipeline import training
 from ..pipeline.answers import keep_answer
 from ..pipeline.branching import starts_of
@@ -35,13 +34,8 @@ from ..store.files import Progress
 from ..world import persistence, translation
 from ..world.situation import world_law
 from .any_tiers import no_tiers, tier_tables
-from .worlds import (
-    RACED,
-    RACES,
-    criterion_words,
-    require_equal_provers,
-    whose_laws,
-)
+from .risk_words import assumptions
+from .worlds import RACED, RACES, require_equal_provers
 
 BETAS = (0.1, 0.2, 0.3, 0.4)
 DEPTHS = (1, 2, 3, 6, 10, 20, 50)
@@ -56,12 +50,14 @@ class _Races(NamedTuple):
         config: Whose network.
         law: Of one prover, with its resamples.
         basis: What the race rests on.
+        made: Those that were made, by the identity of their law.
         premined: Whether the adversary has a head start.
     """
 
     config: Config
     law: UncertainLaw
     basis: Basis
+    made: dict[int, Race]
     premined: bool = False
 
     @property
@@ -70,13 +66,15 @@ class _Races(NamedTuple):
         return self.law.law, *self.law.resamples, *self.law.extremes
 
     def under(self, law: BlockTimeLaw) -> Race:
-        """The race under one law."""
-        return race(
-            translation.network_of(self.config, law, self.law),
-            ties_win=self.config.security.criterion == "equal",
-            premined=self.premined,
-            known_until=self.law.known_until,
-        )
+        """The race under one of the laws, the same object each time."""
+        if id(law) not in self.made:
+            self.made[id(law)] = race(
+                translation.network_of(self.config, law, self.law),
+                ties_win=self.config.security.criterion == "equal",
+                premined=self.premined,
+                known_until=self.law.known_until,
+            )
+        return self.made[id(law)]
 
 
 class Question(NamedTuple):
@@ -161,13 +159,13 @@ def risk_tables(
     blocks, ages = [], []
     tiers, assumed = no_tiers(), []
     if round(net.beta * net.provers):
-        races = _Races(config, law, persistence.race_basis(config, law))
+        races = _Races(config, law, persistence.race_basis(config, law), {})
         blocks = _any_block_rows(races, question, risks, net.beta)
         progress("risk tables", total - 2, total)
-        tiers, assumed = tier_tables(config, law, races.basis)
+        tiers, assumed = tier_tables(config, law, races.basis, curves)
         progress("risk tables", total - 1, total)
-        moved = races._replace(premined=question.premined)
-        ages = _age_rows(seed_key(config.seed), moved, question, targets)
+        moved = races._replace(premined=question.premined, made={})
+        ages = _age_rows(seed_key(config.seed), moved, question, targets, progress)
     progress("risk tables", total, total)
     own = pd.DataFrame(blocks, columns=_ROW), pd.DataFrame(ages, columns=_ROW)
     seconds = own[1]["value"].where(own[1]["unit"] == "steps")
@@ -180,7 +178,10 @@ def risk_tables(
         "notes": pd.DataFrame(
             [
                 ("assumption", text)
-                for text in [*_assumptions(config, question, count), *assumed]
+                for text in [
+                    *assumptions(config, question.horizon, question.premined, count),
+                    *assumed,
+                ]
             ]
             + [("warning", text) for text in [few_runs(basis)] if text],
             columns=["kind", "text"],
@@ -244,27 +245,55 @@ def _any_block_rows(
         ("any_block_violation", any_block),
         ("any_block_bound", any_block_bound),
     ):
+        known = _all_depths(partial(figure, horizon=question.horizon), question.depths)
         for depth in question.depths:
-
-            def solve(one: Race, figure=figure, depth=depth) -> Measurement:
-                return figure(one, [depth], horizon=question.horizon)[0]
-
+            solve = partial(known, depth=depth)
             rows.append(_with_spread(name, depth, "blocks", races, solve, log=True))
     return rows
 
 
+def _all_depths(
+    figure: Callable[[Race, Sequence[int]], list[Measurement]], depths: Sequence[int]
+) -> Callable[..., Measurement]:
+    """(race, depth) → its figure; a race is solved once, for all depths together.
+
+    Where one depth is refused, each is asked for by itself.
+    """
+    solved: dict[int, dict[int, Measurement]] = {}
+
+    def known(one: Race, depth: int) -> Measurement:
+        if id(one) not in solved:
+            try:
+                found = dict(zip(depths, figure(one, depths), strict=True))
+            except Refused:
+                found = {}
+            solved[id(one)] = found
+        found = solved[id(one)].get(depth)
+        return figure(one, [depth])[0] if found is None else found
+
+    return known
+
+
 def _age_rows(
-    key, races: "_Races", question: Question, targets: Sequence[float]
+    key,
+    races: "_Races",
+    question: Question,
+    targets: Sequence[float],
+    progress: Progress,
 ) -> list[dict]:
     """The smallest safe age of each target, and the risk at each age asked.
 
     Both are sampled under the law of all runs; other laws are taken relative to it
-    where ``near_ages`` serves them.
+    where ``near_ages`` serves them. Near the share from which the private chain
+    outgrows the public one races are long: how long is told before the first of them.
     """
+    total = len(targets) + len(question.ages)
+    what = "safe ages" + _length(races.under(races.law.law), min(targets))
     suffix = "_premined" if question.premined else ""
     near = near_ages([races.under(law) for law in races.laws])
     rows = []
     for target in targets:
+        progress(what, len(rows), total)
 
         def age(one: Race, target=target) -> Measurement:
             return safe_time(key, one, [target])[0]
@@ -272,6 +301,7 @@ def _age_rows(
         name, moved = f"safe_time{suffix}", near.safe_time
         rows.append(_with_spread(name, target, "target", races, age, moved))
     for asked in question.ages:
+        progress(what, len(rows), total)
 
         def risk(one: Race, asked=asked) -> Measurement:
             return time_rule_rare(key, one, [asked])[0]
@@ -279,7 +309,21 @@ def _age_rows(
         moved = partial(near.risk, asked)
         name = f"time_rule_violation{suffix}"
         rows.append(_with_spread(name, asked, "steps", races, risk, moved, log=True))
+    progress(what, total, total)
     return rows
+
+
+def _length(one: Race, target: float) -> str:
+    """How many blocks it takes until a race's risk is a target's, roughly: ln ε / K."""
+    if outgrows(one):
+        return ""
+    try:
+        rate = tilts(bounded(one)).log_rate
+    except Refused:
+        return ""
+    length = math.log(target) / rate
+    length = round(length, 1 - math.floor(math.log10(length)))
+    return f", races of some {length:,.0f} blocks"
 
 
 def _with_spread(
@@ -330,43 +374,6 @@ def _with_spread(
     except Refused as refusal:
         return place | _cell(None, str(refusal))
     return place | _cell(found, basis=races.basis)
-
-
-def _intervals(config: Config, resamples: int) -> str:
-    if config.law.source == "formula":
-        return "intervals: of simulated figures alone, the law is a formula"
-    many = f"{config.training.runs} " if config.law.trained else ""
-    return (
-        f"intervals: 95 %, over {resamples} resamples of the {many}{evidence(config)}"
-    )
-
-
-def _assumptions(config: Config, question: Question, resamples: int) -> list[str]:
-    net = config.network
-    start = (
-        "it starts with the lead that it has in the long run (head start)"
-        if question.premined
-        else "it starts from the block's parent, without a head start"
-    )
-    return [
-        f"{net.provers} equal provers{whose_laws(config)}, Δ = {net.delay_steps:g} "
-        "steps; a share β that "
-        "is not whole provers is the law S^{βn}",
-        f"private race, {criterion_words(config)}: the adversary mines alone, "
-        f"{start}; every honest message is Δ late. That bounds the risk of this attack "
-        "from above, not that of others (dpodl attack)",
-        "risks that no simulation sees are carried on from the law: they hold if "
-        "trainings are independent of each other, which no interval doubts",
-        _intervals(config, resamples),
-        "memoryless and Nakamoto: exponential block times, the same β and no delay; "
-        "Nakamoto's is his Poisson approximation, without a head start and too small",
-        f"any block: at least one of {question.horizon:,} levels is reverted. "
-        "Restarts: a fork that is behind is given up for a new one, exact; the bound "
-        f"is {question.horizon:,} times one block's risk with a head start and holds "
-        "for the best restarts",
-        "age: steps since all honest provers saw the block; a step is "
-        f"{config.clock.seconds_per_step:.3g} s",
-    ]
 
 
 def _check(question: Question) -> None:

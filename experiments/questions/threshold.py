@@ -21,11 +21,11 @@ from ..world.situation import world_law
 from .worlds import RACED, RACES, require_equal_provers
 
 
-def write(table: pd.DataFrame, folder: Path, config: Config, *, command: str) -> None:
-    """Keep the table."""
-    keep_answer(
-        folder, "threshold", {"threshold": table}, command=command, config=config
-    )
+def write(
+    tables: dict[str, pd.DataFrame], folder: Path, config: Config, *, command: str
+) -> None:
+    """Keep the tables: ``threshold``, and ``bracket`` of ``threshold_tiers.py``."""
+    keep_answer(folder, "threshold", tables, command=command, config=config)
 
 
 def threshold_table(

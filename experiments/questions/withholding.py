@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...analysis.adversary.policy import ADOPT, OVERRIDE, WAIT, Policy, to_arrays
-from ...analysis.adversary.withholding import best_withholding, withholding_upper_end
 from ...analysis.attacks.sm1 import sm1_revenue
 from ...analysis.block_time.law import fastest_of, mean
 from ...analysis.estimation.estimate import Estimate, Refused
+from ...analysis.withholding.best import best_withholding, withholding_upper_end
+from ...analysis.withholding.policy import ADOPT, OVERRIDE, WAIT, Policy, to_arrays
 from ...figures.questions import policy as policy_figure
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config

@@ -40,7 +40,7 @@ def require_curves(config: Config, command: str) -> None:
         raise ConfigError(
             f"{command} works with learning curves, which law.source = "
             f"{config.law.source} has not; law.source = train or curves has them, and "
-            "dpodl run, sweep, risk and threshold work without"
+            "dpodl run, sweep, attack, risk and threshold work without"
         )
 
 

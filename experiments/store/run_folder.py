@@ -50,6 +50,19 @@ class RunFolder:
             return False
         return all(self._is(name, digest) for name, digest in files.items())
 
+    def kept(self, stage: str) -> str | None:
+        """The key that a stage was done from; None: none is recorded."""
+        entry = self._manifest().get(stage)
+        key = entry.get("key") if isinstance(entry, dict) else None
+        return key if isinstance(key, str) else None
+
+    def spoiled(self, stage: str) -> list[str]:
+        """Files of a stage that are not what was written."""
+        entry = self._manifest().get(stage)
+        files = entry.get("files") if isinstance(entry, dict) else None
+        known = files if isinstance(files, dict) else {}
+        return [name for name, digest in known.items() if not self._is(name, digest)]
+
     def finish(self, stage: str, key: str, files: Mapping[str, bytes]) -> None:
         """Write a stage's files, then record the stage."""
         manifest = self._manifest()

@@ -1,7 +1,7 @@
 """Many settings from the same curves: designed, computed in shards, resumed, read.
 
 ``axes`` and ``design`` say which points, ``plan`` which are missing, ``driver`` hands
-shards to ``executors``, ``evaluation`` computes a point, ``store`` and ``results`` keep
+shards to ``workers``, ``evaluation`` computes a point, ``store`` and ``results`` keep
 and read what was found.
 """
 

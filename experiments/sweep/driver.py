@@ -21,17 +21,18 @@ from ..config.loading import load_config
 from ..pipeline import branching, training
 from ..store.files import Progress
 from ..store.locks import exclusive
+from ..workers.dispatch import Orders, compute_all
+from ..workers.executors import Pool, workers
 from . import shard_file, shards
 from .design import frozen
-from .dispatch import compute_all
-from .executors import Pool, workers
 from .plan import Job, SweepPlan, jobs_of, plan_of, table_of, tasks_of
 from .results import read_results, results_bytes, results_table
 from .session import Session
-from .shards import CurveSource
+from .shards import CurveSource, ShardResult, ShardTask
 from .store import SweepStore, found_elsewhere, store_path
 
 _log = logging.getLogger(__name__)
+_DIED = "the worker died whenever it computed this point"
 
 
 class SweepResult(NamedTuple):
@@ -160,22 +161,28 @@ def run_sweep(
             progress("points", before, total)
             done = [before]
 
-            def keep(content: bytes, seconds: float, worker: str) -> None:
-                facts = store.add(content)
-                _log.info("shard of %d points kept, %.1f s", len(facts.keys), seconds)
+            def keep(task: ShardTask, found: ShardResult) -> None:
+                facts = store.add(found.content)
+                _log.info(
+                    "shard of %d points kept, %.1f s", len(facts.keys), found.seconds
+                )
                 done[0] += len(facts.keys)
-                session.note(facts, seconds, worker)
+                session.note(facts, found.seconds, found.worker)
                 progress("points", done[0], total)
 
-            ready = _train(plan, jobs, root, progress, keep)
+            def lost(task: ShardTask, reason: str = _DIED) -> None:
+                keep(task, ShardResult(shards.gave_up(task, reason), 0.0, ""))
+
+            ready = _train(plan, jobs, root, progress, lost)
             session.starts()
-            compute_all(tasks_of(plan, ready), pool, keep)
+            orders = Orders(shards.compute, keep, lost)
+            compute_all(tasks_of(plan, ready), pool, orders)
             session.ends()
         _write_results(store)
     return _result(plan, store, count, reused, time.perf_counter() - start)
 
 
-def _train(plan, jobs, root, progress, keep) -> list[Job]:
+def _train(plan, jobs, root, progress, lost) -> list[Job]:
     """Train what jobs need, each set of curves once; returns jobs that have theirs."""
     failed: dict[CurveSource, str] = {}
     wanted = {s: c for c, s in (plan.sources[job.group] for job in jobs)}
@@ -196,7 +203,7 @@ def _train(plan, jobs, root, progress, keep) -> list[Job]:
             ready.append(job)
             continue
         for task in tasks_of(plan, [job]):
-            keep(shards.gave_up(task, failed[source]), 0.0, "")
+            lost(task, failed[source])
     return ready
 
 

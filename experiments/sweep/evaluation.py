@@ -198,7 +198,7 @@ def _measured(
     drawn, (middle, *ends) = replicates[:count], replicates[count:]
     measured = with_training_error(
         alone,
-        [each for each in drawn if each is not None],
+        [each or [] for each in drawn],
         extremes=[each for each in ends if each is not None],
         centre=middle or (),
         basis=basis,

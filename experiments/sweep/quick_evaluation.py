@@ -5,7 +5,8 @@
 simulated as ever, without what is not asked for. Worlds that ``assessment.quick`` does
 not know (another engine's, a corrupted prover's own law, references, ``s_min``, the
 criterion of a longer chain) are simulated for all. Where persistence is asked for,
-confirmations are read off the same curve.
+confirmations are read off the same curve. Tiers are of their own law
+(``tier_rows.py``).
 """
 
 from collections.abc import Collection, Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from ...analysis.assessment.quick import Found, Point, quick_figures
 from ...analysis.estimation.estimate import Refused
 from ...analysis.estimation.quantities import (
+    ANY_ADVERSARY_DEPTH,
+    BEST_ATTACK_DEPTH,
     BLOCK_INTERVAL_CV,
     BLOCK_INTERVAL_MEAN,
     BLOCK_TIME_CV,
@@ -27,6 +30,7 @@ from ...analysis.estimation.quantities import (
     LIVENESS_QUANTILE,
     PERSISTENCE_SIMULATED,
     PERSISTENCE_VIOLATION,
+    PRIVATE_CHAIN_DEPTH,
     PRIVATE_GROWTH,
     REVENUE,
     ROUND_ADVERSARIAL,
@@ -41,13 +45,14 @@ from ...analysis.estimation.quantities import (
 from ...models.learning.curves import CurveSet
 from ...models.learning.pins import seed_key
 from ..config.experiment import Config
-from ..config.sweep import QUICK
+from ..config.sweep import QUICK, TIERS
 from ..world.engines import chosen_engine
 from ..world.persistence import targets_of
 from ..world.situation import NO_STARTS, WarmStarts, own_laws
 from ..world.translation import lottery_of, require_known
 from . import evaluation
 from .evaluation import Outcome, row_of
+from .tier_rows import tier_outcomes
 
 
 def _either(*names: str) -> tuple[str, ...]:
@@ -73,6 +78,7 @@ ROWS = {
     ),
     "quality": (CHAIN_QUALITY, REVENUE),
     "liveness": (LIVENESS_QUANTILE,),
+    TIERS: (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH),
 }
 """Name of ``[sweep] quantities`` → the rows that it asks for."""
 
@@ -81,7 +87,7 @@ class Quantities(NamedTuple):
     """As ``evaluation.evaluate``, for some quantities alone.
 
     Attributes:
-        names: Some of ``config.sweep.QUANTITIES``.
+        names: Some of ``config.sweep.NAMES``.
     """
 
     names: tuple[str, ...]
@@ -107,6 +113,13 @@ def evaluate(
 ) -> list[Outcome]:
     """As ``evaluation.evaluate``, for the quantities asked for alone."""
     given = starts or [NO_STARTS] * len(configs)
+    if TIERS in asked:
+        beside = [name for name in asked if name != TIERS]
+        tiers = tier_outcomes(configs, curves, costs, given)
+        if not beside:
+            return tiers
+        rest = evaluate(configs, curves, costs, given, asked=beside)
+        return [_joined(*both) for both in zip(rest, tiers, strict=True)]
     curve = "persistence" in asked
     quickly = [n for n in asked if n in QUICK and not (curve and n == "confirmations")]
     sampled = [name for name in asked if name not in quickly]
@@ -116,7 +129,7 @@ def evaluate(
     for place, config in enumerate(configs):
         try:
             require_known(config)
-            (known if _known(config) else others).append(place)
+            (known if answers_quickly(config) else others).append(place)
         except Refused as refusal:
             found[place] = Outcome((), str(refusal))
     # Points that are computed together share their laws.
@@ -171,7 +184,8 @@ def _joined(one: Outcome, other: Outcome | None) -> Outcome:
     return Outcome(rows, "" if rows else one.error)
 
 
-def _known(config: Config) -> bool:
+def answers_quickly(config: Config) -> bool:
+    """Whether ``assessment.quick`` knows the config's world."""
     level = chosen_engine(config).name == "level"
     equal = config.security.criterion == "equal"
     fresh = not own_laws(config) and not config.protocol.s_min

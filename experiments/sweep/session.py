@@ -9,8 +9,8 @@ from typing import Any
 
 from ..pipeline.machine import usable_cores
 from ..pipeline.versions import build
+from ..workers.executors import Pool
 from . import shard_file
-from .executors import Pool
 from .plan import SweepPlan
 from .store import SweepStore
 

@@ -95,6 +95,11 @@ class ShardTask(NamedTuple):
         """Names the shard."""
         return shard_key(self.keys, self.attempt)
 
+    @property
+    def size(self) -> int:
+        """Its points."""
+        return len(self.keys)
+
     def part(self, start: int, stop: int) -> "ShardTask":
         """Some of its points."""
         return self._replace(

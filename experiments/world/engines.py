@@ -23,7 +23,7 @@ from ...analysis.estimation.estimate import Estimate, Refused
 from ...analysis.estimation.measurement import Measurement, with_training_error
 from ...analysis.estimation.quantities import CHAIN_QUALITY, QUALITY_GAP, REVENUE
 from ...analysis.estimation.sampling import Mapped, one_by_one
-from ...analysis.estimation.training_error import Basis
+from ...analysis.estimation.training_error import Basis, Drawn
 from ...analysis.event_network.as_levels import event_levels
 from ...analysis.event_network.engine import EventNetwork, event_network
 from ...analysis.event_network.many_races import Chains, race_measurements
@@ -215,7 +215,7 @@ def world_estimates(
     centre, *extremes = beyond if beyond else [None]
     measurements = with_training_error(
         grown(assessment, law.law),
-        [each for each in drawn if each is not None],
+        [each or [] for each in drawn],
         extremes=[each for each in extremes if each is not None],
         centre=centre or (),
         basis=basis,
@@ -234,7 +234,9 @@ def taken(config: Config, measured: list[Measurement]) -> list[Measurement]:
         how = "every public block is relabelled (binding none)"
         none = Estimate(0.0, 0.0, 0.0, 0, how)
         measured = [
-            each._replace(estimate=none) if each.quantity == CHAIN_QUALITY else each
+            each._replace(estimate=none, drawn=None)
+            if each.quantity == CHAIN_QUALITY
+            else each
             for each in measured
             if each.quantity != QUALITY_GAP
         ]
@@ -255,9 +257,22 @@ def _revenue(config: Config, measured: list[Measurement]) -> Measurement | None:
     for m in measured:
         if m.quantity == CHAIN_QUALITY:
             e = m.estimate
-            rest = e._replace(value=1 - e.value, low=1 - e.high, high=1 - e.low)
-            return m._replace(quantity=REVENUE, estimate=rest)
+            kept = None if m.drawn is None else _rest_of(m.drawn)
+            return m._replace(quantity=REVENUE, estimate=_rest(e), drawn=kept)
     return None
+
+
+def _rest(e: Estimate) -> Estimate:
+    return e._replace(value=1 - e.value, low=1 - e.high, high=1 - e.low)
+
+
+def _rest_of(drawn: Drawn) -> Drawn:
+    return Drawn(
+        _rest(drawn.own),
+        tuple(1 - each for each in drawn.resamples),
+        tuple(1 - each for each in drawn.extremes),
+        None if drawn.centre is None else 1 - drawn.centre,
+    )
 
 
 def event_network_of(config: Config, law: Law) -> EventNetwork:

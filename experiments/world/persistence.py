@@ -248,7 +248,7 @@ def persistence(
     if math.isinf(unsafe.estimate.low):
         sure = Estimate(1.0, 1.0, 1.0, unsafe.estimate.count, OUTGROWS)
         risks, beside = (
-            [m._replace(estimate=sure) for m in c] for c in (risks, beside)
+            [m._replace(estimate=sure, drawn=None) for m in c] for c in (risks, beside)
         )
     rows = [*risks, *beside, unsafe, *mine.depths, *other.depths]
     return Persistence(rows, list(dict.fromkeys(refusals)), wrong)

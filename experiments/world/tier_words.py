@@ -12,8 +12,30 @@ from ...analysis.estimation.quantities import (
 _TIERS = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
 
 
-def tier_sentence(estimates: Any) -> str:
-    """What the three tiers say together; "" where a run has none."""
+def tiers_are(estimates: Any) -> str:
+    """Which confirmations ``tier_rows`` says; "" where a run has none."""
+    rows = estimates[estimates["quantity"] == PRIVATE_CHAIN_DEPTH]
+    if rows.empty:
+        return ""
+    return (
+        f"Confirmations for a risk of {rows.iloc[0]['at']:g}, with a head start, where "
+        "only a longer chain reverts:"
+    )
+
+
+def tier_rows(estimates: Any) -> list[tuple[str, str]]:
+    """(What is withstood, confirmations) of each tier; none where a run has none."""
+    told = _told(estimates)
+    if PRIVATE_CHAIN_DEPTH not in told:
+        return []
+    rows = [("against a private chain", told[PRIVATE_CHAIN_DEPTH])]
+    if BEST_ATTACK_DEPTH in told:
+        rows.append(("against the best attack found", told[BEST_ATTACK_DEPTH]))
+    any_adversary = told.get(ANY_ADVERSARY_DEPTH, "no bound: the notes say why")
+    return [*rows, ("against any adversary (conditional)", any_adversary)]
+
+
+def _told(estimates: Any) -> dict[str, str]:
     told = {}
     for name in _TIERS:
         there = estimates[(estimates["quantity"] == name) & estimates["value"].notna()]
@@ -23,6 +45,12 @@ def tier_sentence(estimates: Any) -> str:
             told[name] = f"{row['value']:.0f} [{ends}]"
             if math.isinf(row["value"]):
                 told[name] = "no number of them"
+    return told
+
+
+def tier_sentence(estimates: Any) -> str:
+    """What the three tiers say together; "" where a run has none."""
+    told = _told(estimates)
     if PRIVATE_CHAIN_DEPTH not in told:
         return ""
     private, best = told[PRIVATE_CHAIN_DEPTH], told.get(BEST_ATTACK_DEPTH)

@@ -246,6 +246,7 @@ def _beyond_strategy(config: Config) -> list[str]:
     whose = {
         "balance": "whose delays are the adversary's",
         "selfish": "whose honest messages all take Δ",
+        "best": "whose honest messages all take Δ",
     }[attack]
     found = [
         (
@@ -267,6 +268,11 @@ def _beyond_strategy(config: Config) -> list[str]:
             config.security.criterion != "equal",
             f"security.criterion = {config.security.criterion}, where blocks are "
             "counted that were reverted (known: equal)",
+        ),
+        (
+            attack == "best" and not net.equal_speeds,
+            "network.classes of unequal speeds, which its policy does not know (known: "
+            "speed 1)",
         ),
         (
             attack == "balance" and not net.equal_speeds,

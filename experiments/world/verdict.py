@@ -105,7 +105,8 @@ def _sentence(config: Config, found: Decision, estimates, runs: int) -> str:
 def _adversary(config: Config) -> str:
     attack, beta = config.adversary.attack, f"β = {config.network.beta:g}"
     if attack in STRATEGIES and config.attackers:
-        return f"against {attack} of {beta}"
+        played = {"best": "the best withholding policy found"}.get(attack, attack)
+        return f"against {played} of {beta}"
     chain = f"against a private chain of {beta}"
     if attack not in ("private", "private_premined", "honest"):
         chain += f" by {attack}"
@@ -300,7 +301,7 @@ def count_verdicts(points: pd.DataFrame) -> Counts | None:
 
 def _adversaries(points: Any) -> str:
     if "adversary.attack" in points:
-        return "Private chain of each point's adversary.attack"
+        return "Against each point's adversary.attack"
     methods = points.loc[points["quantity"] == _UNSAFE, "method"].astype(str)
     ahead = len(methods) and methods.str.contains("with a head start").to_numpy().all()
     return f"Private chain {'with' if ahead else 'without'} a head start"

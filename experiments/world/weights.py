@@ -63,6 +63,7 @@ def weight_estimates(
         try:
             drawn.append(at(some, some_costs, smaller).measurements)
         except Refused:
+            drawn.append([])
             failed += 1
     progress("estimating security", total, total)
     measured = with_training_error(

@@ -38,6 +38,7 @@ async function start() {
     return;
   }
   const data = JSON.parse(text), name = safeName(data.title);
+  Chart.config = data.config;
   const buttons = document.getElementById("downloads");
   const button = (label, act) => buttons.append(h("button", { type: "button", onclick: act }, label));
   buttons.append(h("strong", {}, "Data of this page:"));
@@ -51,7 +52,10 @@ async function start() {
   }
   const two = h("div", { class: "two" });
   host.append(two);
-  for (const spec of data.charts) new LineChart(two, spec);
+  for (const about of data.charts) {
+    new LineChart(two, { ...about, rows: rowsOf(about.rows) });
+    await new Promise((next) => setTimeout(next)); // the page stays alive meanwhile
+  }
   for (const [table, columns] of Object.entries(data.tables)) {
     const names = Object.keys(columns), length = columns[names[0]].length;
     button(`CSV, ${table}`, () => download(`${name}-${table}.csv`,
@@ -63,7 +67,7 @@ async function start() {
 // On paper nothing can be opened.
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details.section:not([open])")];
+  closed = [...document.querySelectorAll("details.section:not([open]), details.rests:not([open])")];
   for (const each of closed) each.open = true;
 });
 addEventListener("afterprint", () => { for (const each of closed) each.open = false; });

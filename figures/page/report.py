@@ -1,13 +1,11 @@
 """One self-contained HTML page: a run's figures, or those of a whole sweep.
 
-Notation:
-    at          what a quantity is a curve over: depth k, window length kp
-    chart       series over an axis, each with its intervals, counts and methods
-
 The page reads nothing but itself. Its numbers are JSON, compressed and base64 (a script
 element of data, which the page's own script unpacks), rounded to six significant
-digits. The texts around them are plain HTML and need no script. A content security
-policy with the hashes of the one script and the one style sheet forbids the rest.
+digits. The texts around them are plain HTML and need no script. Charts are Vega-Lite's,
+whose library stands in the page as well (VEGA-NOTICE.md says which, and its licence). A
+content security policy with the hashes of the library, of the page's own script and of
+the style sheet forbids the rest; Vega's expressions are interpreted, never compiled.
 
 Colours: viridis for maps; M. Okabe, K. Ito, "Color Universal Design", 2008, for series.
 """
@@ -26,17 +24,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..parts.tables import Tables, optional_table, table
-from .sweep import QUANTITIES, ROW, spread, sweep_data
+from ..parts.tables import Tables
+from .charts import CONFIG
+from .run import run_data
+from .sweep import sweep_data
 
-_SCRIPTS = (
-    "report_scales.js",
-    "report_charts.js",
-    "report_sweep.js",
-    "report_view.js",
-    "report.js",
-)
-_HORIZON_MEANS, _LAW_POINTS, _RUNS_SHOWN, _LOOKS_SHOWN = 4.0, 160, 24, 100
+_LIBRARY = "vega_charts.js"
+# A sweep of more numbers than this is kept to fewer digits, so that it can be mailed.
+_MANY, _DIGITS, _FEWER = 1_000_000, 6, 5
+_SCRIPTS = ("report_chart.js", "report_sweep.js", "report_view.js", "report.js")
 
 
 def page(tables: Tables, facts: Mapping[str, Any]) -> str:
@@ -47,7 +43,10 @@ def page(tables: Tables, facts: Mapping[str, Any]) -> str:
             each failed point. Of a run ``estimates``, ``laws``, ``law_summary``,
             ``curves``, ``notes`` and, if there are any, ``references``.
         facts: Plain values. ``title``, ``description`` and ``verdict`` are texts;
-            ``sections`` is a list of (heading, columns, rows), shown as tables.
+            ``tiers`` are (what is withstood, confirmations), and ``tiers_are`` says
+            which confirmations; ``rests_on`` are (kind, sentence) of what the verdict
+            rests on; ``sections`` is a list of (heading, columns, rows), shown as
+            tables.
 
     Returns:
         HTML. The same tables and facts give the same text.
@@ -61,17 +60,24 @@ def page(tables: Tables, facts: Mapping[str, Any]) -> str:
         data, sections = run_data(tables), []
     title = str(facts.get("title", "D-PoDL"))
     given = [*facts.get("sections", ()), *sections]
-    packed = gzip.compress(_json({"title": title, **data}).encode(), 9, mtime=0)
-    code, style = script(), _asset("report.css")
+    digits = _FEWER if _long(data) else _DIGITS
+    told = _json({"title": title, "config": CONFIG, **data}, digits)
+    packed = gzip.compress(told.encode(), 9, mtime=0)
+    code, style, library = script(), _asset("report.css"), _asset(_LIBRARY)
     slots = {
         "title": html.escape(title),
         "description": html.escape(str(facts.get("description", ""))),
         "verdict": html.escape(str(facts.get("verdict", ""))),
+        "tiers": _tiers(str(facts.get("tiers_are", "")), facts.get("tiers", ())),
+        "rests_on": _rests_on(facts.get("rests_on", ())),
         "sections": "\n".join(_section(*section) for section in given),
+        "library": library,
+        "library_hash": _hash(library),
         "script": code,
         "style": style,
         "script_hash": _hash(code),
         "style_hash": _hash(style),
+        "digits": {_DIGITS: "six", _FEWER: "five"}[digits],
         "data": base64.b64encode(packed).decode(),
     }
     # In one pass: what is filled in is not searched for slots again.
@@ -80,175 +86,61 @@ def page(tables: Tables, facts: Mapping[str, Any]) -> str:
 
 
 def script() -> str:
-    """The page's one script, from its files in the order of their use."""
+    """The page's own script, from its files in the order of their use."""
     return "\n".join(map(_asset, _SCRIPTS))
 
 
-def run_data(tables: Tables) -> dict[str, Any]:
-    """What the script needs of a run: charts, and the tables to download.
-
-    Raises:
-        ValueError: If a table is missing or empty, or lacks a column.
-    """
-    estimates = table(tables, "estimates", ROW)
-    references = optional_table(
-        tables, "references", ("quantity", "at", "name", "value")
-    )
-    laws, curves = _law_chart(tables), _learning_chart(tables)
-    charts = [
-        _at_chart(estimates, references, "blocks", "Depth k (blocks)", "log"),
-        _at_chart(
-            estimates,
-            references,
-            "expected blocks",
-            "Window length kp (expected honest blocks)",
-            "logit",
-        ),
-        laws,
-        curves,
-    ]
-    shown = {name: tables[name] for name in ("law_summary", "notes")}
-    shown = {"estimates": estimates, "references": references, **shown}
-    return {
-        "kind": "run",
-        "charts": [chart for chart in charts if chart["series"]],
-        "tables": {
-            name: {column: frame[column].to_list() for column in frame}
-            for name, frame in shown.items()
-        },
-    }
+def _long(data: Mapping[str, Any]) -> bool:
+    return 3 * sum(len(each["value"]) for each in data.get("series", ())) > _MANY
 
 
-def _at_chart(estimates, references, at_unit: str, axis: str, scale: str) -> dict:
-    """The estimates that are a curve over ``at``, and the closed forms beside them."""
-    wanted = estimates.loc[estimates["at_unit"].eq(at_unit)]
-    series = []
-    for name, rows in wanted.groupby("quantity", sort=False):
-        curve = rows.sort_values("at")
-        label = QUANTITIES.get(str(name), (str(name), ""))[0]
-        series.append(
-            {"name": label, "kind": "estimate", "x": curve["at"].to_list()}
-            | {c: curve[c].to_list() for c in ("value", "low", "high", "count")}
-            | {"method": curve["method"].to_list()}
-        )
-    for (quantity, name), rows in references.groupby(["quantity", "name"], sort=False):
-        # The table has these; on the chart a bracket's upper end says enough.
-        if str(name).endswith(": lower bound"):
-            continue
-        if quantity in set(wanted["quantity"]):
-            curve = rows.sort_values("at")
-            label = QUANTITIES.get(str(quantity), (str(quantity), ""))[0]
-            series.append(
-                {"name": f"{name}: {label}", "kind": "reference"}
-                | {"x": curve["at"].to_list(), "value": curve["value"].to_list()}
-            )
-    what = "Persistence" if scale == "log" else "Good periods"
-    return {
-        "title": what,
-        "note": "Bars: 95 % interval. ▽ or △: none or all seen, the limit is the "
-        "interval's other end. Dashed without marks: closed forms.",
-        "x": {
-            "label": axis,
-            # A decay that is exponential in the depth shall be a straight line.
-            "scale": "linear" if scale == "log" else spread(wanted["at"]),
-        },
-        "y": {"label": "probability", "scale": scale},
-        "series": series,
-    }
+def _json(value: Any, digits: int = _DIGITS) -> str:
+    """Compact JSON: floats to so many digits, ±1e999 is infinite."""
 
+    def told(each: Any) -> str:
+        return _json(each, digits)
 
-def _law_chart(tables: Tables) -> dict:
-    laws = table(tables, "laws", ("setting", "time", "survival"))
-    summary = table(tables, "law_summary", ("setting", "mean")).to_dict("records")
-    means = {row["setting"]: row["mean"] for row in summary}
-    series = []
-    for setting, rows in laws.groupby("setting", sort=False):
-        mean = float(means.get(setting, math.nan))
-        curve = rows.sort_values("time")
-        scaled = curve["time"].to_numpy(float) / mean
-        kept = _thinned(int(np.sum(scaled <= _HORIZON_MEANS)), _LAW_POINTS)
-        if not math.isfinite(mean) or not len(kept):
-            continue
-        series.append(
-            {
-                "name": str(setting),
-                "kind": "line",
-                "x": [0.0, *scaled[kept]],
-                "value": [1.0, *curve["survival"].to_numpy(float)[kept]],
-            }
-        )
-    return {
-        "title": "Block time of one prover",
-        "note": "Each law in units of its own mean, so that shapes compare; means and "
-        "CVs with intervals are in the table below.",
-        "x": {"label": "t / mean block time", "scale": "linear"},
-        "y": {"label": "Pr[block time > t]", "scale": "linear"},
-        "series": series,
-    }
-
-
-def _learning_chart(tables: Tables) -> dict:
-    curves = table(tables, "curves", ("run", "architecture", "step", "accuracy"))
-    targets = table(tables, "law_summary", ("t_acc",))["t_acc"].dropna().unique()
-    series = []
-    for name, rows in curves.groupby("architecture"):
-        runs = rows.pivot(index="step", columns="run", values="accuracy")
-        looks = runs.iloc[_thinned(len(runs), _LOOKS_SHOWN, even_in_log=True)].dropna()
-        low, median, high = np.quantile(looks.to_numpy(float), (0.1, 0.5, 0.9), axis=1)
-        few = looks.iloc[:, _thinned(looks.shape[1], _RUNS_SHOWN)]
-        series.append(
-            {
-                "name": f"{name} (n = {looks.shape[1]})",
-                "kind": "band",
-                "x": looks.index.to_list(),
-                "value": median,
-                "low": low,
-                "high": high,
-                "runs": [few[run].to_list() for run in few],
-            }
-        )
-    return {
-        "title": "Learning curves",
-        "note": "Median and 10–90 % band of each architecture's training runs (not a "
-        f"confidence interval); thin: at most {_RUNS_SHOWN} of its runs, at most "
-        f"{_LOOKS_SHOWN} looks. Horizontal: targets T_acc.",
-        "x": {"label": "Training time (steps)", "scale": "log"},
-        "y": {"label": "Training accuracy", "scale": "accuracy"},
-        "targets": targets,
-        "series": series,
-        "spread": "10–90 %",
-    }
-
-
-def _thinned(count: int, most: int, *, even_in_log: bool = False) -> np.ndarray:
-    """At most ``most`` of ``count`` places, the first and the last among them."""
-    if count <= most:
-        return np.arange(count)
-    if even_in_log:
-        return np.unique(np.geomspace(1, count, most).round().astype(int)) - 1
-    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
-
-
-def _json(value: Any) -> str:
-    """Compact JSON: numbers of arrays and floats to six digits, ±1e999 is infinite."""
     if isinstance(value, np.ndarray | pd.Index) and value.dtype.kind in "iuf":
-        return "[" + ",".join(map(_number, value.tolist())) + "]"
+        return "[" + ",".join(_number(each, digits) for each in value.tolist()) + "]"
     if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(str(key))}:{_json(each)}" for key, each in value.items())
+        pairs = (f"{json.dumps(str(key))}:{told(each)}" for key, each in value.items())
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, bool | np.bool_ | str) or value is None:
         return json.dumps(value if isinstance(value, str | None) else bool(value))
     if isinstance(value, int | float | np.number):
-        return _number(value)
-    return "[" + ",".join(map(_json, value)) + "]"
+        return _number(value, digits)
+    return "[" + ",".join(map(told, value)) + "]"
 
 
-def _number(value: Any) -> str:
+def _number(value: Any, digits: int) -> str:
     if isinstance(value, int | np.integer):
         return str(value)
     if math.isfinite(value):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"
+
+
+def _tiers(what: str, tiers: Iterable[Sequence]) -> str:
+    rows = "".join(
+        f"<div><dt>{html.escape(str(against))}</dt>"
+        f"<dd>{html.escape(str(confirmations))}</dd></div>"
+        for against, confirmations in tiers
+    )
+    return f"<p>{html.escape(what)}</p>\n<dl class=tiers>{rows}</dl>" if rows else ""
+
+
+def _rests_on(reasons: Iterable[Sequence]) -> str:
+    items = [
+        f"<li><strong>{html.escape(str(kind))}</strong> {html.escape(str(text))}</li>"
+        for kind, text in reasons
+    ]
+    if not items:
+        return ""
+    return (
+        "<details class=rests open><summary><h2>What it rests on</h2> "
+        f"<span class=count>{len(items)}</span></summary>\n"
+        f"<ul>{''.join(items)}</ul></details>"
+    )
 
 
 def _section(heading: str, columns: Sequence[str], rows: Iterable[Sequence]) -> str:

@@ -1,5 +1,14 @@
 // The view of a sweep: what is chosen, by which control, and all that follows it.
 
+// The first and the last number of rows, as a sentence.
+function fromTo(rows, name, unit = "") {
+  const known = rows.filter((r) => r.value !== null);
+  if (!known.length) return "no number.";
+  const ends = known.length > 1 ? [known[0], known[known.length - 1]] : known;
+  const told = ends.map((r) => `${number(r.value, 3)} [${number(r.low, 3)}, ${number(r.high, 3)}] at ${name ? `${name} = ` : ""}${typeof r.x === "number" ? number(r.x, 4) : r.x}`);
+  return `${told.join(", ")}${unit ? ` ${unit}` : ""}.`;
+}
+
 class SweepView {
   constructor(host, data) {
     this.sweep = new Sweep(data);
@@ -28,11 +37,10 @@ class SweepView {
     if (dims.length > 1) this.map = new MapChart(top, this);
     this.panel = h("section", { class: "panel", "aria-label": "Numbers of one point" });
     const low = h("div", { class: "two" });
-    if (dims.length) this.line = new LineChart(dims.length > 1 ? low : top, this.lineSpec());
+    if (dims.length) this.line = new LineChart(dims.length > 1 ? low : top, this.lineOf());
     top.append(this.panel);
     host.append(low);
-    this.curves = ["blocks", "expected blocks"].filter((unit) => this.curveSpec(unit))
-      .map((unit) => [unit, new LineChart(low, this.curveSpec(unit))]);
+    this.curves = data.specs.curves.map((about) => [about, new LineChart(low, this.curveOf(about))]);
     this.update();
   }
   // The middle of the design, where there is most to see; a finished point if any.
@@ -60,7 +68,7 @@ class SweepView {
       this.q = q; this.s = this.middle(); this.controlsOf(); this.focus("Quantity"); this.update();
     })];
     const list = this.sweep.byQuantity[this.q];
-    if (list.length > 1) parts.push(pick(`At (${quantity.at_unit})`, list.map((s) => this.sweep.atText(s)), this.s, (s) => { this.s = s; this.update(); }));
+    if (list.length > 1) parts.push(pick(`At (${quantity.at_unit})`, list.map((s) => s.at_text), this.s, (s) => { this.s = s; this.update(); }));
     if (dims.length > 2) {
       const swap = (mine, other, label) => (d) => {
         if (d === this[other]) this[other] = this[mine];
@@ -97,85 +105,54 @@ class SweepView {
     // A dragged slider asks more often than the screen is drawn.
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
-      const quantity = this.sweep.data.quantities[this.q];
-      if (this.coloured !== this.series) {
-        this.coloured = this.series;
-        this.colours = new Colours(this.series, quantity.scale, quantity.unit === "probability");
-      }
       this.sliders.forEach((pair, d) => {
         const dim = this.sweep.data.dims[d], text = dim.texts[this.codes[d]] + dim.more[this.codes[d]];
         pair[0].value = this.codes[d];
         pair[0].setAttribute("aria-valuetext", text);
         pair[1].textContent = text;
       });
-      if (this.map) { this.map.draw(); this.map.details.open && this.map.fill(); }
-      this.line?.set(this.lineSpec());
-      for (const [unit, chart] of this.curves) {
-        const at = chart.at;
-        chart.set(this.curveSpec(unit));
-        if (chart.places.includes(at)) chart.read(at);
-      }
+      this.map?.draw();
+      this.line?.set(this.lineOf());
+      for (const [about, chart] of this.curves) chart.set(this.curveOf(about));
       this.preview(this.point);
       this.toHash();
     });
   }
-  lineSpec() {
-    const { sweep, x, codes } = this, dim = sweep.data.dims[x], quantity = sweep.data.quantities[this.q];
-    const label = quantityTitle(sweep, this.q, this.s), points = [];
-    if (sweep.data.grid) for (let code = 0; code < dim.values.length; code++) {
+  // A series along the horizontal dimension: at the sliders, or over all points.
+  lineOf() {
+    const { sweep, x, codes, series } = this, { data } = sweep, dim = data.dims[x], points = [];
+    if (data.grid) for (let code = 0; code < dim.values.length; code++) {
       const point = sweep.at(codes.map((c, d) => (d === x ? code : c)));
       if (point >= 0) points.push(point);
     } else points.push(...this.order(x));
-    const s = { name: sweep.data.grid ? "at the sliders" : "all points", kind: sweep.data.grid ? "band" : "dots",
-      x: [], value: [], low: [], high: [], count: [], method: [] };
-    let failed = 0;
-    for (const point of points) {
-      const found = sweep.get(this.series, point) || { value: null, low: null, high: null, count: null, method: sweep.data.failed[point] ? `failed: ${sweep.error(point)}` : "no number" };
-      failed += sweep.data.failed[point];
-      s.x.push(dim.values[dim.codes[point]]);
-      for (const name of ["value", "low", "high", "count", "method"]) s[name].push(found[name]);
+    const kind = data.grid ? "band" : "dots", name = data.grid ? "at the sliders" : "all points";
+    const rows = points.map((point) => sweep.row(series, point, { series: name, kind, x: sweep.place(dim, dim.codes[point]) }));
+    const spec = copy(data.specs.slice[series.scale]);
+    for (const { encoding } of spec.layer) {
+      if (encoding.x) encoding.x = dim.channels.line;
+      if (encoding.y) encoding.y.axis.title = data.quantities[series.q].unit || "value";
     }
-    const others = sweep.data.dims.filter((_, d) => d !== x).map((d) => `${d.label.split(",")[0]} = ${d.texts[d.codes[this.point]] ?? "—"}`);
-    const scale = this.colours ? this.colours.scale : quantity.scale === "auto" ? "linear" : quantity.scale;
-    const few = everyFew(dim.values.length, 14).map((i) => dim.values[i]);
-    const texts = Object.fromEntries(dim.values.map((v, i) => [v, dim.texts[i]]));
+    const others = data.dims.filter((_, d) => d !== x).map((d) => `${short(d)} = ${d.texts[d.codes[this.point]] ?? "—"}`);
+    const failed = rows.filter((r) => r.state === "failed").length;
     return {
-      title: `${label} against ${dim.label.split(",")[0]}`,
-      note: [sweep.data.grid ? `${others.length ? `At ${others.join(", ")}. ` : ""}Band: 95 % interval.` : s.x.length > 500 ? "All points; intervals under the pointer and in the table." : "All points; bars: 95 % interval.",
-        failed ? `${failed} failed and have no number here (see the table).` : ""].join(" "),
-      x: sweep.data.grid ? { label: dim.label, scale: dim.scale, ticks: few, texts } : { label: dim.label, scale: dim.scale, ...(dim.scale === "text" ? { texts: dim.texts, ticks: few } : {}) },
-      y: { label: quantity.unit || "value", scale },
-      series: [s],
-      cursor: this.point >= 0 ? dim.values[dim.codes[this.point]] : dim.values[codes[x]],
+      title: `${series.title} against ${short(dim)}`,
+      says: `${data.grid && others.length ? `At ${others.join(", ")}: ` : ""}${fromTo(rows, short(dim))}`,
+      note: `${data.grid ? "Band: 95 % interval." : "All points; bars: 95 % interval."}${failed ? ` ${failed} failed and have no number here (see the table).` : ""}`,
+      x: dim.label, spec, rows, cursor: sweep.place(dim, this.point >= 0 ? dim.codes[this.point] : codes[x]),
     };
   }
-  // The quantities that are a curve over `at`, of the selected point.
-  curveSpec(unit) {
-    const { sweep, point } = this, series = [];
-    sweep.data.quantities.forEach((quantity, q) => {
-      const list = sweep.byQuantity[q];
-      if (quantity.at_unit !== unit || list.length < 3) return;
-      const s = { name: quantity.label, kind: "estimate", x: [], value: [], low: [], high: [], count: [], method: [] };
-      for (const each of list) {
-        const found = sweep.get(each, point);
-        if (!found) continue;
-        s.x.push(each.at);
-        for (const name of ["value", "low", "high", "count", "method"]) s[name].push(found[name]);
-      }
-      series.push(s);
-    });
-    if (!series.length) return null;
-    const blocks = unit === "blocks";
-    const state = point < 0 ? "not in the design" : sweep.data.failed[point] ? `failed: ${sweep.error(point)}` : sweep.name(point);
-    const places = series.flatMap((s) => s.x);
-    return {
-      title: blocks ? "Persistence of the selected point" : "Good periods of the selected point",
-      note: `${state ? `${state}. ` : ""}Bars: 95 % interval. ▽ or △: none or all seen, the limit is the interval's other end.`,
-      x: { label: blocks ? "Depth k (blocks)" : "Window length kp (expected honest blocks)",
-        scale: places.length && minimum(places) > 0 && -minimum(places.map((v) => -v)) >= 20 * minimum(places) && !blocks ? "log" : "linear" },
-      y: { label: "probability", scale: blocks ? "log" : "logit" },
-      series,
-    };
+  // The quantities of one unit that are a curve, of the selected point.
+  curveOf(about) {
+    const { sweep, point } = this, { data } = sweep, rows = [];
+    for (const q of about.quantities) for (const s of sweep.byQuantity[q]) {
+      const found = s.at === null || point < 0 ? null : sweep.get(s, point);
+      if (found) rows.push({ ...found, series: data.quantities[q].label, kind: "estimate", x: s.at });
+    }
+    const first = data.quantities[about.quantities[0]].label;
+    const state = point < 0 ? "Not in the design." : data.failed[point] ? `This point failed: ${sweep.error(point)}`
+      : `${first}: ${fromTo(rows.filter((r) => r.series === first), "", about.at_unit)}`;
+    return { title: about.title, says: state, x: about.x, spec: about.spec, rows,
+      note: "Bars: 95 % interval. ▽ or △: none or all seen, the limit is the interval's other end." };
   }
   // Every number of a point, under the headings of their methods.
   preview(point) {
@@ -193,19 +170,22 @@ class SweepView {
     const rows = [];
     data.quantities.forEach((quantity, q) => {
       let method = null;
-      sweep.byQuantity[q].forEach((s) => {
+      for (const s of sweep.byQuantity[q]) {
         const found = sweep.get(s, point);
-        if (!found) return;
+        if (!found) continue;
         if (found.method !== method) {
-          rows.push(`<tr class="group"><th colspan="4" scope="rowgroup">${esc(quantity.label)}${quantity.unit ? ` (${esc(quantity.unit)})` : ""}<small>${esc(found.method)}</small></th></tr>`);
+          const unit = quantity.unit ? ` (${quantity.unit})` : "";
+          rows.push(h("tr", { class: "group" }, h("th", { colspan: 4, scope: "rowgroup" }, quantity.label + unit, h("small", {}, found.method))));
           method = found.method;
         }
-        const at = sweep.atText(s);
-        rows.push(`<tr><th scope="row">${esc(at || "—")}</th><td>${number(found.value)}</td><td>${esc(interval(found.low, found.high))}</td><td>${whole(found.count)}</td></tr>`);
-      });
+        rows.push(h("tr", {}, h("th", { scope: "row" }, s.at_text || "—"),
+          ...[number(found.value), interval(found.low, found.high), whole(found.count)].map((cell) => h("td", {}, cell))));
+      }
     });
     const box = this.panel.querySelector(".scroll") || h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "All numbers of the point" });
-    box.innerHTML = `<table><thead><tr><th scope="col">at</th><th scope="col">value</th><th scope="col">95 % interval</th><th scope="col">count</th></tr></thead><tbody>${rows.join("")}</tbody></table>`;
+    const table = tableOf(["at", "value", "95 % interval", "count"], []);
+    table.lastChild.append(...rows);
+    box.replaceChildren(table);
     this.panel.replaceChildren(head, about, box);
   }
   // The view is in the address, so that it can be kept and sent.

@@ -16,32 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ..parts.tables import OF_A_QUANTITY, table
+from .quantities import label_of
+from .scales import spread
+from .sweep_charts import dimension_channels, dress, sweep_specs
 
-# name → (label, axis scale); quantities that are not named here show as they are.
-QUANTITIES = {
-    "block_interval_mean": ("block interval, mean", "log"),
-    "block_interval_cv": ("block interval, CV (memoryless, no delay: 1)", "linear"),
-    "chain_growth": ("chain growth", "log"),
-    "stale_rate": ("stale blocks", "linear"),
-    "chain_quality": ("chain quality under withholding", "linear"),
-    "persistence_violation": ("Pr[violation at depth k], ties win", "log"),
-    "persistence_violation_strict": ("Pr[violation at depth k], strict", "log"),
-    "persistence_simulated": ("Pr[violation at depth k], ties win, simulated", "log"),
-    "persistence_simulated_strict": (
-        "Pr[violation at depth k], strict, simulated",
-        "log",
-    ),
-    "unsafe_depth": ("last depth that is not safe for a risk", "linear"),
-    "private_growth": ("private chain's growth over the public one's", "log"),
-    "safe_depth": ("confirmations for a risk", "linear"),
-    "safe_depth_premined": ("confirmations for a risk, with a head start", "linear"),
-    "liveness_quantile": ("wait for confirmation, quantile", "log"),
-    "good_period": ("Pr[window is good]", "logit"),
-    "good_period_all": ("Pr[all windows in the horizon are good]", "logit"),
-    "round_success": ("rounds with a success", "linear"),
-    "round_single_success": ("rounds with exactly one success", "linear"),
-    "round_adversarial": ("adversarial successes", "linear"),
-}
 # Shown instead of the other where both are swept: they are one setting in two units.
 _SAME = {"p_1": "scheme.t_1", "p_2": "scheme.t_2"}
 _PARAMETERS = {
@@ -96,14 +74,19 @@ def sweep_data(points: pd.DataFrame) -> tuple[dict[str, Any], list[tuple]]:
     errors = heads["error"].fillna("").astype(str).where(failed, "")
     rows = tidy.assign(place=place).loc[tidy["quantity"].fillna("").ne("")]
     series, quantities, methods = _series(rows, len(ids))
+    # Points that share all swept values could not be told apart on a map.
+    grid = len(coded) == len(ids) and len(ids) >= _LEAST_FILL * sizes
+    for each in dimensions:
+        each["channels"] = dimension_channels(each, grid=grid)
+    dress(series, quantities, dimensions)
     data = {
         "kind": "sweep",
         "ids": ids,
         "failed": failed.astype(int).to_numpy(),
         "errors": dict(zip(("values", "codes"), _factor(errors), strict=True)),
         "dims": dimensions,
-        # Points that share all swept values could not be told apart on a map.
-        "grid": len(coded) == len(ids) and len(ids) >= _LEAST_FILL * sizes,
+        "grid": grid,
+        "specs": sweep_specs(quantities, series, grid=grid),
         "params": [
             {"name": name, "values": columns[name][0], "codes": columns[name][1]}
             if name in swept
@@ -117,12 +100,6 @@ def sweep_data(points: pd.DataFrame) -> tuple[dict[str, Any], list[tuple]]:
     return data, _sweep_sections(heads, names, swept, columns, errors)
 
 
-def spread(places: pd.Series) -> str:
-    """The axis scale for places that spread so: log from a factor of 20 on."""
-    low, high = places.min(), places.max()
-    return "log" if 0 < 20 * low <= high else "linear"
-
-
 def _series(rows: pd.DataFrame, count: int) -> tuple[list, list, list]:
     twice = rows.duplicated(["place", "quantity", "at"])
     if twice.any():
@@ -133,7 +110,7 @@ def _series(rows: pd.DataFrame, count: int) -> tuple[list, list, list]:
         )
     methods, series, quantities = [], [], []
     for name, mine in rows.groupby("quantity", sort=False):
-        label, scale = QUANTITIES.get(str(name), (str(name).replace("_", " "), "auto"))
+        label, scale = label_of(str(name))
         units = [str(mine[c].fillna("").iloc[0]) for c in ("unit", "at_unit")]
         quantities.append(
             {"name": name, "label": label, "scale": scale}
@@ -199,7 +176,7 @@ def _dimension(name: str, columns: Mapping, twins: Mapping[str, str]) -> dict:
 def _evener(values: Sequence[float]) -> str:
     """The scale on which a design's values stand more evenly."""
     places = np.asarray(values, float)
-    if spread(pd.Series(places)) == "linear":
+    if spread(places) == "linear":
         return "linear"
 
     def lopsided(on: np.ndarray) -> float:

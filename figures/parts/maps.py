@@ -16,7 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..style import legend_above
+from .legends import add_legend
 from .parameters import Parameter
 from .series import places_of, set_parameter_axis
 
@@ -128,7 +128,7 @@ def add_keys(
     if grid and there < len(x.values) * len(y.values):
         handles.append(Patch(**_ABSENT, linewidth=0.4))
         labels.append("not in the design")
-    legend_above(figure, handles, labels, title=title, columns=2)
+    add_legend(figure, handles, labels, title=title, inside=False)
 
 
 def _draw_cells(axes, x: Parameter, y: Parameter, rows, scale: Scale, words):

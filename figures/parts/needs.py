@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from .criterion import STRICT
+
 
 class Need(NamedTuple):
     """What a figure cannot be without.
@@ -20,7 +22,8 @@ class Need(NamedTuple):
     Attributes:
         shows: What it is, as a list of figures says it.
         tables: Names of tables.
-        quantities: Of ``points``: each must have a number at some point.
+        quantities: Of ``points``: each must have a number at some point, by either
+            criterion.
         source: Where the tables come from, if they are neither a run's nor a sweep's.
     """
 
@@ -73,6 +76,16 @@ NEEDS = {
         ("thresholds",),
         source="name security_map and it is computed",
     ),
+    "tier_risks": Need(
+        "risk by depth of a private chain, and what nobody exceeds",
+        ("tier_risks",),
+        source="dpodl risk CONFIG writes a folder that has it: draw that TARGET",
+    ),
+    "bracket": Need(
+        "share that an attack needs, and that is safe from anybody, by depth",
+        ("bracket",),
+        source="dpodl threshold CONFIG writes a folder that has it: draw that TARGET",
+    ),
     "verification_cost": Need(
         "what a proof costs to check",
         ("verification_cost",),
@@ -87,6 +100,16 @@ NEEDS = {
         "mined blocks against their law",
         ("mined_intervals", "agreement"),
         source="dpodl compare CHAIN writes a folder that has them: draw that TARGET",
+    ),
+    "domination": Need(
+        "blocks of one fast machine against its compute",
+        ("domination",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
+    ),
+    "memorylessness": Need(
+        "how far from memoryless, and what that costs",
+        ("memorylessness",),
+        source="dpodl effects CONFIG writes a folder that has it: draw that TARGET",
     ),
 }
 """Name → what it needs, in the order of the argument."""
@@ -114,7 +137,7 @@ def lacking(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
     if not {"quantity", "value"} <= set(points.columns):
         return "needs the columns quantity and value of the table points"
     there = set(points.loc[points["value"].notna(), "quantity"])
-    missing = [each for each in need.quantities if each not in there]
+    missing = [each for each in need.quantities if not {each, each + STRICT} & there]
     if missing:
         return f"no point has a number for {', '.join(missing)}"
     return ""

@@ -193,7 +193,9 @@ def _exact(value: float) -> str:
 
 def _at(value: float, place: int, rounding: str) -> str:
     """A number rounded at a power of ten, two digits at least."""
-    if math.isinf(value) or value == 0 or (place == 0 and value == round(value)):
+    if math.isinf(value) or value == 0:
+        return _exact(value)
+    if place == 0 and value == round(value) and abs(value) < _WHOLE:
         return _exact(value)
     place = min(place, _place(value, _DIGITS))
     exact = Decimal(repr(float(value)))

@@ -17,7 +17,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import ScaledTranslation
 from scipy import special
 
-from ..style import Look, legend_above, look
+from ..style import Look, look
 from .tables import where
 
 _BAR = ((-0.5, 0.0), (0.5, 0.0))
@@ -34,16 +34,19 @@ def draw_points(
     *,
     scale: Literal["log", "logit"],
     limit_label: str,
-) -> None:
-    """Draw what ``read_points`` found, and the legend.
+) -> tuple[list, list[str], str]:
+    """Draw what ``read_points`` found.
 
     Args:
-        figure: The figure of the axes, for the legend.
+        figure: The figure of the axes.
         axes: Where to; their x scale is set already.
         df: What ``read_points`` returned; rows of a layer "curve" are a line in a
             band, and the estimates are then points beside it.
         scale: The probability axis.
         limit_label: What the legend says of estimates that are drawn as limits.
+
+    Returns:
+        What ``add_legend`` takes: handles, labels and the title.
     """
     estimates = where(df, "layer", "estimate")
     references = where(df, "layer", "reference")
@@ -85,7 +88,7 @@ def draw_points(
         handles.append(Line2D([], [], **_limit("0.25", up=up, anchor=-1.0)))
         labels.append(limit_label)
     title = "bands and bars: 95 % interval" if len(curves) else "bars: 95 % interval"
-    legend_above(figure, handles, labels, title=title)
+    return handles, labels, title
 
 
 def _placed(rows: pd.DataFrame, scale: str) -> np.ndarray:

@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
-from ..style import legend_above, look, new_figure, styled
+from ..style import look, new_figure, styled
 
 
 def data(tables: Tables) -> pd.DataFrame:
@@ -62,5 +63,5 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("Post-hash tickets a block, 1/p₂")
     axes.set_ylabel("Share of the blocks")
-    legend_above(figure, handles, labels, title="bars: 95 %, runs and extrapolation")
+    add_legend(figure, handles, labels, title="bars: 95 %, runs and extrapolation")
     return figure

@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
-from ..style import BASELINE, legend_above, look, new_figure, styled
+from ..style import BASELINE, look, new_figure, styled
 
 TABLE = "gains"
 _MOST_RULES = 7
@@ -74,5 +75,5 @@ def draw(df: pd.DataFrame) -> Figure:
     panels[0].set_ylim(0.0, 1.05 * most)
     panels[-1].set_xlabel("Period, blocks")
     title = "bars: simulated, 95 %; lines: transfer functions"
-    legend_above(figure, list(handles.values()), list(handles), title=title, columns=2)
+    add_legend(figure, list(handles.values()), list(handles), title=title)
     return figure

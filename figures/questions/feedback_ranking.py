@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.tables import Tables, table, where
-from ..style import legend_above, look, new_figure, styled
+from ..style import look, new_figure, styled
 
 TABLE = "ranking"
 
@@ -55,7 +56,5 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("Distance over the best's")
     axes.grid(axis="y", linewidth=0.3)
-    legend_above(
-        figure, handles, labels, title="all scenarios, geometric mean", columns=2
-    )
+    add_legend(figure, handles, labels, title="all scenarios, geometric mean")
     return figure

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..parts.legends import add_legend
 from ..parts.tables import Tables, table, where
-from ..style import BASELINE, legend_above, look, new_figure, styled
+from ..style import BASELINE, look, new_figure, styled
 
 TABLE = "responses"
 _MOST_RULES = 7
@@ -64,5 +65,5 @@ def draw(df: pd.DataFrame) -> Figure:
         axes.set_ylabel("E[X] / T")
     panels[-1].set_xlabel("Blocks since the change")
     title = "mean over chains, at one sd at constant power"
-    legend_above(figure, list(handles.values()), list(handles), title=title, columns=2)
+    add_legend(figure, list(handles.values()), list(handles), title=title)
     return figure

@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.series import draw_bars
 from ..parts.tables import Tables, table, where
-from ..style import BASELINE, legend_above, look, new_figure, styled
+from ..style import BASELINE, look, new_figure, styled
 
 _LABELS = {
     "cv_prover": "CV, one prover",
@@ -76,7 +77,5 @@ def draw(df: pd.DataFrame) -> Figure:
     lower.set_ylabel("Safe share β*")
     lower.set_xscale("log", base=2)
     lower.set_xlabel("Post-hash tickets a block, 1/p₂")
-    legend_above(
-        figure, handles, labels, title="bars: 95 %, runs and extrapolation", columns=2
-    )
+    add_legend(figure, handles, labels, title="bars: 95 %, runs and extrapolation")
     return figure

@@ -16,8 +16,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..parts.legends import add_legend
 from ..parts.tables import Tables, table
-from ..style import legend_above, look, new_figure, styled
+from ..style import look, new_figure, styled
 
 _ACTIONS = ("wait", "adopt", "override")
 _WORDS = ("wait", "give in", "publish")
@@ -76,7 +77,7 @@ def draw(df: pd.DataFrame) -> Figure:
         axis.set_axis_off()
     figure.supxlabel("Age of honest work (mean honest block times)", fontsize="small")
     figure.supylabel("Age of the adversary's own work", fontsize="small")
-    legend_above(
+    add_legend(
         figure,
         [Patch(color=each) for each in colours],
         list(_WORDS),

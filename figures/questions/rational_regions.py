@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.tables import Tables, table, where
-from ..style import BASELINE, legend_above, look, new_figure, styled
+from ..style import BASELINE, look, new_figure, styled
 
 _COLUMNS = ("deviation", "rule", "p_2", "value", "low", "high", "pays")
 _NAMES = {
@@ -90,5 +91,5 @@ def draw(df: pd.DataFrame) -> Figure:
         )
         rules.append(words)
     title = "one deviator; interval 95 %, of the training runs"
-    legend_above(figure, handles, rules, title=title, columns=2)
+    add_legend(figure, handles, rules, title=title)
     return figure

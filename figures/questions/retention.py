@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..parts.legends import add_legend
 from ..parts.tables import Tables, table, where
-from ..style import BASELINE, legend_above, look, new_figure, styled
+from ..style import BASELINE, look, new_figure, styled
 
 _NAMES = {
     "leaf": "a leaf",
@@ -68,5 +69,5 @@ def draw(df: pd.DataFrame) -> Figure:
     axes.set_xlabel("Share of a block's checkpoints that is kept")
     axes.set_ylabel("Seconds of an answer")
     title = "of the leaf that takes longest; dotted: of a uniform leaf"
-    legend_above(figure, handles, labels, title=title, columns=1)
+    add_legend(figure, handles, labels, title=title)
     return figure

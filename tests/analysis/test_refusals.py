@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 from dpodl.analysis.agreement import named_race
-from dpodl.analysis.attacks import optimal_selfish, table
+from dpodl.analysis.attacks import optimal_selfish, strategy_rows
 from dpodl.analysis.attacks.rows import Effort
 from dpodl.analysis.block_time import sums
 from dpodl.analysis.block_time.law import KNOTS, BlockTimeLaw, exponential
@@ -60,10 +60,9 @@ def net(law: BlockTimeLaw, **options):
     return network(law, **given)
 
 
-def job(beta: float, provers: int = 10) -> table._Job:
+def evidence(beta: float, provers: int = 10) -> strategy_rows.Evidence:
     at = setting_of(provers=provers, beta=beta)
-    effort = Effort()
-    return table._Job(KEY, at, [], (1e-3,), effort, {}, {}, {}, UNKNOWN)
+    return strategy_rows.Evidence(KEY, at, [], UNKNOWN)
 
 
 def row(found):
@@ -124,16 +123,20 @@ CASES = {
     ),
     "selfish": Case(
         "selfish: it needs β < ½, got 0.5; lower network.beta",
-        lambda: row(table._selfish_row(job(0.5))),
+        lambda: row(strategy_rows.selfish_row(evidence(0.5), 1.0)),
     ),
     "best_withholding": Case(
         "best_withholding: it needs β < ½, got 0.5; lower network.beta",
-        lambda: row(table._withholding_row(job(0.5))),
+        lambda: row(strategy_rows.withholding_row(evidence(0.5), 1.0)),
     ),
     "balance": Case(
         "balance: 1 honest provers cannot be split, at least 2",
-        lambda: row(table._balance_row(job(0.5, provers=2))),
-        lambda: row(table._balance_row(job(0.25, provers=4))),
+        lambda: row(
+            strategy_rows.balance_row(evidence(0.5, provers=2), (1e-3,), Effort())
+        ),
+        lambda: row(
+            strategy_rows.balance_row(evidence(0.25, provers=4), (1e-3,), Effort())
+        ),
     ),
     "pooling": Case(
         "pooling: 1 corrupted provers are no pool, at least 2 are needed",

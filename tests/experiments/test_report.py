@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from dpodl.experiments import report
-from dpodl.experiments.commands.report import report as command
+from dpodl.experiments.commands.results import report as command
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.pipeline import summary
 from dpodl.experiments.store.files import sealed_json
 from dpodl.experiments.store.run_folder import RunFolder
+from dpodl.experiments.world.tier_words import tier_rows, tier_sentence
 
 
 @pytest.fixture
@@ -40,8 +41,12 @@ def store(tmp_path):
 
 def test_a_run_s_page_has_its_verdict_its_settings_and_every_number(smoke):
     page = report.html(RunFolder(smoke.folder))
+    # The tiers stand below the verdict, a line each.
     line = summary.verdict(smoke.config, smoke.result.tables).line
-    assert report_text(line) in page
+    tiers = tier_sentence(smoke.result.tables["estimates"])
+    assert report_text(line.removesuffix(tiers).strip()) in page
+    for against, number in tier_rows(smoke.result.tables["estimates"]):
+        assert f"<dt>{report_text(against)}</dt><dd>{report_text(number)}</dd>" in page
     for name in ("scheme.t_acc", "network.beta", "security.replicas"):
         assert f'<th scope="row">{name}</th>' in page
     assert "mining." not in page.partition("<script")[0]
@@ -78,6 +83,41 @@ def test_a_store_with_a_target_says_which_points_are_safe(store):
     assert "SAFE at 3 confirmations in 2 of 5 points" in facts["verdict"]
     assert "NOT SAFE in 1, undecided in 2, without a number in 0." in facts["verdict"]
     assert ("security.target", "0.017") in facts["sections"][0][2]
+
+
+def test_where_a_sweep_comes_from_is_a_list_and_no_json(store):
+    RunFolder(store).finish("plan", "", {"sweep.toml": b'name = "t"\n'})
+    RunFolder(store).record("results", "", ["results.csv"])
+    shards = [
+        {"key": "a", "points": 4, "worker": "one"},
+        {"key": "b", "points": 2, "worker": "two"},
+    ]
+    session = {"command": "dpodl sweep t", "packages": {"jax": "0.10"}, "failed": 1}
+    sessions = [session | {"shards": shards}, session | {"shards": []}]
+    (store / "provenance.json").write_bytes(sealed_json({"sessions": sessions}))
+    facts = report.sweep_facts(RunFolder(store), report.read_store(RunFolder(store)))
+    listed = dict(facts["sections"][-1][2])
+    assert listed["session 1.command"] == "dpodl sweep t"
+    assert listed["session 2.packages.jax"] == "0.10"
+    assert listed["session 1.failed"] == "1"
+    assert listed["session 1.shards"] == "2 with 6 points, computed by 2 workers"
+    assert not any(set("[]{}") & set(text) for text in listed.values())
+
+
+def test_nested_settings_are_lines_of_their_own():
+    nested = {"a": {"b": [1, 2.5]}, "c": [{"d": True}, {"d": "x"}], "e": []}
+    assert list(report._flat(nested)) == [
+        ("a.b", "1, 2.5"),
+        ("c 1.d", "true"),
+        ("c 2.d", "x"),
+        ("e", ""),
+    ]
+
+
+def test_a_sweep_s_verdict_rests_on_named_methods(store):
+    facts = report.sweep_facts(RunFolder(store), report.read_store(RunFolder(store)))
+    label = "Pr[violation at depth k], ties win"
+    assert (label, "share (5 points)") in facts["rests_on"]
 
 
 def test_a_compressed_store_reads_as_a_plain_one(store):

@@ -41,6 +41,38 @@ def everything_inside(figure: Figure) -> bool:
     )
 
 
+def covered(figure: Figure) -> list[str]:
+    """What a figure's legends hide: labels of axes and kinds of what is drawn."""
+    rendered(figure)
+    hidden = []
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        for axes in all_axes(figure):
+            inside = axes.get_window_extent()
+            if not box.overlaps(inside):
+                continue
+            whole = inside.x0 <= box.x0 and box.x1 <= inside.x1
+            if not (whole and inside.y0 <= box.y0 and box.y1 <= inside.y1):
+                hidden.append(f"edge of {axes.get_ylabel()}")
+            for line in axes.lines:
+                path: Any = line.get_transform().transform_path(line.get_path())
+                if len(path.vertices) and path.intersects_bbox(box, filled=False):
+                    hidden.append(f"line in {axes.get_ylabel()}")
+            for each in axes.collections:
+                for path in each.get_paths():
+                    if each.get_transform().transform_path(path).intersects_bbox(box):
+                        hidden.append(f"{type(each).__name__} in {axes.get_ylabel()}")
+    return hidden
+
+
+def share_of_legends(figure: Figure) -> float:
+    """The greatest share of the figure's height that a legend takes."""
+    rendered(figure)
+    height = figure.get_figheight() * figure.dpi
+    heights = [each.get_window_extent().height for each in figure.legends]
+    return max(heights, default=0.0) / height
+
+
 def all_axes(figure: Figure) -> list[Axes]:
     """The axes of the figure and of its subfigures."""
     return [each for each in figure.findobj(Axes) if isinstance(each, Axes)]

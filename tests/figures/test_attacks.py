@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from dpodl.figures import attacks
 
+from .conftest import everything_inside, rendered
+
 
 def rows(**changes) -> pd.DataFrame:
     plain = {
@@ -45,3 +47,13 @@ def test_what_no_depth_saves_stands_beyond_everything_else():
 def test_a_table_without_its_targets_columns_is_refused():
     with pytest.raises(ValueError, match=r"depth_0\.001_low"):
         attacks.data({"attacks": rows().drop(columns="depth_0.001_low")})
+
+
+@pytest.mark.parametrize(("criterion", "said"), [("equal", "win"), ("longer", "lose")])
+def test_the_axis_says_the_criterion_and_has_room_for_it(criterion, said):
+    names = ["private", "cross_slot_new (block)"] * 2
+    table = rows(attack=names, criterion=[criterion] * 4)
+    figure = rendered(attacks.draw(attacks.data({"attacks": table})))
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == f"Confirmations\n(risk 0.001, ties {said})"
+    assert everything_inside(figure)

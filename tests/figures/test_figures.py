@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from dpodl.figures import FIGURES, NAMES
+from dpodl.figures.parts.legends import add_legend
 from dpodl.figures.style import (
     COLUMN_INCHES,
     LOOKS,
-    legend_above,
     look,
     new_figure,
+    page_width,
     save,
     spaced,
     styled,
@@ -21,7 +22,13 @@ from matplotlib import rcParams
 from matplotlib.text import Text
 from PIL import Image
 
-from .conftest import all_axes, everything_inside, rendered
+from .conftest import (
+    all_axes,
+    covered,
+    everything_inside,
+    rendered,
+    share_of_legends,
+)
 
 REQUIRED = {
     "learning_curves": ("curves", "law_summary"),
@@ -112,14 +119,12 @@ def test_fonts_are_readable_at_print_size(drawn):
     assert max(sizes) <= 8
 
 
-def test_the_legend_covers_no_axes(drawn):
+def test_the_legend_covers_nothing_and_takes_less_than_a_third(drawn):
     name, figure = drawn
     # The key of block_times is its lower panel.
     assert len(figure.legends) == (name != "block_times")
-    for legend in figure.legends:
-        box = legend.get_window_extent()
-        for axes in all_axes(figure):
-            assert not box.overlaps(axes.get_window_extent())
+    assert covered(figure) == []
+    assert share_of_legends(figure) < 1 / 3
 
 
 def test_data_leaves_the_tables_alone(tables):
@@ -224,5 +229,45 @@ def test_a_long_legend_label_is_wrapped():
         figure = new_figure(1.0)
         axes = figure.add_subplot()
         handles = axes.plot([0, 1], [0, 1])
-        legend_above(figure, handles, ["long words " * 9], title="title")
+        add_legend(figure, handles, ["long words " * 9], title="title")
     assert everything_inside(figure)
+
+
+def test_a_legend_stands_inside_where_there_is_room_and_above_where_not():
+    boxes = []
+    for curve in ([0, 0.1, 1], [1, 0.05, 1]):
+        with styled():
+            figure = new_figure(2.0)
+            axes = figure.add_subplot()
+            lines = axes.plot([0, 0.5, 1], curve)
+            if curve[0]:
+                axes.plot([0, 0.4, 0.6, 1], [0, 0.9, 0.9, 0])
+            add_legend(figure, lines, ["a curve"], title="bars: 95 % interval")
+        assert covered(figure) == []
+        place, room = figure.legends[0].get_window_extent(), axes.get_window_extent()
+        boxes.append(place.overlaps(room))
+    assert boxes == [True, False]
+
+
+def test_a_long_legend_makes_the_figure_higher():
+    with styled():
+        figure = new_figure(1.2)
+        lines = figure.add_subplot().plot([0, 1], np.ones((2, 9)))
+        labels = [f"a label that needs its line, {i}" for i in range(9)]
+        add_legend(figure, lines, labels, title="title", inside=False)
+    assert everything_inside(figure)
+    assert share_of_legends(figure) < 1 / 3
+    assert figure.get_figheight() > 3
+
+
+@pytest.mark.parametrize("width", [3.0, 7.0])
+def test_a_figure_is_as_wide_as_the_page_and_its_texts_keep_their_size(tables, width):
+    module = FIGURES["persistence"]
+    with page_width(width):
+        figure = module.draw(module.data(tables))
+    assert figure.get_figwidth() == width
+    assert everything_inside(figure)
+    sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
+    assert min(sizes) >= 7
+    assert max(sizes) <= 8
+    assert module.draw(module.data(tables)).get_figwidth() == COLUMN_INCHES

@@ -47,3 +47,10 @@ def test_a_refused_curve_is_named_in_the_legend():
     assert r"$\beta$ = 0.3: refused" in texts
     assert any("Guo–Ren" in text for text in texts)
     assert everything_inside(figure)
+
+
+def test_of_unequal_provers_the_share_is_that_of_their_speed():
+    points = sweep(betas=(0.25,)).assign(**{"network.beta_of_speed": 0.1})
+    df = latency.data({"points": points})
+    nakamoto = df.loc[df["layer"] == "nakamoto", "value"]
+    np.testing.assert_allclose(nakamoto, nakamoto_approximation(0.1, np.array(DEPTHS)))

@@ -50,7 +50,7 @@ def test_a_worse_attack_is_the_best_one_found():
 
 def test_ties_that_are_adopted_leave_no_bound():
     law = UncertainLaw(exponential(1 / 20))
-    found = three_tiers(law, target=1e-2, ties_adopted=True, **AT)
+    found = three_tiers(law, target=1e-2, ties="adversary", **AT)
     assert found.any.reason == found.proved.reason == NO_BOUND
     assert found.any.depth is None
     assert found.private.depth is not None

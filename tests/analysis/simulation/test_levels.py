@@ -189,6 +189,19 @@ def test_a_sweep_compiles_once():
     assert compilations() == before
 
 
+def test_sizes_are_no_part_of_a_program():
+    law = exponential(0.001)
+    run(law, delay=20.0, levels=16, replicas=300)
+    before = compilations()
+    whole = run(law, delay=20.0, levels=131, replicas=257)
+    part = run(law, delay=20.0, levels=50, replicas=90)
+    assert compilations() == before
+    for long, short in zip(whole, part, strict=True):
+        start = (slice(90), slice(50))[: np.ndim(short)]
+        np.testing.assert_array_equal(np.asarray(long)[start], short)
+    assert np.asarray(whole.interval).shape == (257, 131)
+
+
 def test_one_and_two_thousand_replicas_in_batches_are_the_same_draws():
     few = run(exponential(0.001), delay=20.0, levels=16, replicas=1500)
     assert np.asarray(few.interval).shape == (1500, 16)

@@ -35,6 +35,7 @@ COMMANDS = (
     *("run", "sweep", "threshold", "risk", "attack", "effects", "design"),
     *("feedback", "rational", "retention", "withholding", "finality"),
     *("mine", "compare", "verification-cost", "calibrate-clock", "bench"),
+    *("calibrate", "train"),
 )
 FOLDERS = (
     *("threshold", "risk", "attack", "effects", "feedback", "design", "compare"),
@@ -220,6 +221,9 @@ def test_a_command_keeps_its_answer_and_what_reproduces_it(
     ):  # of tables that are none of the figures'
         render = SimpleNamespace(render=lambda *_, **__: {})
         monkeypatch.setattr("dpodl.experiments.pipeline.answers.pictures", render)
+    if name == "threshold":  # asks for a second table
+        tiers = "dpodl.experiments.questions.threshold_tiers.bracket_table"
+        monkeypatch.setattr(tiers, lambda *_: TABLE)
     line = [name, "smoke", "--set", "seed=7", *words]
     result = CliRunner().invoke(main, [*line, "--output", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output

@@ -75,6 +75,35 @@ def test_only_the_named_figures_are_made_and_elsewhere(store, tmp_path):
     assert {path.stem for path in output.iterdir()} == {"block_rate"}
 
 
+def test_figures_are_as_wide_as_asked_and_say_so(store, tmp_path):
+    words = [str(store), "block_rate", "--output", str(tmp_path), "--quiet"]
+    result = CliRunner().invoke(command, [*words, "--width", "7"])
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "block_rate.png") as image:
+        assert image.size[0] == 2100
+        assert image.info["Description"].endswith("block_rate --width 7")
+    narrow = CliRunner().invoke(command, [*words, "--width", "1"])
+    assert narrow.exit_code == 2
+    assert "3.0<=x<=12.0" in narrow.output
+
+
+def test_the_answer_of_effects_has_its_figures(tmp_path):
+    speeds, tickets = (2.0, 30.0), (0.01, 1.0)
+    rows = [
+        {"quantity": quantity, "speed": speed, "at": at, "value": share}
+        | {"low": 0.9 * share, "high": 1.1 * share}
+        for quantity, share in (("block_share", 0.4), ("compute_share", 0.3))
+        for speed in speeds
+        for at in tickets
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "domination.csv", index=False)
+    RunFolder(tmp_path).record("effects", "", ["domination.csv"])
+    made = figure_files.write(tmp_path, (), tmp_path / "figures", silent)
+    assert set(made.files) == {"domination"}
+    assert len(pd.read_csv(tmp_path / "figures" / "domination.csv")) == 4
+    assert "dpodl effects CONFIG" in made.left_out["memorylessness"]
+
+
 def test_an_unknown_name_lists_the_known_ones(store):
     result = CliRunner().invoke(command, [str(store), "blok_rate", "--quiet"])
     assert result.exit_code == 2

@@ -115,7 +115,7 @@ def rerun(monkeypatch, packed):
         tables = dict.fromkeys(packed.tables, laws) | {"estimates": ESTIMATES}
         folder = root / "own-times-9876543210"
         finished(folder, config, tables)
-        return RunResult(folder, tables, ["curves"], {})
+        return RunResult(folder, tables, ["curves"], {}, {})
 
     monkeypatch.setattr(repeating, "run", run)
     return asked

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from dpodl.analysis.estimation.estimate import Refused
 from dpodl.analysis.finality import exponential_risk
 from dpodl.experiments.cli import main
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
+from dpodl.experiments.own import words
 from dpodl.experiments.own.tables import examples
 from dpodl.experiments.questions import finality as asking
+from dpodl.experiments.questions.attack import attack
 
 RATE = 1 / 1000
 FORMULA = (
@@ -22,14 +25,14 @@ FORMULA = (
 )
 
 
-def run(*words: str, code: int = 0) -> str:
-    found = CliRunner().invoke(main, list(words))
+def run(*given: str, code: int = 0) -> str:
+    found = CliRunner().invoke(main, list(given))
     assert found.exit_code == code, found.output
     return found.output
 
 
-def read_json(*words: str):
-    return json.loads(run(*words, "--json"))
+def read_json(*given: str):
+    return json.loads(run(*given, "--json"))
 
 
 @pytest.mark.parametrize("kind", ["curves", "times", "blocks"])
@@ -139,3 +142,25 @@ def test_estimate_says_what_a_list_shows():
     told = run("estimate", "example-blocks")
     assert "cannot be told from one that was late" in told
     assert "intervals are not exponential (p " in told
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("train", "of the training runs"),
+        ("own-curves", "of the logged runs"),
+        ("own-times", "of the measured block times"),
+        ("formula", "the law is a formula"),
+    ],
+)
+def test_what_intervals_are_of_is_said_by_the_law(source, said):
+    config = load_config("smoke" if source == "train" else source, [])
+    assert said in words.interval_words(config)
+    trainings = source in ("train", "own-curves")
+    assert words.attempts(config) == ("trainings" if trainings else "block times")
+
+
+def test_the_attack_table_of_a_law_refuses_what_the_law_is_not(tmp_path):
+    config = load_config("formula", ["protocol.s_min=20"])
+    with pytest.raises(Refused, match=r"^attack does not know protocol\.s_min = 20"):
+        attack(config, tmp_path, lambda *_: None, branches=10, resamples=0)

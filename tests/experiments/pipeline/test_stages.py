@@ -27,7 +27,7 @@ FIGURES = ("learning_curves", "block_times", "good_periods", "persistence")
 FILES = {
     "curves": {"config.toml", "curves.npz", "curves.csv"},
     "laws": {"laws.csv", "law_summary.csv"},
-    "estimates": {"estimates.csv", "references.csv", "notes.csv"},
+    "estimates": {"estimates.csv", "references.csv", "notes.csv", "resamples.csv"},
     "figures": {
         f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
     },

@@ -239,6 +239,13 @@ def test_the_tables_are_tidy_and_whole(found):
     assert sensitivity.loc[("depth", "beta")].value > 0
     assert len(found.tables["front"]) <= 10
     assert len(found.tables["assumptions"])
+    tiers = found.tables["tiers"]
+    assert list(tiers.tier) == [
+        *("private chain", "best attack found", "any adversary"),
+    ]
+    # A number or a reason, and the attack's is never above the bound.
+    assert (tiers.value.notna() == (tiers.refusal == "")).all()
+    assert not tiers.value[0] > tiers.value[2]
 
 
 def test_the_same_question_has_the_same_answer(root):
@@ -315,6 +322,7 @@ def test_the_command_prints_writes_and_refuses(root):
     assert shown.exit_code == 0, shown.output
     for part in ("T_acc  0.8", "S_min", "useful>=0.05", "what matters most", "β*"):
         assert part in shown.output
+    assert "by tier:" in shown.output
     folder = Path(shown.output.splitlines()[-1].removeprefix("tables: "))
     front = pd.read_csv(folder / "front.csv")
     assert np.isfinite(front.interval).all()

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from dpodl.experiments.commands.effects import effects
+from dpodl.experiments.commands.questions import effects
 
 pytestmark = pytest.mark.slow
 

@@ -57,9 +57,16 @@ def test_the_command_prints_and_refuses(smoke):
     shown = invoke(main, [*words, "--quiet"])
     assert shown.exit_code == 0, shown.output
     assert "30 deep, risk 0.05, head start" in shown.output
+    assert "30 deep, private chain, the best attack found" in shown.output
+    assert "any depth, any adversary" in shown.output
     words += ["--set", "security.target=1e-12", "--depth", "1"]
     rows = json.loads(invoke(main, [*words, "--json"]).stdout)
-    shallow = [row for row in rows if row["depth"] == 1]
+    tiers = [row for row in rows if row["rule"] == "tier"]
+    assert [row["depth"] for row in tiers] == [None, None, 30, 30, 1, 1]
+    assert all((row["beta"] is None) == bool(row["refusal"]) for row in tiers)
+    assert [row["grade"] for row in tiers[:2]] == ["attack", "proved"]
+    assert tiers[1]["beta"] <= tiers[0]["beta"] == pytest.approx(rows[0]["beta"])
+    shallow = [row for row in rows if row["depth"] == 1 and row not in tiers]
     assert len(shallow) == 2
     assert all(row["beta"] is None for row in shallow)
     assert all("refused: threshold: depth 1" in row["method"] for row in shallow)

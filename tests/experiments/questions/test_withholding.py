@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dpodl.analysis.adversary.policy import from_arrays
+from dpodl.analysis.withholding.policy import from_arrays
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
 from dpodl.experiments.questions import withholding

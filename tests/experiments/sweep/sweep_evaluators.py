@@ -12,7 +12,7 @@ from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.sweep import driver
 from dpodl.experiments.sweep.design import frozen
 from dpodl.experiments.sweep.evaluation import Outcome
-from dpodl.experiments.sweep.executors import GivenPool, SerialExecutor
+from dpodl.experiments.workers.executors import GivenPool, SerialExecutor
 
 TINY = (
     "name=tiny",

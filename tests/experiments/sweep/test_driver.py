@@ -17,9 +17,7 @@ from dpodl.experiments.pipeline import sources, training, versions
 from dpodl.experiments.store.locks import exclusive
 from dpodl.experiments.sweep import (
     counts,
-    dispatch,
     driver,
-    executors,
     forecast,
     shard_file,
     shards,
@@ -27,6 +25,7 @@ from dpodl.experiments.sweep import (
 from dpodl.experiments.sweep.design import frozen
 from dpodl.experiments.sweep.results import read_results
 from dpodl.experiments.sweep.store import SweepStore
+from dpodl.experiments.workers import dispatch, executors
 
 HERE = Path(__file__).parent
 POINTS = 24

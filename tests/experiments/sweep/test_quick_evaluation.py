@@ -1,10 +1,11 @@
 """Points that are found quickly: which rows they have, alone and beside others."""
 
+import numpy as np
 import pytest
 from dpodl.analysis.assessment.quick import FIGURES
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.config.section import ConfigError
-from dpodl.experiments.config.sweep import QUANTITIES, QUICK
+from dpodl.experiments.config.sweep import NAMES, QUICK
 from dpodl.experiments.sweep import evaluation, plan, quick_evaluation
 from dpodl.experiments.sweep.design import frozen
 
@@ -92,7 +93,7 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
 
 
 def test_every_quantity_has_rows():
-    assert set(quick_evaluation.ROWS) == set(QUANTITIES)
+    assert set(quick_evaluation.ROWS) == set(NAMES)
     assert set(QUICK) == set(FIGURES)
 
 
@@ -127,3 +128,23 @@ def test_the_config_chooses(quantities, tmp_path):
     for way in (*ways.values(), quick_evaluation.Quantities(("forks",))):
         other = plan.plan_of(config, tmp_path, way)
         assert (other.keys == found.keys) == (way == found.evaluate)
+
+
+def test_tiers_are_there_where_they_are_asked_for():
+    near = "scheme.t_acc=0.9", "network.beta=0.1", "network.delay_steps=0"
+    small, late = _config(*near), _config(*near[:2], "network.delay_steps=1")
+    beyond, alone = _config("protocol.chain_rule=weight"), _config("network.beta=0")
+    asked = quick_evaluation.Quantities(("tiers",))
+    one, two, other, nobody = asked([small, late, beyond, alone], CURVES, None)
+    private, best, anybody = (row["value"] for row in one.rows)
+    assert private == best <= anybody
+    # A tier that is not known says why.
+    assert np.isnan(two.rows[2]["value"])
+    assert "refused: any adversary: the walk" in two.rows[2]["method"]
+    assert other.rows == ()
+    assert "says nothing of protocol.chain_rule = weight" in other.error
+    assert nobody.error == "tiers: nobody is corrupted"
+    both = quick_evaluation.Quantities(("block_times", "tiers"))
+    (whole,) = both([small], CURVES, None)
+    assert whole.rows[-3:] == one.rows
+    assert {row["quantity"] for row in whole.rows[:-3]} == _wanted("block_times")

@@ -61,7 +61,7 @@ def test_equal_provers_and_one_delay_go_level_by_level(setting):
     assert named(setting).name == named().name == "level"
 
 
-@pytest.mark.parametrize("attack", ["selfish", "balance"])
+@pytest.mark.parametrize("attack", ["selfish", "best", "balance"])
 def test_a_strategy_is_played_and_nobody_plays_it_where_nobody_is_corrupted(attack):
     assert named(f"adversary.attack={attack}").name == "strategy"
     alone = named(f"adversary.attack={attack}", "network.beta=0")
@@ -155,6 +155,10 @@ def test_no_public_block_is_honest_where_all_are_relabelled():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        (
+            ["adversary.attack=best", "protocol.tie_rule=random"],
+            "adversary.attack = best with protocol.tie_rule = random, where the",
+        ),
         (
             ["adversary.attack=selfish", "network.delay_model=random"],
             "adversary.attack = selfish with network.delay_model = random, whose",

@@ -9,10 +9,11 @@ from dpodl.analysis.assessment.one_law import Assessment
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.analysis.bounds.selfish import selfish_revenue
-from dpodl.analysis.estimation.estimate import Estimate
+from dpodl.analysis.estimation.estimate import Estimate, Refused
 from dpodl.analysis.estimation.measurement import Measurement
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.pipeline import notes
+from dpodl.experiments.world import strategies
 from dpodl.experiments.world.engines import assess_world, taken
 from dpodl.experiments.world.persistence import persistence
 from dpodl.experiments.world.translation import plan_of
@@ -77,6 +78,20 @@ def test_sm1_has_every_figure_and_its_closed_form():
     assert depths >= {"safe_depth", "safe_depth_premined", "unsafe_depth"}
 
 
+def test_the_best_policy_has_every_figure_and_beats_honest_play(monkeypatch):
+    monkeypatch.setattr(strategies, "DEPTH", 5)
+    monkeypatch.setattr(strategies, "CELLS", 12)
+    late = "network.provers=10", "network.beta=0.4", "network.delay_steps=2"
+    some, found = assessed("adversary.attack=best", "adversary.gamma=0.5", *late)
+    names = by_name(found)
+    assert set(names) >= EVERY | {"persistence_simulated"}
+    assert found.refusals == []
+    assert names["revenue"].low > 0.45
+    assert taken(some, found.measurements) == found.measurements
+    with pytest.raises(Refused, match="are no minority"):
+        assessed("adversary.attack=best", "network.beta=0.5")
+
+
 def test_good_periods_are_judged_by_the_network_without_the_attack():
     """At γ = 0 and Δ = 0 honest provers restart when they do anyway: the same rounds.
 
@@ -108,6 +123,7 @@ def test_the_notes_say_what_is_played(monkeypatch):
     monkeypatch.setattr(notes, "accuracy_error", lambda *_: 0.0)
     for attack, said in {
         "selfish": "SM1 is played for revenue",
+        "best": "The policy is played for revenue",
         "balance": "Pr[a fork lives k levels]",
         "private": "private race from the tip",
     }.items():

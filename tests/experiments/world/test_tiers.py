@@ -10,7 +10,11 @@ from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.experiments.config.experiment import Config
 from dpodl.experiments.pipeline.estimates import measurement_table
-from dpodl.experiments.world.tier_words import tier_sentence
+from dpodl.experiments.world.tier_words import (
+    tier_rows,
+    tier_sentence,
+    tiers_are,
+)
 from dpodl.experiments.world.tiers import tier_measurements
 
 LAW = exponential(1e-4, dead_time=300.0)
@@ -52,7 +56,8 @@ def test_a_world_without_adversary_has_no_tiers():
     alone = config(network=NET | {"beta": 0.0})
     assert tier_measurements(alone, UncertainLaw(LAW)) == ([], [])
     nothing = pd.DataFrame({"quantity": [], "value": []})
-    assert tier_sentence(nothing) == ""
+    assert tier_sentence(nothing) == tiers_are(nothing) == ""
+    assert tier_rows(nothing) == []
 
 
 def test_an_adversary_that_outgrows_leaves_no_number():
@@ -70,3 +75,10 @@ def test_a_bound_that_is_not_there_is_said_to_be_missing(known):
     table = measurement_table(rows if known else rows[:2])
     said = "no bound against any adversary" in tier_sentence(table)
     assert said is not known
+    against, confirmations = tier_rows(table)[-1]
+    assert against == "against any adversary (conditional)"
+    assert confirmations.startswith("no bound") is not known
+    assert len(tier_rows(table)) == 3
+    # Each tier says the same confirmations in the sentence and in its row.
+    assert all(number in tier_sentence(table) for _, number in tier_rows(table)[:2])
+    assert f"risk of {config().security.target:g}" in tiers_are(table)

@@ -31,6 +31,10 @@ NAN, INF = math.nan, math.inf
         ((-0.5, -0.61, -0.4), ("-0.50", "[-0.61, -0.40]")),
         # Whole numbers are such.
         ((106.0, 57.0, 196.0), ("106", "[57, 196]")),
+        (
+            (1e7, 9999990.0, 1e7 + 10),
+            ("1.0000000e+07", "[9.999990e+06, 1.0000010e+07]"),
+        ),
         ((INF, 3.0, INF), ("∞", "[3, ∞]")),
         ((0.5, -1.5, INF), ("0.50", "[-1.50, ∞]")),
         # Exact, without an interval, refused.
@@ -53,7 +57,7 @@ def ends(text: str) -> tuple[float, ...]:
     )
 
 
-sized = st.floats(1e-12, 1e12) | st.floats(-1e6, 1e6)
+sized = st.floats(1e-12, 1e12) | st.floats(-1e6, -1e-12) | st.just(0.0)
 
 
 @settings(max_examples=300, deadline=None)

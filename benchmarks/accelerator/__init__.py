@@ -1,0 +1,1 @@
+"""What ``benchmarks/accelerator.sh`` measures; each module is a part of it."""
