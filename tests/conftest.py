@@ -1,10 +1,15 @@
 """Every test runs with shapes checked, warnings as errors and no rank promotion."""
 
-from jaxtyping import install_import_hook
+from jaxtyping import PyTree, install_import_hook
 
 # Before anything of the library is imported: the hook makes every annotated
 # signature of these packages an executed check.
 install_import_hook(["dpodl.models", "dpodl.analysis"], "beartype.beartype")
+
+# The first check of a PyTree imports, and pytest then parses, the checker of leaves.
+# In a thread that trains, that meets the parsing of modules loaded meanwhile, and
+# CPython 3.11 counts the depth of both together: a SystemError, seen as a wrong type.
+assert isinstance([0], PyTree[int])
 
 import gc  # noqa: E402
 import os  # noqa: E402

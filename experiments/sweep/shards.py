@@ -55,7 +55,7 @@ class CurveSource(NamedTuple):
         looks: Looks of a run.
         eval_samples: Examples that a look scored.
         population: Examples there are.
-        image_shape: Height and width of an image.
+        image_shape: Height and width of an image, channels where it has colour.
         classes: Classes of the data.
     """
 

@@ -101,7 +101,8 @@ def load_dataset(
         name: "mnist-10k" (embedded), "mnist" (from `path`, the cache or a mirror), or
             any other name, which needs a `path` and is not pinned.
         path: a folder with the four idx or idx.gz files under MNIST's usual names, or
-            one npz with x_train, y_train, x_test and y_test.
+            one npz with x_train, y_train, x_test and y_test; colour's channels stand
+            last, and labels may be [n, 1].
         cache_dir: where a downloaded MNIST is kept; ``DPODL_CACHE``, or the user's
             cache, when None.
 

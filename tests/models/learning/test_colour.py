@@ -84,7 +84,7 @@ def config_of(path: Path, *more: str):
     settings = (
         "data.name=colours",
         f"data.path={path}",
-        'menu.architectures=["softmax", "mlp-16", "cnn-4"]',
+        'menu.architectures=["softmax", "mlp-16", "cnn-8"]',
         "menu.weights.architectures=[1, 1, 1]",
         "training.runs=12",
         "training.horizon_steps=120",
@@ -103,12 +103,12 @@ def test_every_family_learns_what_only_colour_tells(tmp_path):
     for each, accuracy in zip(curves.initializations, curves.accuracy, strict=True):
         family = each.hpp.architecture
         best[family] = max(best.get(family, 0), accuracy.max())
-    assert set(best) == {"softmax", "mlp-16", "cnn-4"}
+    assert set(best) == {"softmax", "mlp-16", "cnn-8"}
     # Chance is 1/6.
     assert min(best.values()) > 0.9, best
 
 
 def test_what_does_not_fit_is_said_of_colour_too(tmp_path):
     path = written(tmp_path, x_train=cifar(240)[0][:, :6], x_test=cifar(60)[0][:, :6])
-    with pytest.raises(ConfigError, match=r"are 6×12, too small for .* of cnn-4$"):
+    with pytest.raises(ConfigError, match=r"are 6×12, too small for .* of cnn-8$"):
         config_dataset(config_of(path))
