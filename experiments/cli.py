@@ -14,7 +14,7 @@ from .commands.logs import set_up_logging
 from .commands.own import estimate, finality, import_file
 from .commands.questions import attack, effects, threshold, validate
 from .commands.rational import rational
-from .commands.records import diff
+from .commands.records import clean, diff
 from .commands.results import export, figures, report
 from .commands.retention import retention
 from .commands.risk import risk
@@ -64,6 +64,7 @@ for _command in (
     export,
     report,
     diff,
+    clean,
     explore,
     threshold,
     risk,

@@ -157,6 +157,7 @@ def show(chain, height, as_json) -> None:
     All rules are checked but the training; `dpodl verify` runs that again.
     """
     with clear_errors():
+        set_up_jax()
         from ..mining import text
 
         described = text.describe(chain, height)

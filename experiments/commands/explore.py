@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from ..pipeline.machine import set_up_jax
 from .options import UserPath
 from .terminal import clear_errors
 
@@ -39,6 +40,7 @@ def explore(run, port, open_it) -> None:
       dpodl explore runs/quickstart-67abb8ec07
     """
     with clear_errors():
+        set_up_jax()
         from ..explorer import serving
         from ..explorer.answers import opened
 

@@ -1,7 +1,8 @@
-"""What was done: ``dpodl diff`` lays two results side by side."""
+"""What was done: ``diff`` of two results, ``clean`` of what nothing uses."""
 
 import click
 
+from ..pipeline.machine import set_up_jax
 from .options import UserPath, accept_option, json_option, recorded_command
 from .terminal import clear_errors, echo_json, warn_of
 
@@ -36,6 +37,7 @@ def diff(first, second, output, every, accept_changed, as_json) -> None:
       dpodl diff sweeps/one sweeps/other --output compared
     """
     with clear_errors():
+        set_up_jax()
         from ..records import comparison, page
         from ..store.files import table_bytes
         from ..store.run_folder import keep
@@ -58,6 +60,77 @@ def diff(first, second, output, every, accept_changed, as_json) -> None:
         _print(found, every=every)
         if output is not None:
             click.echo(f"written to {output}")
+
+
+@click.command()
+@click.argument(
+    "root", type=UserPath(exists=True, file_okay=False), default="runs", required=False
+)
+@click.option("--remove", "removes", is_flag=True, help="Remove what is unused.")
+@click.option("--yes", is_flag=True, help="Do not ask before it is removed.")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="What was written to within so many days is kept: a first training keeps its "
+    "config when it ends.",
+)
+@json_option
+def clean(root, removes, yes, days, as_json) -> None:
+    """List what the curve stores under ROOT hold, and which nothing there uses.
+
+    A store is used by the runs, answers and sweeps beside it whose config this build
+    would train into it. Only what is listed as unused is removed, and only with
+    --remove; results never are. ROOT is `runs` unless given.
+
+    \b
+    Examples:
+      dpodl clean
+      dpodl clean runs --remove
+    """
+    with clear_errors():
+        set_up_jax()
+        from ..records import held_stores, remove
+
+        found = held_stores(root, days=days)
+        unused = [each for each in found if each.unused]
+        if not as_json:
+            _print_holdings(root, found)
+        removed = []
+        if removes and unused:
+            if not (yes or as_json):
+                click.confirm(f"remove these {len(unused)}?", abort=True)
+            for each in unused:
+                removed.append(remove(each))
+                if not as_json:
+                    click.echo(removed[-1])
+        if as_json:
+            rows = [
+                {
+                    **{"path": each.path, "files": len(each.listing)},
+                    **{"bytes": each.size, "used_by": each.users},
+                    **{"unused": each.unused, "reason": each.reason},
+                }
+                for each in found
+            ]
+            echo_json({"stores": rows, "removed": removed})
+
+
+def _print_holdings(root, found) -> None:
+    for each in found:
+        click.echo(
+            f"{each.path}  {len(each.listing)} files, {each.size / 1e6:.1f} MB  "
+            f"{'unused: ' if each.unused else ''}{each.reason}"
+        )
+        for name in each.users:
+            click.echo(f"  {name}")
+    unused = [each for each in found if each.unused]
+    click.echo(
+        f"{len(found)} curve stores under {root}, "
+        f"{sum(each.size for each in found) / 1e6:.1f} MB; unused: {len(unused)}, "
+        f"{sum(each.size for each in unused) / 1e6:.1f} MB"
+    )
 
 
 def _print(found, *, every: bool) -> None:

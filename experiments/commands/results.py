@@ -91,6 +91,7 @@ def report(target, output, open_it, accept_changed) -> None:
       dpodl report sweeps/thresholds --output thresholds.html --open yes
     """
     with clear_errors():
+        set_up_jax()
         from .. import report as reporting
 
         path, changed = reporting.write(target, output, accept_changed=accept_changed)
@@ -120,6 +121,7 @@ def export(target, output) -> None:
       dpodl export runs/quickstart-67abb8ec07
     """
     with clear_errors():
+        set_up_jax()
         from ...models.learning.files import write_atomically
         from ..handover import archive
 
@@ -132,11 +134,10 @@ def export(target, output) -> None:
 
 def repeat_archive(path: Path, output: Path, *, as_json: bool, quiet: bool) -> None:
     """What ``dpodl run`` does with an archive."""
-    from ..handover import opening
+    set_up_jax()
+    from ..handover import opening, repeating
 
     checked = opening.open_archive(path)
-    set_up_jax()
-    from ..handover import repeating
 
     with progress_bars(quiet or as_json) as progress:
         found = repeating.repeat(checked, output, progress, command=recorded_command())

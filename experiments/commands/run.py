@@ -45,9 +45,9 @@ def run(
     """
     with clear_errors():
         from ..config.loading import load_config
-        from ..handover import opening
+        from ..handover.contents import is_archive
 
-        if opening.is_archive(config):
+        if is_archive(config):
             if overrides or clock or rel_error is not None or max_replicas is not None:
                 fail("an archive is run as it is, with no other setting", BAD_INPUT)
             repeat_archive(Path(config), output, as_json=as_json, quiet=quiet)

@@ -213,6 +213,7 @@ def results(target, kind, quantities, output, accept_changed) -> None:
       dpodl results runs/quickstart-67abb8ec07 --format latex --quantity safe_depth
     """
     with clear_errors():
+        set_up_jax()
         from ...models.learning.files import write_atomically
         from ..handover import tables
 
@@ -244,6 +245,7 @@ def status(store, accept_changed, as_json) -> None:
       dpodl status runs/sweep-sweep-*
     """
     with clear_errors():
+        set_up_jax()
         from ..sweep import counts
         from ..sweep.store import SweepStore
 

@@ -1,5 +1,6 @@
 """What an archive holds: the names of its files, and the bounds of a stranger's."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from ..config.section import ConfigError
@@ -34,3 +35,15 @@ class Archive(NamedTuple):
     sha256: str
     files: dict[str, bytes]
     inputs: dict[str, str]
+
+
+def is_archive(source: str) -> bool:
+    """Whether what was given as a config is a ZIP file."""
+    path = Path(source)
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except (OSError, ValueError):
+        return False

@@ -42,18 +42,6 @@ _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 _SETTINGS = ("law.path", "data.path")
 
 
-def is_archive(source: str) -> bool:
-    """Whether what was given as a config is a ZIP file."""
-    path = Path(source)
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-    except (OSError, ValueError):
-        return False
-
-
 def open_archive(path: Path) -> Archive:
     """Read an archive and compare it with its own list of digests.
 

@@ -1,1 +1,2 @@
 from .comparison import Comparison as Comparison, compared as compared
+from .holdings import Holding as Holding, held_stores as held_stores, remove as remove

@@ -53,8 +53,10 @@ def test_what_cannot_be_measured_is_no_pass(speed):
 
 def test_slow_rows_are_measured_again_and_then_fail(speed, monkeypatch, capsys):
     names = [row.name for row in speed.ROWS]
-    kept = json.loads(speed.KEPT.read_text())
+    known = json.loads(speed.KEPT.read_text())
+    kept = known["ratios"]
     assert sorted(kept) == sorted(names)
+    monkeypatch.setattr(speed, "machine", lambda: known["machine"])
     asked = []
 
     def twice_as_slow(rows):
@@ -66,6 +68,10 @@ def test_slow_rows_are_measured_again_and_then_fail(speed, monkeypatch, capsys):
     assert speed.main([]) == 1
     assert asked == [names, [names[0]]]
     assert f"slower than 1.5 times what is kept: {names[0]}" in capsys.readouterr().out
+    # Elsewhere a row may gain less from the processor than the control does.
+    monkeypatch.setattr(speed, "machine", lambda: "another")
+    assert speed.main([]) == 0
+    monkeypatch.setattr(speed, "machine", lambda: known["machine"])
     monkeypatch.setattr(
         speed, "ratios", lambda rows: {r.name: np.array([kept[r.name]]) for r in rows}
     )

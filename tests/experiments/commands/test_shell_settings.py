@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from inspect import getsource
 from pathlib import Path
 
 import pytest
+from dpodl.experiments.cli import main
 
 from ..mining_settings import SETTINGS as MINING
 
@@ -121,3 +123,15 @@ def test_what_jax_cannot_read_is_one_line_that_names_it(shell, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("dpodl: JAX")
     assert f"{name}={shell[name]}" in done.stderr
+
+
+# They load no jax; the bench's jobs are processes of their own.
+WITHOUT = {"configs", "bench"}
+
+
+@pytest.mark.parametrize("name", sorted(set(main.commands) - WITHOUT))
+def test_every_command_starts_jax_where_its_trouble_is_told(name):
+    callback = main.commands[name].callback
+    assert callback is not None
+    first = getsource(callback).partition("with clear_errors():")[2]
+    assert "set_up_jax()" in first

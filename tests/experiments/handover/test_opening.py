@@ -10,8 +10,8 @@ import zipfile
 import pytest
 from dpodl.experiments.handover import contents, opening
 from dpodl.experiments.handover.archive import sums
-from dpodl.experiments.handover.contents import ArchiveError
-from dpodl.experiments.handover.opening import is_archive, open_archive
+from dpodl.experiments.handover.contents import ArchiveError, is_archive
+from dpodl.experiments.handover.opening import open_archive
 from dpodl.models.learning.files import read_regular
 
 
