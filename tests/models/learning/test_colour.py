@@ -1,6 +1,7 @@
 """Colour images and other class counts: read, told apart by colour alone, trained."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def written(folder: Path, **changes: np.ndarray) -> Path:
         "y_test": y_test,
     }
     path = folder / "cifar.npz"
-    np.savez(path, **{**arrays, **changes})
+    np.savez(path, **{**arrays, **changes})  # pyright: ignore[reportArgumentType]
     return path
 
 
@@ -62,9 +63,11 @@ def test_colour_is_read_and_channels_are_part_of_the_hash(tmp_path):
 
 
 def test_one_channel_is_grey(tmp_path):
-    arrays = fashion()
+    arrays: dict[str, Any] = fashion()
     np.savez(tmp_path / "a.npz", **arrays)
-    last = {k: a[..., None] if a.ndim == 3 else a for k, a in arrays.items()}
+    last: dict[str, Any] = {
+        k: a[..., None] if a.ndim == 3 else a for k, a in arrays.items()
+    }
     np.savez(tmp_path / "b.npz", **last)
     one, other = (load_dataset("own", tmp_path / name) for name in ("a.npz", "b.npz"))
     assert other.x_train.shape == one.x_train.shape
