@@ -82,7 +82,8 @@ def clean(root, removes, yes, days, as_json) -> None:
 
     A store is used by the runs, answers and sweeps beside it whose config this build
     would train into it. Only what is listed as unused is removed, and only with
-    --remove; results never are. ROOT is `runs` unless given.
+    --remove; results and the user's cache (programs, downloads), whose size is listed,
+    never are. ROOT is `runs` unless given.
 
     \b
     Examples:
@@ -91,12 +92,14 @@ def clean(root, removes, yes, days, as_json) -> None:
     """
     with clear_errors():
         set_up_jax()
-        from ..records import held_stores, remove
+        from ...models.learning.files import cache_folder
+        from ..records import cached, held_stores, remove
 
+        shared = cached(cache_folder())
         found = held_stores(root, days=days)
         unused = [each for each in found if each.unused]
         if not as_json:
-            _print_holdings(root, found)
+            _print_holdings(root, found, shared)
         removed = []
         if removes and unused:
             if not (yes or as_json):
@@ -114,10 +117,14 @@ def clean(root, removes, yes, days, as_json) -> None:
                 }
                 for each in found
             ]
-            echo_json({"stores": rows, "removed": removed})
+            cache = [
+                {"path": path, "files": files, "bytes": size}
+                for path, files, size in shared
+            ]
+            echo_json({"stores": rows, "cache": cache, "removed": removed})
 
 
-def _print_holdings(root, found) -> None:
+def _print_holdings(root, found, shared) -> None:
     for each in found:
         click.echo(
             f"{each.path}  {len(each.listing)} files, {each.size / 1e6:.1f} MB  "
@@ -131,6 +138,11 @@ def _print_holdings(root, found) -> None:
         f"{sum(each.size for each in found) / 1e6:.1f} MB; unused: {len(unused)}, "
         f"{sum(each.size for each in unused) / 1e6:.1f} MB"
     )
+    for path, files, size in shared:
+        click.echo(
+            f"{path}  {files} files, {size / 1e6:.1f} MB  the user's cache, for every "
+            "folder of results: left alone"
+        )
 
 
 def _print(found, *, every: bool) -> None:

@@ -116,6 +116,20 @@ def held_stores(root: Path, *, days: float, now: float | None = None) -> list[Ho
     return sorted(found, key=lambda each: -each.size)
 
 
+def cached(folder: Path) -> list[tuple[Path, int, int]]:
+    """What the user's cache holds: (folder or file, files, bytes), by name.
+
+    Compiled programs and downloads serve every folder of results, and are made or
+    fetched again when they are not there.
+    """
+    found = []
+    for path in sorted(folder.glob("*")):
+        inside = [path] if path.is_file() else path.rglob("*")
+        sizes = [e.lstat().st_size for e in inside if e.is_file()]
+        found.append((path, len(sizes), sum(sizes)))
+    return found
+
+
 def remove(held: Holding) -> str:
     """Remove a store that ``held_stores`` called unused; what it held, in a sentence.
 

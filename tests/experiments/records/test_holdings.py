@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from dpodl.experiments.cli import main
 from dpodl.experiments.config.loading import load_config
 from dpodl.experiments.pipeline import training
-from dpodl.experiments.records import held_stores, remove
+from dpodl.experiments.records import cached, held_stores, remove
 from dpodl.models.errors import UserError
 
 SOON, LATER = 1.7e9, 1.7e9 + 30 * 86_400.0
@@ -149,13 +149,20 @@ def test_a_removal_that_was_cut_short_is_finished(root, monkeypatch):
     assert len(list((root / "curves").iterdir())) == 1
 
 
-def test_the_command_lists_and_removes_after_a_question(root):
+def test_the_command_lists_and_removes_after_a_question(root, monkeypatch):
     call = CliRunner().invoke
+    cache = root / "cache"
+    (cache / "programs").mkdir(parents=True)
+    (cache / "programs" / "jit_one").write_bytes(b"123")
+    (cache / "mnist.npz").write_bytes(b"1234")
+    monkeypatch.setenv("DPODL_CACHE", str(cache))
+    assert cached(cache) == [(cache / "mnist.npz", 1, 4), (cache / "programs", 1, 3)]
     listed = call(main, ["clean", str(root)])
     assert listed.exit_code == 0, listed.output
     assert "  smoke-0123456789\n" in listed.stdout
     assert "0123456789abcdef  2 files, 0.0 MB" in listed.stdout
     assert "2 curve stores under" in listed.stdout
+    assert "programs  1 files, 0.0 MB  the user's cache" in listed.stdout
     line = ["clean", str(root), "--days", "0", "--remove"]
     assert call(main, line, input="n\n").exit_code == 1
     assert len(list((root / "curves").iterdir())) == 2
