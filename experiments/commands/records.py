@@ -124,24 +124,28 @@ def clean(root, removes, yes, days, as_json) -> None:
             echo_json({"stores": rows, "cache": cache, "removed": removed})
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _print_holdings(root, found, shared) -> None:
     for each in found:
         click.echo(
-            f"{each.path}  {len(each.listing)} files, {each.size / 1e6:.1f} MB  "
-            f"{'unused: ' if each.unused else ''}{each.reason}"
+            f"{each.path}  {_counted(len(each.listing), 'file')}, "
+            f"{each.size / 1e6:.1f} MB  {'unused: ' if each.unused else ''}{each.reason}"
         )
         for name in each.users:
             click.echo(f"  {name}")
     unused = [each for each in found if each.unused]
     click.echo(
-        f"{len(found)} curve stores under {root}, "
+        f"{_counted(len(found), 'curve store')} under {root}, "
         f"{sum(each.size for each in found) / 1e6:.1f} MB; unused: {len(unused)}, "
         f"{sum(each.size for each in unused) / 1e6:.1f} MB"
     )
     for path, files, size in shared:
         click.echo(
-            f"{path}  {files} files, {size / 1e6:.1f} MB  the user's cache, for every "
-            "folder of results: left alone"
+            f"{path}  {_counted(files, 'file')}, {size / 1e6:.1f} MB  "
+            "the user's cache, for every folder of results: left alone"
         )
 
 

@@ -162,13 +162,14 @@ def _holding(path: Path, uses: Uses, before: float, days: float) -> Holding:
     users = tuple(uses.users.get(path.resolve(), ()))
     latest = max([entry.modified for entry in listing], default=path.stat().st_mtime)
     if users:
-        return Holding(path, listing, users, False, f"used by {len(users)} folders")
+        return Holding(path, listing, users, False, "in use")
     if uses.unknown:
         name, why = next(iter(uses.unknown.items()))
         reason = f"whether {name} uses it is not known: {why}"
         return Holding(path, listing, users, False, reason)
     if latest > before:
-        reason = f"no config here uses it, but it was written to within {days:g} days"
+        last = "day" if days == 1 else f"{days:g} days"
+        reason = f"no config here uses it, but it was written to in the last {last}"
         return Holding(path, listing, users, False, reason)
     reason = "no config here trains into it by this build"
     return Holding(path, listing, users, True, reason)

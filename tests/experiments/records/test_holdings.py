@@ -76,7 +76,7 @@ def test_a_sweep_uses_the_stores_of_all_its_points(root):
 
 def test_what_was_written_lately_is_kept(root):
     within = {"now": SOON + 3600.0}
-    said = "no config here uses it, but it was written to within 1 days"
+    said = "no config here uses it, but it was written to in the last day"
     assert reasons(root, **within) == {"0123456789abcdef": said}
     assert reasons(root, **within, days=0) == {"0123456789abcdef": UNUSED}
 
@@ -162,7 +162,7 @@ def test_the_command_lists_and_removes_after_a_question(root, monkeypatch):
     assert "  smoke-0123456789\n" in listed.stdout
     assert "0123456789abcdef  2 files, 0.0 MB" in listed.stdout
     assert "2 curve stores under" in listed.stdout
-    assert "programs  1 files, 0.0 MB  the user's cache" in listed.stdout
+    assert "programs  1 file, 0.0 MB  the user's cache" in listed.stdout
     line = ["clean", str(root), "--days", "0", "--remove"]
     assert call(main, line, input="n\n").exit_code == 1
     assert len(list((root / "curves").iterdir())) == 2
