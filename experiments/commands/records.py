@@ -132,7 +132,8 @@ def _print_holdings(root, found, shared) -> None:
     for each in found:
         click.echo(
             f"{each.path}  {_counted(len(each.listing), 'file')}, "
-            f"{each.size / 1e6:.1f} MB  {'unused: ' if each.unused else ''}{each.reason}"
+            f"{each.size / 1e6:.1f} MB  "
+            f"{'unused: ' if each.unused else ''}{each.reason}"
         )
         for name in each.users:
             click.echo(f"  {name}")
