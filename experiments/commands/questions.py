@@ -79,7 +79,14 @@ def _show_shares(rows: list[dict]) -> None:
     """The shares by tier: an attack's from above, a bound from below."""
     if not rows:
         return
-    click.echo("\nWith a head start, by tier (dpodl figures draws the bracket):")
+    from ..world.tier_words import what_reverts
+
+    deep = [row["method"] for row in rows if row["depth"] > 0 and row["method"]]
+    said = f", where {what_reverts(deep[0])}" if deep else ""
+    click.echo(
+        f"\nBy tier, with a head start{said}; intervals from a\nfew of the resamples, "
+        "so not those above; `dpodl figures` draws the bracket:"
+    )
     for row in rows:
         deep = row["depth"] == row["depth"]
         what = f"{row['depth']:.0f} deep" if deep else "any depth"

@@ -9,7 +9,14 @@ from ...analysis.estimation.quantities import (
     PRIVATE_CHAIN_DEPTH,
 )
 
+# As ``analysis.adversary.tiers.criterion`` ends, which a page need not load.
+_EQUAL, _LONGER = "a chain of equal length reverts", "only a longer chain reverts"
 _TIERS = (PRIVATE_CHAIN_DEPTH, BEST_ATTACK_DEPTH, ANY_ADVERSARY_DEPTH)
+
+
+def what_reverts(method: str) -> str:
+    """The criterion of a tier, from how it was found."""
+    return _EQUAL if method.endswith(_EQUAL) else _LONGER
 
 
 def tiers_are(estimates: Any) -> str:
@@ -19,7 +26,7 @@ def tiers_are(estimates: Any) -> str:
         return ""
     return (
         f"Confirmations for a risk of {rows.iloc[0]['at']:g}, with a head start, where "
-        "only a longer chain reverts:"
+        f"{what_reverts(str(rows.iloc[0]['method']))}:"
     )
 
 
@@ -63,7 +70,8 @@ def tier_sentence(estimates: Any) -> str:
         parts.append(f"{told[ANY_ADVERSARY_DEPTH]} against any adversary (conditional)")
     else:
         parts.append("no bound against any adversary (the notes say why)")
+    rows = estimates[estimates["quantity"] == PRIVATE_CHAIN_DEPTH]
     return (
-        "Confirmations with a head start, where only a longer chain reverts: "
-        f"{', '.join(parts)}."
+        "Confirmations with a head start, where "
+        f"{what_reverts(str(rows.iloc[0]['method']))}: {', '.join(parts)}."
     )

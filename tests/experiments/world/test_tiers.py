@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from dpodl.analysis.adversary.one_tree import one_tree_depth
+from dpodl.analysis.adversary.tiers import CRITERION, TIE_CRITERION
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.block_time.uncertain import UncertainLaw
 from dpodl.experiments.config.experiment import Config
@@ -14,6 +15,7 @@ from dpodl.experiments.world.tier_words import (
     tier_rows,
     tier_sentence,
     tiers_are,
+    what_reverts,
 )
 from dpodl.experiments.world.tiers import tier_measurements
 
@@ -50,6 +52,17 @@ def test_ties_that_are_adopted_have_no_bound():
     if rows:
         assert [m.quantity for m in rows][-1] != "any_adversary_depth"
     assert any("ties are adopted" in t or "of this world" in t for t in refusals)
+
+
+def test_what_reverts_is_said_as_the_tier_has_it():
+    assert what_reverts(f"attack: x; {CRITERION}") == "only a longer chain reverts"
+    assert TIE_CRITERION.endswith(what_reverts(f"attack: x; {TIE_CRITERION}"))
+    assert what_reverts(TIE_CRITERION) == "a chain of equal length reverts"
+    adopted = config(protocol={"tie_rule": "adversary"})
+    rows, _ = tier_measurements(adopted, UncertainLaw(LAW))
+    table = measurement_table(rows)
+    for text in (tier_sentence(table), tiers_are(table)):
+        assert "where a chain of equal length reverts:" in text
 
 
 def test_a_world_without_adversary_has_no_tiers():
