@@ -81,8 +81,8 @@ def _show_shares(rows: list[dict]) -> None:
         return
     from ..world.tier_words import what_reverts
 
-    deep = [row["method"] for row in rows if row["depth"] > 0 and row["method"]]
-    said = f", where {what_reverts(deep[0])}" if deep else ""
+    ways = [row["method"] for row in rows if row["depth"] > 0 and row["method"]]
+    said = f", where {what_reverts(ways[0])}" if ways else ""
     click.echo(
         f"\nBy tier, with a head start{said}; intervals from a\nfew of the resamples, "
         "so not those above; `dpodl figures` draws the bracket:"
@@ -90,15 +90,15 @@ def _show_shares(rows: list[dict]) -> None:
     for row in rows:
         deep = row["depth"] == row["depth"]
         what = f"{row['depth']:.0f} deep" if deep else "any depth"
-        what = f"{what}, {row['tier']}"
+        of = "" if row["grade"] == "attack" else f" ({row['grade']})"
+        what = f"{what}, {row['tier']}{of}"
         if row["beta"] != row["beta"]:
-            click.echo(f"{what:54} {row['refusal']}")
+            click.echo(f"{what:47} {row['refusal']}")
             continue
-        sign = "<" if row["grade"] == "attack" else "≤"
-        grade = "" if row["grade"] == "attack" else f"   {row['grade']}"
+        sign = "≤" if of else "<"
         click.echo(
-            f"{what:54} β {sign} {row['beta']:.4f}   [{row['low']:.4f}, "
-            f"{row['high']:.4f}]{grade}"
+            f"{what:47} β {sign} {row['beta']:.4f}  [{row['low']:.4f}, "
+            f"{row['high']:.4f}]"
         )
 
 

@@ -21,9 +21,9 @@ def test_fewer_runs_leave_faster_trainings_open():
     few, many = speeds(24, "scheme.t_2=2^252"), speeds(96, "scheme.t_2=2^252")
     for table in (few, many):
         assert list(table.index) == list(SPEEDS)
-        child = table["child"].to_numpy(float)
+        child = list(map(float, table["child"]))
         assert child[2] < child[0]
-        assert table["level"].nunique() == 1
+        assert len(set(table["level"])) == 1
     equal, _, early = SPEEDS
     shares = [t.loc[early, "child"] / t.loc[equal, "child"] for t in (few, many)]
     assert shares[0] < shares[1] < 1
