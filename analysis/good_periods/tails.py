@@ -172,7 +172,8 @@ def decay_figures(
     except Refused as refusal:
         refusals.append(f"single windows, {refusal}")
     try:
-        room = max(rounds.honest.shape[1], rounds.adversarial.shape[1])
+        # Wide enough for most laws, so that they share the program that draws.
+        room = max(rounds.honest.shape[1], 4 * rounds.adversarial.shape[1])
         lemma = independent_rounds(
             ideal_key, rates, replicas=rates.replicas, places=room
         )
