@@ -326,8 +326,11 @@ def any_of(codec: Codec) -> st.SearchStrategy:
             return st.none() | any_of(item)
         case Sequence(item):
             return st.lists(any_of(item), max_size=2).map(tuple)
-        case Record(build, _, fields):
-            return st.builds(build, **{k: any_of(c) for k, c in fields.items()})
+        case Record(build, _, fields, added):
+            # All of them: what a field's type allows, its bytes may not.
+            each = {k: any_of(c) for k, c in fields.items()}
+            later = {k: st.just(d) | any_of(c) for k, (c, d) in added.items()}
+            return st.builds(build, **each, **later)
     raise AssertionError(codec)
 
 
