@@ -29,26 +29,23 @@ Source
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ..block_time.counter_draws import two_words, uniform, words_of
 from ..block_time.law import BlockTimeLaw, on_device
 from ..estimation.estimate import Refused
-from ..simulation.levels import BURN_IN, batch_of
-from .marked_law import PlainTickets, chain_rule, draw, lattice_slack, tickets
-from .played import Played, Story, follow
+from ..simulation.levels import BURN_IN
+from .marked_law import PlainTickets, chain_rule, lattice_slack, tickets
+from .played import Played, Story
+from .withholder import Adversary, blocks_of, drawn, play
 
-# Replicas side by side; honest blocks under way at once; blocks the pool may hold back.
-_BATCH, _QUEUE, _LEAD = 256, 64, 64
-# Events run at a time, all by one program; for each level, at first and at most.
-_CHUNK, _EVENTS, _MOST = 256, 3, 256
+# Honest blocks under way at once; blocks the pool may hold back.
+_QUEUE, _LEAD = 64, 64
+# For each level, at first.
+_EVENTS = 3
 
 
 class Pool(NamedTuple):
@@ -71,7 +68,7 @@ class Pool(NamedTuple):
 
 class _Rules(NamedTuple):
     law: PlainTickets
-    pool: PlainTickets
+    own: PlainTickets
     speeds: Float[Array, " n"]
     delay: Float[Array, ""]
     gamma: Float[Array, ""]
@@ -137,28 +134,24 @@ def simulate_selfish(
         jnp.float32(pool.gamma),
         lattice_slack(on_device(pool.law), speeds),
     )
-    heights = levels + burn_in + 8
-    words, state = _first(key, rules, replicas=replicas)
-    parts: list[Any] = []
-    due, done = _EVENTS * heights, 0
-    while True:
-        while done < due:
-            found, state = _on(words, state, rules, jnp.int32(done))
-            parts.append(jax.device_get(found))
-            done += _CHUNK
-        end = jax.device_get(state)
-        _require_whole(end)
-        events = [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
-        played = follow(_story(events, end), levels=levels, burn_in=burn_in)
-        if played is not None:
-            return played
-        due = 2 * done
-        if due > _MOST * heights:
-            raise Refused(
-                f"selfish mining: provers agree on fewer than {levels} levels of "
-                f"{done} events; the pool outgrows the public chain, or forks leave "
-                "none (a smaller pool, a shorter delay_steps)"
-            )
+    found = play(
+        key,
+        Adversary(_begin, _event),
+        rules,
+        levels=levels,
+        burn_in=burn_in,
+        replicas=replicas,
+        events=_EVENTS,
+        require_whole=_require_whole,
+        story=_story,
+    )
+    if isinstance(found, Played):
+        return found
+    raise Refused(
+        f"selfish mining: provers agree on fewer than {levels} levels of "
+        f"{found} events; the pool outgrows the public chain, or forks leave "
+        "none (a smaller pool, a shorter delay_steps)"
+    )
 
 
 def _require_whole(state: Any) -> None:
@@ -177,23 +170,10 @@ def _require_whole(state: Any) -> None:
 
 def _story(found: Any, state: Any) -> Story:
     """Events of all replicas as blocks in the order they were found."""
-    gap, kind, parent, shown = found
-    times = np.cumsum(gap, axis=1, dtype=float)
-    blocks = int(state.blocks.max())
-    is_block = kind > 0
-    rows, events = np.nonzero(is_block)
-    place = (np.cumsum(is_block, axis=1) - 1)[rows, events]
-    shape = kind.shape[0], blocks
-    time, own = np.full(shape, np.inf), np.zeros(shape, bool)
-    parents = np.full(shape, -1)
-    time[rows, place] = times[rows, events]
-    own[rows, place] = kind[rows, events] == 2
-    parents[rows, place] = parent[rows, events]
+    time, parents, own, public, (rows, top, when) = blocks_of(
+        found, int(state.blocks.max())
+    )
     # What is shown brings at most the block below it along.
-    public = np.where(own, np.inf, time)
-    rows, events = np.nonzero(shown >= 0)
-    top, when = shown[rows, events], times[rows, events]
-    np.minimum.at(public, (rows, top), when)
     below = parents[rows, top]
     inside = below >= 0
     np.minimum.at(public, (rows[inside], below[inside]), when[inside])
@@ -201,42 +181,8 @@ def _story(found: Any, state: Any) -> Story:
     return Story(time, parents, own, public, tips)
 
 
-@partial(jax.jit, static_argnames="replicas")
-def _first(key, rules: _Rules, *, replicas: int):
-    words = jax.vmap(words_of)(jax.random.split(key, replicas))
-    return words, jax.vmap(lambda own: _begin(own, rules))(words)
-
-
-@jax.jit
-def _on(words, state: _State, rules: _Rules, done: Int[Array, ""]):
-    """The next events of every replica, and where they leave it."""
-
-    def replica(own):
-        mine, before = own
-        return lax.scan(
-            lambda state, turn: _event(state, mine, rules, turn),
-            before,
-            done + jnp.arange(_CHUNK, dtype=jnp.int32),
-        )
-
-    width = batch_of(len(words), _BATCH)
-    after, found = lax.map(replica, (words, state), batch_size=width)
-    return found, after
-
-
-def _drawn(words, rules: _Rules, turn):
-    """A time for each honest prover and the pool, and a coin for each prover."""
-    count = len(rules.speeds)
-    places = jnp.arange(count)
-    turns = jnp.broadcast_to(turn, places.shape)
-    times, _ = draw(words, rules.law, places, turns)
-    pool, _ = draw(words, rules.pool, jnp.int32(count), turn)
-    coin, _ = two_words(words, 2, places, turns)
-    return times / rules.speeds, pool, uniform(coin) < rules.gamma
-
-
 def _begin(words, rules: _Rules) -> _State:
-    times, pool, _ = _drawn(words, rules, jnp.int32(-1))
+    times, pool, _ = drawn(words, rules, jnp.int32(-1))
     nothing = jnp.int32(0)
     nobody = jnp.zeros(len(rules.speeds), jnp.int32)
     return _State(
@@ -261,7 +207,7 @@ def _begin(words, rules: _Rules) -> _State:
 
 def _event(state: _State, words, rules: _Rules, turn):
     """The next find or arrival: (state, (gap, kind, parent, shown))."""
-    times, pool_time, sides = _drawn(words, rules, turn)
+    times, pool_time, sides = drawn(words, rules, turn)
     finder = jnp.argmin(state.finish)
     found_at = state.finish[finder]
     heard_at = jnp.where(state.waiting > 0, state.arrival[state.head], jnp.inf)

@@ -155,7 +155,7 @@ def test_what_has_no_chain_is_refused():
 
 
 def test_forks_that_settle_nothing_are_told(monkeypatch):
-    from dpodl.analysis.event_network import selfish as engine
+    from dpodl.analysis.event_network import withholder as engine
 
     monkeypatch.setattr(engine, "follow", lambda *_, **__: None)
     with pytest.raises(Refused, match="provers agree on fewer than 96 levels of"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from dpodl.analysis.block_time.law import exponential
 from dpodl.analysis.estimation.estimate import Refused
-from dpodl.analysis.withholding import played
+from dpodl.analysis.event_network import withholder
 from dpodl.analysis.withholding.best import best_policy
 from dpodl.analysis.withholding.played import simulate_policy
 from dpodl.analysis.withholding.replay import replayed_share
@@ -79,7 +79,7 @@ def test_what_is_no_network_is_refused(withheld, monkeypatch):
         simulate_policy(jax.random.key(0), game, short, delay_steps=0.0, **SIZES)
     with pytest.raises(Refused, match="withholding on a network: more than 64 honest"):
         simulate_policy(jax.random.key(0), game, LAW, delay_steps=1e6, **SIZES)
-    monkeypatch.setattr(played, "follow", lambda *_, **__: None)
-    monkeypatch.setattr(played, "_MOST", 1)
+    monkeypatch.setattr(withholder, "follow", lambda *_, **__: None)
+    monkeypatch.setattr(withholder, "_MOST", 1)
     with pytest.raises(Refused, match="withholding on a network: provers agree on few"):
         simulate_policy(jax.random.key(0), game, LAW, delay_steps=0.0, **SIZES)
