@@ -74,6 +74,28 @@ results_option = click.option(
 chain_argument = click.argument("chain", type=UserPath(file_okay=False))
 
 
+def worker_options(command: Any) -> Any:
+    """``--jobs``, ``--executor`` and ``--scheduler`` of work that many can share."""
+    for option in (
+        click.option(
+            "--scheduler",
+            metavar="TCP://HOST:PORT",
+            help="Of a dask cluster that is there.",
+        ),
+        click.option(
+            "--executor",
+            type=click.Choice(["local", "serial", "devices", "dask"]),
+            default="local",
+            show_default=True,
+            help="Who computes: processes of this machine (its accelerators, where it "
+            "has some), this process, its devices side by side, or a cluster.",
+        ),
+        click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time."),
+    ):
+        command = option(command)
+    return command
+
+
 class ConfigCommand(click.Command):
     """A command that asks about one config; ``click.command(cls=ConfigCommand)``.
 

@@ -13,6 +13,7 @@ from .options import (
     accept_option,
     json_option,
     recorded_command,
+    worker_options,
 )
 from .terminal import (
     BAD_INPUT,
@@ -46,18 +47,7 @@ store_argument = click.argument("store", type=UserPath(file_okay=False))
     type=click.IntRange(min=1),
     help="Points of sobol, halton and latin.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "serial", "devices", "dask"]),
-    default="local",
-    show_default=True,
-    help="Who computes: processes of this machine (its accelerators, where it has "
-    "some), this process, its devices side by side, or a cluster.",
-)
-@click.option(
-    "--scheduler", metavar="TCP://HOST:PORT", help="Of a dask cluster that is there."
-)
+@worker_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and how long.")
 @click.option("--retry-failed", is_flag=True, help="Try failed points again.")
 @click.option(

@@ -3,23 +3,12 @@
 import click
 
 from ..pipeline.machine import set_up_jax
-from .options import ConfigCommand
+from .options import ConfigCommand, worker_options
 from .terminal import BAD_INPUT, clear_errors, echo_json, fail, progress_bars
 
 
 @click.command(cls=ConfigCommand)
-@click.option("--jobs", type=click.IntRange(min=1), help="Shards at a time.")
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "serial", "devices", "dask"]),
-    default="local",
-    show_default=True,
-    help="Who trains: processes of this machine, this process, its devices side by "
-    "side, or a cluster.",
-)
-@click.option(
-    "--scheduler", metavar="TCP://HOST:PORT", help="Of a dask cluster that is there."
-)
+@worker_options
 def train(config, overrides, output, jobs, executor, scheduler, as_json, quiet) -> None:
     """Train the CONFIG's models, wherever there are workers, and keep their curves.
 
