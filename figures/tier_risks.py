@@ -66,7 +66,8 @@ def draw(df: pd.DataFrame) -> Figure:
         )
         lows = np.maximum(low, _LEAST / 100)
         axes.fill_between(depth, lows, high, color=style.color, alpha=0.2, linewidth=0)
-        seen = value > 0
+        # Nothing seen: what is left is the error that the draws are allowed.
+        seen = (value > 0) & ~((low >= value) & (high > value))
         handles += axes.plot(depth[seen], value[seen], color=style.color, linewidth=1.1)
         labels.append(said)
     axes.set_yscale("log")

@@ -39,3 +39,13 @@ def test_a_tier_that_is_not_known_is_left_out():
     }
     with pytest.raises(Lacking, match="no tier has a risk"):
         tier_risks.data({"tier_risks": rows.assign(value=np.nan)})
+
+
+def test_a_drawn_bound_ends_where_nothing_is_seen():
+    rows = risks()
+    last = (rows["grade"] == "proved") & (rows["depth"] == 40)
+    # No level of those drawn: the floor of the draws, and what they exclude.
+    rows.loc[last, ["value", "low", "high"]] = [5e-6, 5e-6, 9e-4]
+    figure = tier_risks.draw(tier_risks.data({"tier_risks": rows}))
+    (axes,) = all_axes(figure)
+    assert [len(np.asarray(line.get_ydata())) for line in axes.lines] == [4, 4, 3]
